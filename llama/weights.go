@@ -1,0 +1,142 @@
+package llama
+
+import (
+	"math"
+	"math/rand/v2"
+	"strconv"
+)
+
+// Weights are a model's parameters in float32, every matrix as [out, in] in row order, as Hugging Face
+// stores them. Projections that read the same input are packed by concatenating their rows, so that one
+// product serves them and a packed matrix is split for disk without a copy.
+type Weights struct {
+	Config Config
+	Embed  []float32 // [vocab, d]
+	Layers []Layer
+	Norm   []float32 // [d]
+	Output []float32 // [vocab, d]; the same slice as Embed when tied; nil for a classifier
+	Score  []float32 // [1, d], the scalar head of a classifier; nil for a policy
+}
+
+// Layer is one transformer block.
+type Layer struct {
+	AttentionNorm []float32 // [d]
+	QKV           []float32 // [(h+2g)·e, d]: the rows of q_proj, k_proj and v_proj
+	O             []float32 // [d, h·e]
+	MLPNorm       []float32 // [d]
+	GateUp        []float32 // [2f, d]: the rows of gate_proj and up_proj
+	Down          []float32 // [d, f]
+}
+
+// Param is one tensor of Weights under a name that optimizer states, checkpoints and logs share.
+type Param struct {
+	Name  string // "layers.0.qkv"
+	Shape []int
+	Data  []float32
+	Decay bool // weight decay applies: matrices yes, norm gains no
+}
+
+// NewWeights allocates zeroed weights. classifier gives them a scalar head in place of the output matrix.
+func NewWeights(c Config, classifier bool) *Weights {
+	d, f := c.HiddenSize, c.IntermediateSize
+	w := &Weights{
+		Config: c,
+		Embed:  make([]float32, c.VocabSize*d),
+		Layers: make([]Layer, c.NumHiddenLayers),
+		Norm:   make([]float32, d),
+	}
+	for i := range w.Layers {
+		w.Layers[i] = Layer{
+			AttentionNorm: make([]float32, d),
+			QKV:           make([]float32, c.QKVSize()*d),
+			O:             make([]float32, d*c.AttentionSize()),
+			MLPNorm:       make([]float32, d),
+			GateUp:        make([]float32, 2*f*d),
+			Down:          make([]float32, d*f),
+		}
+	}
+	switch {
+	case classifier:
+		w.Score = make([]float32, d)
+	case c.TieWordEmbeddings:
+		w.Output = w.Embed
+	default:
+		w.Output = make([]float32, c.VocabSize*d)
+	}
+	return w
+}
+
+// IsClassifier reports whether w has a scalar head.
+func (w *Weights) IsClassifier() bool { return w.Score != nil }
+
+// Params lists every distinct tensor of w once, in a fixed order: the one list that the optimizer, the
+// checkpoint and parameter counts go by. The slices are w's own.
+func (w *Weights) Params() []Param {
+	c := w.Config
+	d, f := c.HiddenSize, c.IntermediateSize
+	ps := []Param{{"embed", []int{c.VocabSize, d}, w.Embed, true}}
+	for i, l := range w.Layers {
+		name := "layers." + strconv.Itoa(i) + "."
+		ps = append(ps,
+			Param{name + "attention_norm", []int{d}, l.AttentionNorm, false},
+			Param{name + "qkv", []int{c.QKVSize(), d}, l.QKV, true},
+			Param{name + "o", []int{d, c.AttentionSize()}, l.O, true},
+			Param{name + "mlp_norm", []int{d}, l.MLPNorm, false},
+			Param{name + "gate_up", []int{2 * f, d}, l.GateUp, true},
+			Param{name + "down", []int{d, f}, l.Down, true},
+		)
+	}
+	ps = append(ps, Param{"norm", []int{d}, w.Norm, false})
+	switch {
+	case w.IsClassifier():
+		ps = append(ps, Param{"score", []int{1, d}, w.Score, true})
+	case !c.TieWordEmbeddings:
+		ps = append(ps, Param{"output", []int{c.VocabSize, d}, w.Output, true})
+	}
+	return ps
+}
+
+// Clone returns a deep copy of w.
+func (w *Weights) Clone() *Weights {
+	out := NewWeights(w.Config, w.IsClassifier())
+	from, to := w.Params(), out.Params()
+	for i := range from {
+		copy(to[i].Data, from[i].Data)
+	}
+	return out
+}
+
+// Init draws fresh weights as transformers does: matrices from N(0, 0.02²), gains 1, and a scalar head
+// from N(0, 1/(d+1)) as in https://arxiv.org/abs/2009.01325, appendix C.1.
+func (w *Weights) Init(rng *rand.Rand) {
+	for _, p := range w.Params() {
+		deviation := 0.02
+		if p.Name == "score" {
+			deviation = 1 / math.Sqrt(float64(w.Config.HiddenSize+1))
+		}
+		for i := range p.Data {
+			if p.Decay {
+				p.Data[i] = float32(rng.NormFloat64() * deviation)
+			} else {
+				p.Data[i] = 1
+			}
+		}
+	}
+}
+
+// ToClassifier returns a classifier with a copy of w's trunk and a fresh scalar head: the way in which a
+// reward model starts from the chat model's checkpoint (section 3.2.2).
+func (w *Weights) ToClassifier(rng *rand.Rand) *Weights {
+	out := NewWeights(w.Config, true)
+	out.Init(rng)
+	byName := make(map[string][]float32)
+	for _, p := range w.Params() {
+		byName[p.Name] = p.Data
+	}
+	for _, p := range out.Params() {
+		if p.Name != "score" {
+			copy(p.Data, byName[p.Name])
+		}
+	}
+	return out
+}

@@ -1,0 +1,138 @@
+package tandem
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"time"
+)
+
+// ModelKind says what a model is for.
+type ModelKind string
+
+const (
+	PolicyModel      ModelKind = "policy"      // LlamaForCausalLM
+	HelpfulnessModel ModelKind = "helpfulness" // LlamaForSequenceClassification, num_labels 1
+	SafetyModel      ModelKind = "safety"      // LlamaForSequenceClassification, num_labels 1
+)
+
+// Model is a checkpoint with its lineage: the content of tandem.json in the model's folder, and the
+// same row in Postgres.
+type Model struct {
+	ID          string             `json:"id"`
+	Name        string             `json:"name"`
+	Kind        ModelKind          `json:"kind"`
+	URL         string             `json:"url,omitempty"`      // where the checkpoint lies; not stored in the folder itself
+	Parent      string             `json:"parent,omitempty"`   // id of the model whose weights it started from
+	Round       int                `json:"round,omitempty"`    // from 1; 0 outside a round
+	Stage       Stage              `json:"stage"`              // what made it
+	Snapshot    string             `json:"snapshot,omitempty"` // data it was fitted to: snapshot id or a file's SHA-256
+	Config      json.RawMessage    `json:"config,omitempty"`   // the stage's configuration, whole
+	Seed        uint64             `json:"seed"`
+	Kernel      string             `json:"kernel,omitempty"` // BLAS build and kernel that identity of bits is promised for
+	Metrics     map[string]float64 `json:"metrics,omitempty"`
+	Calibration *Calibration       `json:"calibration,omitempty"` // reward models only
+	Ensemble    []string           `json:"ensemble,omitempty"`    // folders of an ensemble's members
+	CreatedAt   time.Time          `json:"created_at"`
+}
+
+// Calibration says how a reward model's raw scalar r is to be read (see package rewardmodel).
+type Calibration struct {
+	// Calibrated is true when the safety auxiliary loss gave σ(r) a meaning; a model trained by the
+	// ranking loss alone is defined up to a constant only.
+	Calibrated bool `json:"calibrated"`
+	// Gate is the raw r_s below which an answer is gated: logit(.15) for a calibrated safety model, else
+	// the quantile that gates 15 % of the reference policy's answers to safety prompts.
+	Gate float64 `json:"gate"`
+	// Mean and Deviation of r over reference samples, frozen: normalised = (r − Mean) / Deviation.
+	Mean      float64 `json:"mean"`
+	Deviation float64 `json:"deviation"`
+	// Samples is how many reference samples the statistics rest on.
+	Samples int `json:"samples"`
+}
+
+// Branch says which reward model R_c took its value from.
+type Branch string
+
+const (
+	HelpfulnessBranch Branch = "helpfulness"
+	SafetyBranch      Branch = "safety"
+)
+
+// Score is what the reward models say of one answer. Helpfulness and Safety are raw scalars r, not
+// probabilities; Combined is R_c normalised as package rewardmodel documents.
+type Score struct {
+	Helpfulness float64 `json:"helpfulness"`
+	Safety      float64 `json:"safety"`
+	Combined    float64 `json:"combined"`
+	Gated       bool    `json:"gated"` // r_s fell below the gate
+	Branch      Branch  `json:"branch,omitempty"`
+	Uncertainty float64 `json:"uncertainty,omitempty"` // deviation over an ensemble; 0 without one
+}
+
+// ScoreRequest asks for the score of the last, assistant, message of a dialogue.
+type ScoreRequest struct {
+	Messages Dialogue `json:"messages"`
+	Safety   bool     `json:"safety_prompt,omitempty"` // is_safety(p) of R_c
+}
+
+// Scorer scores answers with a pair of reward models. A score never depends on what it was batched with.
+type Scorer interface {
+	Score(ctx context.Context, requests []ScoreRequest) ([]Score, error)
+}
+
+// Sampling says how a policy's next token is drawn. The zero value is greedy and unlimited by anything
+// but the context.
+type Sampling struct {
+	Temperature float64  `json:"temperature"`          // 0 is greedy
+	TopK        int      `json:"top_k,omitempty"`      // 0 keeps all
+	TopP        float64  `json:"top_p,omitempty"`      // 0 and 1 keep all
+	MaxTokens   int      `json:"max_tokens,omitempty"` // new tokens at most; 0 is what the context leaves
+	Stop        []string `json:"stop,omitempty"`       // texts that end the answer, beside the model's stop tokens
+}
+
+// SampleKey names one sample's randomness: drawing is keyed by (seed, prompt, sample, position), never a
+// stream, so an answer does not depend on order, shards or batches.
+type SampleKey struct {
+	Seed   uint64
+	Prompt uint64 // a number of the prompt that does not change with its place in a batch
+	Sample uint64 // 0 … K−1
+}
+
+// GenerateRequest asks a policy for one answer. Exactly one of Messages and Text is set: messages go
+// through the chat template, text is raw after BOS.
+type GenerateRequest struct {
+	Messages Dialogue
+	Text     *string
+	Sampling Sampling
+	Key      SampleKey
+}
+
+// FinishReason says why an answer ended.
+type FinishReason string
+
+const (
+	FinishStop   FinishReason = "stop"   // a stop token or text
+	FinishLength FinishReason = "length" // max_tokens or the context's end
+)
+
+// Chunk is a piece of the answer to one request.
+type Chunk struct {
+	Request  int          // index into the requests
+	Text     string       // new text; never half a character
+	Tokens   []int32      // new token ids, a stop token included
+	LogProbs []float32    // ln P of each token under the sampling temperature, before top-k and top-p
+	Finish   FinishReason // empty until the last chunk of a request
+}
+
+// Generator answers many requests at once and yields chunks as they are sampled, interleaved. An error
+// ends the sequence.
+type Generator interface {
+	Generate(ctx context.Context, requests []GenerateRequest) iter.Seq2[Chunk, error]
+}
+
+// LogProber gives ln P(token i | tokens before i) for every token of every sequence, at temperature 1.
+// The first token of a sequence has none, and its entry is 0.
+type LogProber interface {
+	LogProbs(ctx context.Context, sequences [][]int32) ([][]float32, error)
+}
