@@ -1,6 +1,7 @@
 package tandem
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -68,6 +69,18 @@ type Score struct {
 	Gated       bool    `json:"gated"` // r_s fell below the gate
 	Branch      Branch  `json:"branch,omitempty"`
 	Uncertainty float64 `json:"uncertainty,omitempty"` // deviation over an ensemble; 0 without one
+}
+
+// Compare orders two answers as rejection sampling ranks them: every ungated answer above every gated
+// one, whatever their combined scores, then by Combined. It returns -1, 0 or +1.
+func (s Score) Compare(o Score) int {
+	switch {
+	case s.Gated && !o.Gated:
+		return -1
+	case !s.Gated && o.Gated:
+		return +1
+	}
+	return cmp.Compare(s.Combined, o.Combined)
 }
 
 // ScoreRequest asks for the score of the last, assistant, message of a dialogue.

@@ -1,0 +1,66 @@
+package rewardmodel
+
+import (
+	"math"
+	"slices"
+
+	"tandem"
+)
+
+// GateProbability is the σ(r_s) below which the safety model takes over (section 3.2.3): the threshold
+// that the paper picked for a precision of 0.89 and a recall of 0.55 on Meta's safety test set.
+const GateProbability = 0.15
+
+// Gate is GateProbability as a raw scalar: logit(0.15) = ln(.15/.85).
+var Gate = math.Log(GateProbability / (1 - GateProbability))
+
+// UncalibratedGateShare is the share of the reference policy's answers to safety prompts that an
+// uncalibrated model gates, since its σ(r) has no meaning (a choice of this project).
+const UncalibratedGateShare = 0.15
+
+// Calibrate freezes how a model's raw scalar is read. reference are its scalars of reference samples:
+// answers of the policy that the loop starts from. toSafety are those of them that answer safety prompts;
+// only an uncalibrated safety model needs them, and at least one.
+func Calibrate(calibrated bool, reference, toSafety []float64) (tandem.Calibration, error) {
+	const op = "rewardmodel.Calibrate"
+	if len(reference) < 2 {
+		return tandem.Calibration{}, tandem.Errorf(tandem.Invalid, op,
+			"statistics need at least 2 reference samples, not %d", len(reference))
+	}
+	for i, r := range reference {
+		if math.IsNaN(r) || math.IsInf(r, 0) {
+			return tandem.Calibration{}, tandem.Errorf(tandem.Invalid, op, "reference sample %d has the score %g", i, r)
+		}
+	}
+	mean, deviation := moments(reference)
+	c := tandem.Calibration{Calibrated: calibrated, Gate: Gate, Mean: mean, Deviation: deviation, Samples: len(reference)}
+	if !calibrated {
+		if len(toSafety) == 0 {
+			return tandem.Calibration{}, tandem.Errorf(tandem.Invalid, op,
+				"the gate of an uncalibrated model needs reference samples to safety prompts, and there are none")
+		}
+		c.Gate = quantile(toSafety, UncalibratedGateShare)
+	}
+	return c, nil
+}
+
+// moments returns the mean and the population deviation.
+func moments(xs []float64) (mean, deviation float64) {
+	for _, x := range xs {
+		mean += x
+	}
+	mean /= float64(len(xs))
+	for _, x := range xs {
+		deviation += (x - mean) * (x - mean)
+	}
+	return mean, math.Sqrt(deviation / float64(len(xs)))
+}
+
+// quantile is the value below which the share q of xs lies, interpolated between order statistics.
+func quantile(xs []float64, q float64) float64 {
+	sorted := slices.Sorted(slices.Values(xs))
+	at := q * float64(len(sorted)-1)
+	low := int(math.Floor(at))
+	high := min(low+1, len(sorted)-1)
+	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
+}
