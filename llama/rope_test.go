@@ -25,7 +25,7 @@ func TestInverseFrequencies(t *testing.T) {
 		c.RopeScaling = test.scaling
 		got := c.InverseFrequencies()
 		for i, want := range test.want {
-			if math.Abs(float64(got[i])-want) > 3e-7*want+1e-7*0.1*blend {
+			if math.Abs(float64(got[i])-want) > 2e-6*want {
 				t.Errorf("%s: frequency %d is %v, want %v", test.name, i, got[i], want)
 			}
 		}
