@@ -1,0 +1,30 @@
+package ppo
+
+// tokenRewards spreads R(g|p) over the tokens of one answer: every token pays for its share of the KL
+// divergence, estimated by k1 = ln π_θ − ln π_0 (http://joschu.net/blog/kl-approx.html), and the last
+// token, EOS if the answer ended, earns the score:
+//
+//	r_t = −β·(logprob_t − reference_t)  (+ score at the last t).
+func tokenRewards(score, beta float64, logprobs, reference []float32) []float64 {
+	rewards := make([]float64, len(logprobs))
+	for t := range rewards {
+		rewards[t] = -beta * klPenalty(logprobs[t], reference[t])
+	}
+	if n := len(rewards); n > 0 {
+		rewards[n-1] += score
+	}
+	return rewards
+}
+
+// klPenalty is the k1 estimate of the KL divergence at one sampled token: unbiased, and negative for half
+// of the tokens near the reference.
+func klPenalty(logprob, reference float32) float64 { return float64(logprob) - float64(reference) }
+
+// sequenceKL is the k1 estimate of the KL divergence of a whole answer, in nats: its sum over tokens.
+func sequenceKL(logprobs, reference []float32) float64 {
+	var kl float64
+	for t := range logprobs {
+		kl += klPenalty(logprobs[t], reference[t])
+	}
+	return kl
+}
