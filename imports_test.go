@@ -1,0 +1,97 @@
+package tandem_test
+
+import (
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rule says what the packages below one folder may import directly of this module ("/..." means the
+// folder and all below it). The first rule that matches a package holds.
+type rule struct {
+	packages string
+	imports  []string
+}
+
+// The tree's rules: imports point one way, root ← llama, store, statistics ← stages ← pipeline ← site, cmd.
+var rules = []rule{
+	{".", nil},
+	{"internal/practice/...", []string{".", "internal/practice/...", "statistics"}},
+	{"internal/...", []string{".", "internal/...", "migrations", "store/..."}},
+	{"migrations", nil},
+	{"statistics", []string{"."}},
+	{"report", []string{".", "statistics"}},
+	{"store/...", []string{".", "migrations", "store/...", "internal/..."}},
+	{"dataset", []string{".", "statistics"}},
+	{"llama/...", []string{".", "llama/...", "internal/blas", "internal/parallel"}},
+	{"rewardmodel/...", []string{".", "llama/...", "dataset", "statistics", "rewardmodel", "report", "internal/web"}},
+	{"rejection", []string{".", "llama/...", "dataset", "statistics", "report"}},
+	{"ppo", []string{".", "llama/...", "dataset", "statistics", "report"}},
+	{"pretrain", []string{".", "llama/...", "dataset"}},
+	{"sft/...", []string{".", "llama/...", "dataset", "statistics", "sft"}},
+	{"evaluation", []string{".", "llama/...", "dataset", "statistics", "report"}},
+	{"annotation", []string{".", "store", "dataset", "statistics", "internal/web"}},
+	{"dashboard", []string{".", "store", "dataset", "statistics", "internal/web"}},
+}
+
+// forbidden holds everywhere outside the folders named.
+var forbidden = []struct {
+	prefix string   // of an import path
+	except []string // folders that may
+	why    string
+}{
+	{"gorgonia.org/", []string{"llama/...", "rewardmodel", "ppo"}, "Gorgonia is imported directly in llama, rewardmodel and ppo alone"},
+	{"tandem/internal/practice/gold", []string{"internal/practice/...", "cmd/tandem"}, "gold scores are only plotted: no model, selection or promotion sees them"},
+	{"github.com/jackc/pgx/", []string{"store/...", "migrations", "pipeline/...", "internal/pgtest"}, "Postgres is spoken to through store"},
+	{"github.com/alecthomas/kong", []string{"cmd/..."}, "flags, files and environment are read in cmd"},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		fields := strings.Fields(line)
+		pkg := local(fields[0])
+		for _, imported := range fields[1:] {
+			for _, f := range forbidden {
+				if strings.HasPrefix(imported, f.prefix) && !matchAny(f.except, pkg) {
+					t.Errorf("%s imports %s: %s", pkg, imported, f.why)
+				}
+			}
+			if imported != "tandem" && !strings.HasPrefix(imported, "tandem/") {
+				continue
+			}
+			i := slices.IndexFunc(rules, func(r rule) bool { return match(r.packages, pkg) })
+			if i >= 0 && !matchAny(rules[i].imports, local(imported)) {
+				t.Errorf("%s imports %s; packages in %s may import %v of this module", pkg, local(imported), rules[i].packages, rules[i].imports)
+			}
+		}
+		if pkg == "." {
+			for _, imported := range fields[1:] {
+				if strings.Contains(strings.Split(imported, "/")[0], ".") {
+					t.Errorf("the root package imports %s; it imports the standard library alone", imported)
+				}
+			}
+		}
+	}
+}
+
+// local is an import path of this module relative to its root.
+func local(importPath string) string {
+	return path.Clean(strings.TrimPrefix(strings.TrimPrefix(importPath, "tandem"), "/"))
+}
+
+func match(pattern, pkg string) bool {
+	if folder, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return pkg == folder || strings.HasPrefix(pkg, folder+"/")
+	}
+	return pattern == pkg
+}
+
+func matchAny(patterns []string, pkg string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return match(p, pkg) })
+}
