@@ -1,0 +1,7 @@
+// Package evaluation measures what the loop did to a policy: reward before and after, win rates by each
+// reward model, drift from the reference policy, length, repetition and diversity (Llama 2, section 3.4).
+//
+// It stands at the end of a round, and its numbers decide nothing by themselves: promotion reads them in
+// package pipeline. Reward models are seen through tandem.Scorer, so that this package never depends on
+// how a score is made.
+package evaluation
