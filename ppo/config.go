@@ -1,0 +1,134 @@
+package ppo
+
+import (
+	"fmt"
+
+	"tandem"
+)
+
+// Config says how a policy is tuned. The fields' documentation gives the value of the paper, which is the
+// preset "llama2-7b".
+type Config struct {
+	// Iterations of sampling and updating. The paper runs 200 to 400 with early stopping on held-out
+	// prompts. Defaults to 200.
+	Iterations int `json:"iterations"`
+	// BatchSize is the number of answers of an iteration. Defaults to 512 (section 3.2.3).
+	BatchSize int `json:"batch_size"`
+	// MinibatchSize is the number of answers of a gradient step; each minibatch is used once. Defaults to
+	// 64 (section 3.2.3).
+	MinibatchSize int `json:"minibatch_size"`
+	// LearningRate of the policy, constant. Defaults to 1e-6 (section 3.2.3).
+	LearningRate float64 `json:"learning_rate"`
+	// FinalLearningRate is what LearningRate falls to, linearly over the iterations. Defaults to
+	// LearningRate: constant, as in the paper.
+	FinalLearningRate float64 `json:"final_learning_rate"`
+	// CriticLearningRate, constant. Defaults to LearningRate (a choice: the paper names one rate).
+	CriticLearningRate float64 `json:"critic_learning_rate"`
+	// CriticWarmup is the number of first iterations in which the critic alone is fitted. Defaults to 5 (a
+	// choice: the critic's head is fresh, and advantages from it would be noise).
+	CriticWarmup int `json:"critic_warmup"`
+	// Beta weighs the KL penalty. Defaults to 0.01 (section 3.2.3; 0.005 at 34B and 70B).
+	Beta float64 `json:"beta"`
+	// ClipRatio bounds π_θ/π_old to 1 ± ClipRatio. Defaults to 0.2 (section 3.2.3).
+	ClipRatio float64 `json:"clip_ratio"`
+	// ValueClip bounds how far a value may move from the old one, in deviations of the batch's returns.
+	// Defaults to 0.2 (a choice); 0 leaves values unclipped.
+	ValueClip float64 `json:"value_clip"`
+	// Gamma discounts later rewards. Defaults to 1 (a choice).
+	Gamma float64 `json:"gamma"`
+	// Lambda of generalised advantage estimation. Defaults to 0.95 (a choice).
+	Lambda float64 `json:"lambda"`
+	// WhitenScores whitens R_c over the batch before it becomes reward: R̃_c = whiten(logit(R_c)). Defaults
+	// to true (section 3.2.3).
+	WhitenScores bool `json:"whiten_scores"`
+	// WhitenAdvantages whitens advantages over the tokens of the batch, after returns were taken from the
+	// unwhitened ones. Defaults to true (a choice).
+	WhitenAdvantages bool `json:"whiten_advantages"`
+	// Temperature of sampling; all log-probabilities are taken under it. Defaults to 1. Top-k and top-p do
+	// not exist here: what they cut off would make the samples off-policy.
+	Temperature float64 `json:"temperature"`
+	// MaxTokens of an answer. Defaults to 256.
+	MaxTokens int `json:"max_tokens"`
+	// WeightDecay and GradientClip of AdamW, whose betas are 0.9 and 0.95 and whose ε is 1e-5. They default
+	// to 0.1 and 1.0 (section 3.2.3).
+	WeightDecay  float64 `json:"weight_decay"`
+	GradientClip float64 `json:"gradient_clip"`
+	// EvaluateEvery is the number of iterations between evaluations on held-out prompts. Defaults to 10; 0
+	// never evaluates.
+	EvaluateEvery int `json:"evaluate_every"`
+	// Patience ends the run when the held-out objective has not risen for that many evaluations, and the
+	// best policy is kept. Defaults to 0: the run goes on to its end and the last policy is kept.
+	Patience int `json:"patience"`
+	// CheckpointEvery is the number of iterations between resumable checkpoints. Defaults to 10.
+	CheckpointEvery int `json:"checkpoint_every"`
+	// Seed of sampling and of the order of prompts.
+	Seed uint64 `json:"seed"`
+}
+
+// DefaultConfig is the paper's setting at 7B.
+func DefaultConfig() Config {
+	return Config{
+		Iterations: 200, BatchSize: 512, MinibatchSize: 64,
+		LearningRate: 1e-6, FinalLearningRate: 1e-6, CriticLearningRate: 1e-6, CriticWarmup: 5,
+		Beta: 0.01, ClipRatio: 0.2, ValueClip: 0.2, Gamma: 1, Lambda: 0.95,
+		WhitenScores: true, WhitenAdvantages: true,
+		Temperature: 1, MaxTokens: 256,
+		WeightDecay: 0.1, GradientClip: 1,
+		EvaluateEvery: 10, CheckpointEvery: 10,
+	}
+}
+
+// Preset returns the configuration of that name: "llama2-7b" and "llama2-70b" are the paper's; "practice"
+// moves a model of a million parameters, which the paper's rates would not (200 iterations of 8 steps at
+// 1e-6 change a weight by 0.0016 at most), and is a choice of this project.
+func Preset(name string) (Config, error) {
+	c := DefaultConfig()
+	switch name {
+	case "llama2-7b":
+	case "llama2-70b":
+		c.Beta = 0.005
+	case "practice":
+		c.BatchSize, c.MinibatchSize = 128, 32
+		c.LearningRate, c.FinalLearningRate, c.CriticLearningRate = 3e-5, 3e-5, 3e-4
+		c.MaxTokens = 64
+	default:
+		return Config{}, tandem.Errorf(tandem.Invalid, "ppo.Preset", "there is no preset %q (llama2-7b, llama2-70b and practice are)", name)
+	}
+	return c, nil
+}
+
+// Validate reports the first field that makes no sense.
+func (c Config) Validate() error {
+	for _, f := range []struct {
+		name string
+		ok   bool
+		got  any
+		want string
+	}{
+		{"iterations", c.Iterations > 0, c.Iterations, "at least 1"},
+		{"minibatch-size", c.MinibatchSize > 0, c.MinibatchSize, "at least 1"},
+		{"batch-size", c.BatchSize > 0 && c.MinibatchSize > 0 && c.BatchSize%c.MinibatchSize == 0, c.BatchSize,
+			fmt.Sprintf("a multiple of minibatch-size %d", c.MinibatchSize)},
+		{"learning-rate", c.LearningRate > 0, c.LearningRate, "positive"},
+		{"final-learning-rate", c.FinalLearningRate >= 0 && c.FinalLearningRate <= c.LearningRate, c.FinalLearningRate, "between 0 and learning-rate"},
+		{"critic-learning-rate", c.CriticLearningRate > 0, c.CriticLearningRate, "positive"},
+		{"critic-warmup", c.CriticWarmup >= 0 && c.CriticWarmup < max(c.Iterations, 1), c.CriticWarmup, "from 0 to below iterations"},
+		{"beta", c.Beta >= 0, c.Beta, "0 or more"},
+		{"clip-ratio", c.ClipRatio > 0 && c.ClipRatio < 1, c.ClipRatio, "between 0 and 1"},
+		{"value-clip", c.ValueClip >= 0, c.ValueClip, "0 or more"},
+		{"gamma", c.Gamma > 0 && c.Gamma <= 1, c.Gamma, "in (0, 1]"},
+		{"lambda", c.Lambda >= 0 && c.Lambda <= 1, c.Lambda, "in [0, 1]"},
+		{"temperature", c.Temperature > 0, c.Temperature, "positive: a greedy policy does not explore"},
+		{"max-tokens", c.MaxTokens > 0, c.MaxTokens, "at least 1"},
+		{"weight-decay", c.WeightDecay >= 0, c.WeightDecay, "0 or more"},
+		{"gradient-clip", c.GradientClip > 0, c.GradientClip, "positive"},
+		{"evaluate-every", c.EvaluateEvery >= 0, c.EvaluateEvery, "0 or more"},
+		{"patience", c.Patience >= 0, c.Patience, "0 or more"},
+		{"checkpoint-every", c.CheckpointEvery > 0, c.CheckpointEvery, "at least 1"},
+	} {
+		if !f.ok {
+			return tandem.Errorf(tandem.Invalid, "ppo.Config", "%s is %v, not %s", f.name, f.got, f.want)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package ppo
+
+import (
+	"strings"
+	"testing"
+
+	"tandem"
+)
+
+func TestPresetsAreValid(t *testing.T) {
+	for _, name := range []string{"llama2-7b", "llama2-70b", "practice"} {
+		c, err := Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Preset("gpt-5"); tandem.CodeOf(err) != tandem.Invalid {
+		t.Errorf("an unknown preset: %v", err)
+	}
+}
+
+func TestValidateNamesTheField(t *testing.T) {
+	for field, spoil := range map[string]func(*Config){
+		"batch-size":    func(c *Config) { c.BatchSize = 100 },
+		"learning-rate": func(c *Config) { c.LearningRate = 0 },
+		"temperature":   func(c *Config) { c.Temperature = 0 },
+		"critic-warmup": func(c *Config) { c.CriticWarmup = c.Iterations },
+		"clip-ratio":    func(c *Config) { c.ClipRatio = 1 },
+	} {
+		c := DefaultConfig()
+		spoil(&c)
+		err := c.Validate()
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: error %v does not name it", field, err)
+		}
+	}
+}
