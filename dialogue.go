@@ -1,6 +1,9 @@
 package tandem
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"strings"
 )
 
@@ -75,6 +78,16 @@ func (d Dialogue) Opening() string {
 		}
 	}
 	return ""
+}
+
+// Key is a number for d that depends on its roles and texts alone: the prompt's part of a SampleKey, and
+// the same wherever and whenever the dialogue is met.
+func (d Dialogue) Key() uint64 {
+	h := sha256.New()
+	for _, m := range d {
+		fmt.Fprintf(h, "%s %d %s\n", m.Role, len(m.Content), m.Content)
+	}
+	return binary.BigEndian.Uint64(h.Sum(nil))
 }
 
 // RiskCategory is one of the three categories of unsafe content in section 4.2.1; empty for prompts

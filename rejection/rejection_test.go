@@ -1,0 +1,125 @@
+package rejection_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+	"testing"
+
+	"tandem"
+	"tandem/rejection"
+)
+
+// echo answers sample k of any prompt with k words "good"; sample 3 never ends.
+type echo struct{}
+
+func (echo) Generate(_ context.Context, requests []tandem.GenerateRequest) iter.Seq2[tandem.Chunk, error] {
+	return func(yield func(tandem.Chunk, error) bool) {
+		for i := len(requests) - 1; i >= 0; i-- { // out of order, in two chunks
+			k := int(requests[i].Key.Sample)
+			finish := tandem.FinishStop
+			if k == 3 {
+				finish = tandem.FinishLength
+			}
+			if !yield(tandem.Chunk{Request: i, Text: strings.Repeat("good ", k), Tokens: make([]int32, k)}, nil) ||
+				!yield(tandem.Chunk{Request: i, Text: "end", Tokens: []int32{2}, Finish: finish}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// count scores an answer by its "good"s; on a safety prompt two or more of them are gated.
+type count struct{}
+
+func (count) Score(_ context.Context, requests []tandem.ScoreRequest) ([]tandem.Score, error) {
+	scores := make([]tandem.Score, len(requests))
+	for i, r := range requests {
+		n := strings.Count(r.Messages[len(r.Messages)-1].Content, "good")
+		scores[i] = tandem.Score{Combined: float64(n), Gated: r.Safety && n >= 2}
+	}
+	return scores, nil
+}
+
+func prompts() []tandem.Prompt {
+	return []tandem.Prompt{
+		{Messages: tandem.Dialogue{{Role: tandem.User, Content: "hello"}}},
+		{Messages: tandem.Dialogue{{Role: tandem.User, Content: "risky"}}, Safety: true},
+	}
+}
+
+func TestSampleKeepsTheBest(t *testing.T) {
+	c := rejection.DefaultConfig()
+	c.K = 4
+	sets, err := rejection.Sample(t.Context(), echo{}, count{}, prompts(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Sample 3 is best but was cut; sample 2 of the safety prompt is gated.
+	for i, want := range []int{2, 1} {
+		best, ok := sets[i].Best()
+		if !ok || best.Sample != want || best.Tokens != want+1 {
+			t.Errorf("prompt %d: best is sample %d with %d tokens (%t), want sample %d", i, best.Sample, best.Tokens, ok, want)
+		}
+	}
+	best, _ := sets[0].Best()
+	target := sets[0].Target(best)
+	if got := fmt.Sprintf("%+v", target); got != "[{Role:user Content:hello Train:false} {Role:assistant Content:good good end Train:true}]" {
+		t.Errorf("target %s", got)
+	}
+	if len(sets[0].Prompt.Messages) != 1 {
+		t.Errorf("the prompt was changed: %v", sets[0].Prompt.Messages)
+	}
+	if _, ok := (rejection.Set{Candidates: sets[0].Candidates[3:]}).Best(); ok {
+		t.Error("an answer that was cut became a target")
+	}
+}
+
+func TestRandomIgnoresScores(t *testing.T) {
+	c := rejection.DefaultConfig()
+	c.K = 4
+	sets, err := rejection.Sample(t.Context(), echo{}, count{}, prompts(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[int]int)
+	for seed := range uint64(300) {
+		pick, ok := sets[0].Random(seed)
+		if !ok {
+			t.Fatal("nothing to pick")
+		}
+		seen[pick.Sample]++
+	}
+	for sample := range 3 {
+		if seen[sample] < 60 {
+			t.Errorf("sample %d was picked %d times of 300", sample, seen[sample])
+		}
+	}
+	if seen[3] != 0 {
+		t.Error("an answer that was cut was picked")
+	}
+}
+
+func TestRewardCurve(t *testing.T) {
+	var set rejection.Set
+	for _, x := range []float64{4, 1, 3, 2} {
+		set.Candidates = append(set.Candidates, rejection.Candidate{Score: tandem.Score{Combined: x}})
+	}
+	curve := rejection.RewardCurve([]rejection.Set{set})
+	// The best of two out of {1, 2, 3, 4}: pairs' maxima 2 3 4 3 4 4, mean 20/6. Medians stay at 2.5.
+	for k, want := range []float64{2.5, 20. / 6, 3.75, 4} {
+		if math.Abs(curve.Best[k]-want) > 1e-12 || math.Abs(curve.Median[k]-2.5) > 1e-12 {
+			t.Errorf("k = %d: best %g, median %g, want %g and 2.5", k+1, curve.Best[k], curve.Median[k], want)
+		}
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	c := rejection.DefaultConfig()
+	c.Temperature = 0
+	if _, err := rejection.Sample(t.Context(), echo{}, count{}, prompts(), c); tandem.CodeOf(err) != tandem.Invalid {
+		t.Errorf("K answers at temperature 0: %v", err)
+	}
+}
