@@ -1,0 +1,102 @@
+package local
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"tandem"
+)
+
+// postmaster is what a running server writes about itself in its data folder.
+type postmaster struct {
+	pid    int
+	socket string // folder
+	status string // "starting", "ready", "stopping"; empty very early
+}
+
+// readPostmaster reads postmaster.pid in data. It returns nil where no server runs: no file, or one that
+// a machine or a server left when it fell.
+func readPostmaster(data string) (*postmaster, error) {
+	file := filepath.Join(data, "postmaster.pid")
+	content, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, tandem.Errorf(tandem.Unavailable, "local.Start", "%w", err)
+	}
+	// pid, data folder, start time, port, socket folder, listen address, shared memory, status
+	lines := strings.Split(string(content), "\n")
+	line := func(i int) string {
+		if i < len(lines) {
+			return strings.TrimSpace(lines[i])
+		}
+		return ""
+	}
+	pid, err := strconv.Atoi(line(0))
+	if err != nil || !isServer(pid) {
+		return nil, nil
+	}
+	return &postmaster{pid: pid, socket: line(4), status: line(7)}, nil
+}
+
+// isServer reports whether pid is a live Postgres server. A pid alone proves nothing: the number may
+// have passed to another program since.
+func isServer(pid int) bool {
+	if pid <= 1 {
+		return false
+	}
+	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+		return false
+	}
+	if stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat"); err == nil {
+		// "PID (postgres) S …"; a zombie's state is Z.
+		_, rest, _ := strings.Cut(string(stat), "(")
+		name, state, _ := strings.Cut(rest, ") ")
+		return name == "postgres" && !strings.HasPrefix(state, "Z")
+	}
+	out, err := exec.Command("ps", "-o", "comm=", "-p", strconv.Itoa(pid)).Output()
+	return err == nil && strings.HasPrefix(filepath.Base(strings.TrimSpace(string(out))), "postgres")
+}
+
+// removeStalePostmaster removes the file that a fallen server left, and its socket folder if that was
+// one of ours. The caller holds the lock and has seen that no server runs.
+func removeStalePostmaster(data string) {
+	file := filepath.Join(data, "postmaster.pid")
+	if content, err := os.ReadFile(file); err == nil {
+		if lines := strings.Split(string(content), "\n"); len(lines) > 4 {
+			removeSocketFolder(strings.TrimSpace(lines[4]))
+		}
+		_ = os.Remove(file) // Postgres judges for itself what it finds
+	}
+}
+
+// removeSocketFolder removes a folder that makeSocketFolder made, after its server is gone.
+func removeSocketFolder(folder string) {
+	if !strings.HasPrefix(filepath.Base(folder), "tandem-") {
+		return
+	}
+	_ = os.Remove(socketPath(folder))
+	_ = os.Remove(socketPath(folder) + ".lock")
+	_ = os.Remove(folder) // fails, rightly, if anything else lies in it
+}
+
+// awaitExit waits until no server runs in data, for at most patience.
+func awaitExit(data string, patience time.Duration) (bool, error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		running, err := readPostmaster(data)
+		if err != nil || running == nil {
+			return err == nil, err
+		}
+		if time.Now().After(deadline) {
+			return false, nil
+		}
+	}
+}

@@ -1,0 +1,336 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/jackc/pgx/v5"
+
+	"tandem"
+)
+
+// The server's roles and its database.
+const (
+	adminRole = "tandem_admin"
+	ownerRole = "tandem_owner"
+	appRole   = "tandem_app"
+	database  = "tandem"
+)
+
+const (
+	lockRetry     = 20 * time.Millisecond
+	startPatience = 5 * time.Minute // crash recovery replays the log first
+	stopPatience  = time.Minute
+)
+
+// Config says which server to start.
+type Config struct {
+	// Home is the folder that the server belongs to; see [Home]. It is made where it is missing. Required.
+	Home string
+	// Getenv reads the environment that binaries and folders are looked up in. Defaults to os.Getenv.
+	Getenv func(string) string
+	// Ephemeral turns durability off. For tests alone: a machine that falls may take the data with it.
+	Ephemeral bool
+	// Log is told what is started, adopted and stopped. Defaults to none.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Getenv == nil {
+		c.Getenv = os.Getenv
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Server is this process's hold on a home's server.
+type Server struct {
+	config   Config
+	cluster  cluster
+	binaries binaries
+	secrets  credentials
+	socket   string // folder
+	users    *flock.Flock
+}
+
+// Start starts the server of config.Home, or joins the one that runs, and makes its roles and its
+// database on first use. The caller must Close it. Errors: Unavailable without binaries, with a full disk or a server that does not
+// come up (its last words are in the message); Unsupported where the cluster is another major version's;
+// Invalid where the server's user or socket could not reach a folder, which is named.
+func Start(ctx context.Context, config Config) (*Server, error) {
+	config = config.withDefaults()
+	c, err := openCluster(config.Home)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := c.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = lock.Unlock() }()
+
+	s := &Server{config: config, cluster: c, users: flock.New(c.usersFile())}
+	// Nobody holds users exclusively without holding lock.
+	if err := s.users.RLock(); err != nil {
+		return nil, tandem.Errorf(tandem.Unavailable, "local.Start", "%s: %w", c.usersFile(), err)
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.leave(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+// Close leaves the server and, if no other process uses it, stops it.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer cancel()
+	lock, err := s.cluster.lock(ctx)
+	if err != nil {
+		return errors.Join(err, s.users.Unlock())
+	}
+	defer func() { _ = lock.Unlock() }()
+	return s.leave(ctx)
+}
+
+// URL is where everything but migrations connects to, as a role with the narrow grants.
+func (s *Server) URL() string { return s.url(appRole, s.secrets.App, database) }
+
+// OwnerURL is where migrations connect to, as the schema's owner.
+func (s *Server) OwnerURL() string { return s.url(ownerRole, s.secrets.Owner, database) }
+
+// AdminURL connects to the maintenance database as the superuser; for backups, and for tests that clone databases.
+func (s *Server) AdminURL() string { return s.url(adminRole, s.secrets.Admin, "postgres") }
+
+// String names the server for people: "PostgreSQL 15 in /usr/lib/postgresql/15/bin, data in …".
+func (s *Server) String() string { return s.binaries.String() + ", data in " + s.cluster.data() }
+
+func (s *Server) url(role, password, db string) string {
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(role, password), Path: "/" + db,
+		RawQuery: url.Values{"host": {s.socket}, "port": {strconv.Itoa(port)}}.Encode(),
+	}
+	return u.String()
+}
+
+// StopAbandoned stops the server of a home that no process uses any more, as after a kill -9, and
+// reports whether it found one running. A server in use is left alone.
+func StopAbandoned(ctx context.Context, config Config) (bool, error) {
+	config = config.withDefaults()
+	if _, err := os.Stat(filepath.Join(config.Home, "postgres", "data")); err != nil {
+		return false, nil
+	}
+	c, err := openCluster(config.Home)
+	if err != nil {
+		return false, err
+	}
+	lock, err := c.lock(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = lock.Unlock() }()
+	running, err := readPostmaster(c.data())
+	if err != nil || running == nil {
+		return false, err
+	}
+	s := &Server{config: config, cluster: c, users: flock.New(c.usersFile())}
+	if err := s.leave(ctx); err != nil {
+		return false, err
+	}
+	running, err = readPostmaster(c.data())
+	return running == nil, err
+}
+
+// openCluster readies HOME/postgres for the user that the server runs as.
+func openCluster(home string) (cluster, error) {
+	const op = "local.Start"
+	if home == "" {
+		return cluster{}, tandem.Errorf(tandem.Invalid, op, "no home folder was named")
+	}
+	c := cluster{folder: filepath.Join(home, "postgres")}
+	var err error
+	if c.account, err = serverAccount(c.data()); err != nil {
+		return c, err
+	}
+	mode := os.FileMode(0o700)
+	if c.switched {
+		mode = 0o711 // the server's user passes through; the secrets have modes of their own
+	}
+	if err := os.MkdirAll(c.folder, mode); err != nil {
+		return c, tandem.Errorf(tandem.Unavailable, op, "%w", err)
+	}
+	return c, c.reaches(c.folder)
+}
+
+// lock waits for the right to start or stop the server.
+func (c cluster) lock(ctx context.Context) (*flock.Flock, error) {
+	lock := flock.New(c.lockFile())
+	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
+		return nil, tandem.Errorf(tandem.Unavailable, "local.Start", "waiting for %s: %w", c.lockFile(), err)
+	}
+	return lock, nil
+}
+
+// start brings the server up. The caller holds lock, and users shared.
+func (s *Server) start(ctx context.Context) error {
+	c := s.cluster
+	major, err := c.clusterMajor()
+	if err != nil {
+		return err
+	}
+	if s.binaries, err = choose(installations(ctx, s.config.Getenv), major, c.data()); err != nil {
+		return err
+	}
+	if s.secrets, err = c.readCredentials(major != 0); err != nil {
+		return err
+	}
+	if major == 0 {
+		s.config.Log.Info("making a private Postgres", "server", s.String())
+		if err := c.initialise(ctx, s.binaries, s.secrets, s.config.Ephemeral); err != nil {
+			return err
+		}
+	}
+	running, err := readPostmaster(c.data())
+	if err != nil {
+		return err
+	}
+	if running != nil && running.status == "stopping" {
+		if _, err := awaitExit(c.data(), stopPatience); err != nil {
+			return err
+		}
+		running = nil
+	}
+	if running != nil {
+		s.config.Log.Info("joining the private Postgres", "server", s.String(), "pid", running.pid)
+		s.socket = running.socket
+	} else if err := s.launch(ctx); err != nil {
+		return err
+	}
+	return s.prepare(ctx)
+}
+
+// launch starts the server's process, which outlives this one.
+func (s *Server) launch(ctx context.Context) error {
+	const op = "local.Start"
+	c := s.cluster
+	removeStalePostmaster(c.data())
+	var err error
+	if s.socket, err = makeSocketFolder(c.account, socketBases(c.account, s.config.Getenv)); err != nil {
+		return err
+	}
+	said, err := c.openLog()
+	if err == nil {
+		err = c.configure(s.socket, s.config.Ephemeral)
+	}
+	if err != nil {
+		removeSocketFolder(s.socket)
+		return tandem.Errorf(tandem.Unavailable, op, "%w", err)
+	}
+	s.config.Log.Info("starting a private Postgres", "server", s.String(), "socket", s.socket)
+	out, err := c.run(ctx, s.binaries.path("pg_ctl"), "start", "-s", "-w", "-t", strconv.Itoa(int(startPatience.Seconds())),
+		"-D", c.data(), "-l", c.log())
+	if err != nil {
+		removeSocketFolder(s.socket)
+		if ctx.Err() != nil {
+			return tandem.Errorf(tandem.Unavailable, op, "starting %v: %w", s, ctx.Err())
+		}
+		return tandem.Errorf(tandem.Unavailable, op, "%v did not start: %s\n%s", s, out, c.logSince(said))
+	}
+	return nil
+}
+
+// prepare waits until the server answers and sees to it that roles and database exist.
+func (s *Server) prepare(ctx context.Context) error {
+	const op = "local.Start"
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return tandem.Errorf(tandem.Unavailable, op, "%v does not answer: %w", s, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for role, password := range map[string]string{ownerRole: s.secrets.Owner, appRole: s.secrets.App} {
+		var exists bool
+		if err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)`, role).Scan(&exists); err == nil && !exists {
+			// DDL takes no parameters; both texts are letters and digits of our own.
+			_, err = conn.Exec(ctx, `CREATE ROLE `+role+` LOGIN PASSWORD '`+password+`'`)
+		}
+		if err != nil {
+			return tandem.Errorf(tandem.Unavailable, op, "making the role %s: %w", role, err)
+		}
+	}
+	var exists bool
+	if err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, database).Scan(&exists); err == nil && !exists {
+		_, err = conn.Exec(ctx, `CREATE DATABASE `+database+` OWNER `+ownerRole)
+	}
+	if err != nil {
+		return tandem.Errorf(tandem.Unavailable, op, "making the database %s: %w", database, err)
+	}
+	return nil
+}
+
+// connect connects as the superuser, patiently: a server that was adopted may still be replaying its log.
+func (s *Server) connect(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		conn, err := pgx.Connect(ctx, s.AdminURL())
+		if err == nil {
+			return conn, nil
+		}
+		if running, errRead := readPostmaster(s.cluster.data()); errRead != nil || running == nil {
+			return nil, errors.Join(err, errRead)
+		} else if running.status == "ready" && ctx.Err() == nil {
+			// It had become ready between the two looks, or refuses for a reason that will not pass.
+			return pgx.Connect(ctx, s.AdminURL())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(err, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// leave drops this process's hold and stops the server if that was the last. The caller holds lock.
+func (s *Server) leave(ctx context.Context) error {
+	const op = "local.Close"
+	c := s.cluster
+	if err := s.users.Unlock(); err != nil {
+		return tandem.Errorf(tandem.Unavailable, op, "%s: %w", c.usersFile(), err)
+	}
+	last, err := s.users.TryLock()
+	if err != nil {
+		return tandem.Errorf(tandem.Unavailable, op, "%s: %w", c.usersFile(), err)
+	}
+	if !last {
+		return nil
+	}
+	defer func() { _ = s.users.Unlock() }()
+	running, err := readPostmaster(c.data())
+	if err != nil || running == nil {
+		return err
+	}
+	if s.binaries.folder == "" { // an abandoned server, or a start that failed early
+		major, err := c.clusterMajor()
+		if err != nil {
+			return err
+		}
+		if s.binaries, err = choose(installations(ctx, s.config.Getenv), major, c.data()); err != nil {
+			return err
+		}
+	}
+	s.config.Log.Info("stopping the private Postgres", "server", s.String())
+	out, err := c.run(ctx, s.binaries.path("pg_ctl"), "stop", "-s", "-w", "-m", "fast", "-t", strconv.Itoa(int(stopPatience.Seconds())), "-D", c.data())
+	if err != nil {
+		return tandem.Errorf(tandem.Unavailable, op, "%v did not stop: %w\n%s", s, err, out)
+	}
+	removeSocketFolder(running.socket)
+	return nil
+}
