@@ -1,0 +1,416 @@
+package checkpoint
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"tandem"
+)
+
+// staging is the folder, inside a checkpoint's own, in which the next version is written. Its manifest is
+// the moment of commit; only then are its files moved into the folder, the manifest last. A process that
+// dies before leaves the old version as it was; one that dies later leaves a move that the next to open
+// the folder finishes. Nothing is needed of the parent folder, which may be a mount's or someone else's,
+// and files beside the checkpoint stay.
+const (
+	staging  = ".staging"
+	lockName = "lock"
+)
+
+// Folder is a Store in a local folder, which need not exist yet.
+func Folder(root string) Store { return &folder{root: root} }
+
+type folder struct {
+	root string
+	// fault is called before every change to the disk, with the path; tests make it fail or stop the process.
+	fault func(path string) error
+}
+
+const opFolder = "checkpoint.Folder"
+
+// path is the folder of a checkpoint.
+func (s *folder) path(name string) (string, error) {
+	if !fs.ValidPath(name) || name != "." && strings.HasPrefix(name, ".") || strings.Contains(name, "/.") {
+		return "", tandem.Errorf(tandem.Invalid, opFolder, "%q cannot name a checkpoint", name)
+	}
+	return filepath.Join(s.root, filepath.FromSlash(name)), nil
+}
+
+// change runs one change to the disk and names what could not be changed.
+func (s *folder) change(path string, do func() error) error {
+	if s.fault != nil {
+		if err := s.fault(path); err != nil {
+			return tandem.Errorf(tandem.Unavailable, opFolder, "%s: %w", path, err)
+		}
+	}
+	if err := do(); err != nil { // the os package's errors name the path
+		return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	}
+	return nil
+}
+
+func (s *folder) Create(ctx context.Context, name string) (Writer, error) {
+	dir, err := s.path(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.finish(ctx, dir); err != nil {
+		return nil, err
+	}
+	if err := refuseForeign(dir); err != nil {
+		return nil, err
+	}
+	_, err = os.Stat(dir)
+	w := &folderWriter{store: s, dir: dir, stage: filepath.Join(dir, staging), made: err != nil}
+	if err := s.change(w.stage, func() error { return os.MkdirAll(w.stage, 0o777) }); err != nil {
+		return nil, err
+	}
+	w.lock = flock.New(filepath.Join(w.stage, lockName))
+	if ok, err := w.lock.TryLock(); err != nil {
+		return nil, tandem.Errorf(tandem.Unavailable, opFolder, "locking %s: %w", w.stage, err)
+	} else if !ok || !w.holds() {
+		w.lock.Close()
+		return nil, tandem.Errorf(tandem.Conflict, opFolder, "%s is being written by another process", dir)
+	}
+	// What a writer left that died before its commit.
+	if err := w.clear(); err != nil {
+		return nil, errors.Join(err, w.lock.Unlock())
+	}
+	return w, nil
+}
+
+// refuseForeign keeps a model that tandem has not written, and so cannot restore, from being overwritten.
+func refuseForeign(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, manifestName)); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	}
+	for _, e := range entries {
+		if n := e.Name(); n == "config.json" || strings.HasSuffix(n, ".safetensors") || strings.HasSuffix(n, ".safetensors.index.json") {
+			return tandem.Errorf(tandem.Conflict, opFolder, "%s holds a model that tandem has not written (%s, and no %s), and will not be overwritten", dir, n, manifestName)
+		}
+	}
+	return nil
+}
+
+func (s *folder) Open(ctx context.Context, name string) (fs.FS, error) {
+	dir, err := s.path(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, tandem.Errorf(tandem.NotFound, opFolder, "%s does not exist", dir)
+	case err != nil:
+		return nil, tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	case !info.IsDir():
+		return nil, tandem.Errorf(tandem.Invalid, opFolder, "%s is not a folder", dir)
+	}
+	if err := s.finish(ctx, dir); err != nil {
+		return nil, err
+	}
+	return os.DirFS(dir), nil
+}
+
+// finish completes a commit whose writer died while it moved the files, or waits for one that lives.
+func (s *folder) finish(ctx context.Context, dir string) error {
+	stage := filepath.Join(dir, staging)
+	if _, err := os.Stat(filepath.Join(stage, manifestName)); err != nil {
+		return nil
+	}
+	lock := flock.New(filepath.Join(stage, lockName))
+	ok, err := lock.TryLockContext(ctx, 5*time.Millisecond)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // its writer has finished meanwhile
+		return nil
+	case err != nil || !ok:
+		return tandem.Errorf(tandem.Unavailable, opFolder, "%s holds an unfinished commit, and locking it failed: %w", stage, err)
+	}
+	w := &folderWriter{store: s, dir: dir, stage: stage, lock: lock, committed: true}
+	if !w.holds() { // likewise
+		lock.Close()
+		return nil
+	}
+	err = nil
+	if _, missing := os.Stat(filepath.Join(stage, manifestName)); missing == nil {
+		err = w.move()
+	}
+	return errors.Join(err, w.Abort())
+}
+
+func (s *folder) List(_ context.Context, under string) ([]string, error) {
+	dir, err := s.path(under)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		for _, m := range []string{manifestName, filepath.Join(staging, manifestName)} {
+			if _, err := os.Stat(filepath.Join(dir, e.Name(), m)); err == nil {
+				names = append(names, e.Name())
+				break
+			}
+		}
+	}
+	return names, nil // os.ReadDir sorts
+}
+
+func (s *folder) Remove(ctx context.Context, name string) error {
+	dir, err := s.path(name)
+	if err != nil {
+		return err
+	}
+	if err := s.finish(ctx, dir); err != nil {
+		return err
+	}
+	listed, err := listedFiles(dir)
+	if err != nil {
+		return err
+	}
+	remove := append([]string{manifestName}, listed...)
+	for _, f := range remove {
+		path := filepath.Join(dir, f)
+		if err := s.change(path, func() error { return removeIfThere(path) }); err != nil {
+			return err
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(dir, staging)); err != nil {
+		return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	}
+	os.Remove(dir) // stays if other files lie in it
+	return nil
+}
+
+// listedFiles are the files of the committed version in a folder; none if there is none.
+func listedFiles(dir string) ([]string, error) {
+	path := filepath.Join(dir, manifestName)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	}
+	m, err := parseManifest(text, path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, f := range m.Files {
+		names = append(names, f.Name)
+	}
+	return names, nil
+}
+
+// folderWriter writes one version of a checkpoint.
+type folderWriter struct {
+	store     *folder
+	dir       string // the checkpoint's folder
+	stage     string // dir/.staging
+	lock      *flock.Flock
+	made      bool // the folder was not there before
+	committed bool
+}
+
+// holds reports whether the file that w has locked is the one that others would lock: a writer that
+// finishes removes it, and the lock of a removed file keeps nobody out.
+func (w *folderWriter) holds() bool {
+	held, err := w.lock.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(w.lock.Path())
+	return err == nil && os.SameFile(held, there)
+}
+
+func (w *folderWriter) Create(file string) (io.WriteCloser, error) {
+	if !plainName(file) || file == lockName {
+		return nil, tandem.Errorf(tandem.Invalid, opFolder, "%q cannot name a file of a checkpoint", file)
+	}
+	return w.create(file)
+}
+
+func (w *folderWriter) create(file string) (*durableFile, error) {
+	path := filepath.Join(w.stage, file)
+	d := &durableFile{store: w.store}
+	return d, w.store.change(path, func() (err error) {
+		d.File, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+		return err
+	})
+}
+
+// durableFile is on disk when Close has returned nil.
+type durableFile struct {
+	*os.File
+	store *folder
+}
+
+func (f *durableFile) Write(p []byte) (n int, err error) {
+	err = f.store.change(f.Name(), func() error {
+		n, err = f.File.Write(p)
+		return err
+	})
+	return n, err
+}
+
+func (f *durableFile) Close() error {
+	return errors.Join(f.store.change(f.Name(), f.Sync), f.File.Close())
+}
+
+func (w *folderWriter) Commit(ctx context.Context, m *Manifest) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return tandem.Errorf(tandem.Internal, opFolder, "%w", err)
+	}
+	const draft = "manifest.draft"
+	f, err := w.create(draft)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(append(text, '\n')); err != nil {
+		return errors.Join(err, f.File.Close())
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := w.rename(filepath.Join(w.stage, draft), filepath.Join(w.stage, manifestName)); err != nil {
+		return err
+	}
+	w.committed = true // from here on a crash ends in the new version
+	if err := w.syncDir(w.stage); err != nil {
+		return err
+	}
+	return w.move()
+}
+
+// move brings the committed version from the staging folder to its place. It may run again after a crash
+// at any point: files that have moved are no longer found, and the manifest moves last.
+func (w *folderWriter) move() error {
+	staged := filepath.Join(w.stage, manifestName)
+	text, err := os.ReadFile(staged)
+	if err != nil {
+		return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	}
+	m, err := parseManifest(text, staged)
+	if err != nil {
+		return err
+	}
+	old, err := listedFiles(w.dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range m.Files {
+		from := filepath.Join(w.stage, f.Name)
+		if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := w.rename(from, filepath.Join(w.dir, f.Name)); err != nil {
+			return err
+		}
+	}
+	for _, name := range old {
+		if _, kept := m.file(name); kept {
+			continue
+		}
+		path := filepath.Join(w.dir, name)
+		if err := w.store.change(path, func() error { return removeIfThere(path) }); err != nil {
+			return err
+		}
+	}
+	if err := w.syncDir(w.dir); err != nil {
+		return err
+	}
+	if err := w.rename(staged, filepath.Join(w.dir, manifestName)); err != nil {
+		return err
+	}
+	if w.made {
+		if err := w.syncDir(filepath.Dir(w.dir)); err != nil {
+			return err
+		}
+	}
+	return w.syncDir(w.dir)
+}
+
+func (w *folderWriter) Abort() error {
+	var err error
+	if _, unfinished := os.Stat(filepath.Join(w.stage, manifestName)); !w.committed || unfinished != nil {
+		err = w.clear()
+		if err == nil {
+			// The lock's file goes while the lock is held, so that whoever opens it next makes a new one.
+			err = errors.Join(removeIfThere(w.lock.Path()), removeIfThere(w.stage))
+		}
+		if w.made {
+			os.Remove(w.dir) // stays if anything lies in it
+		}
+	}
+	if unlock := w.lock.Close(); err == nil && unlock != nil {
+		err = tandem.Errorf(tandem.Unavailable, opFolder, "%w", unlock)
+	}
+	return err
+}
+
+// clear removes everything from the staging folder but the lock.
+func (w *folderWriter) clear() error {
+	entries, err := os.ReadDir(w.stage)
+	if err != nil {
+		return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lockName })
+	for _, e := range entries {
+		path := filepath.Join(w.stage, e.Name())
+		if err := w.store.change(path, func() error { return os.Remove(path) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *folderWriter) rename(from, to string) error {
+	return w.store.change(to, func() error { return os.Rename(from, to) })
+}
+
+// syncDir makes the names in a folder durable.
+func (w *folderWriter) syncDir(dir string) error {
+	return w.store.change(dir, func() error {
+		d, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		return errors.Join(d.Sync(), d.Close())
+	})
+}
+
+// removeIfThere removes a file or an empty folder.
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
