@@ -1,0 +1,118 @@
+package dataset
+
+import (
+	"bytes"
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"tandem"
+)
+
+// all gathers a sequence up to its first error.
+func all[T any](seq iter.Seq2[T, error]) (out []T, err error) {
+	for v, err := range seq {
+		if err != nil {
+			return out, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+func TestReadDialogues(t *testing.T) {
+	answer := func(s string) tandem.Message {
+		return tandem.Message{Role: tandem.Assistant, Content: s, Train: true}
+	}
+	tests := []struct {
+		format DialogueFormat
+		file   string
+		want   []tandem.Dialogue
+	}{
+		{Messages, `{"messages":[{"role":"user","content":"Q"},{"role":"assistant","content":"A"}]}
+{"conversations":[{"from":"human","value":"Q"},{"from":"gpt","value":"B"}]}`,
+			[]tandem.Dialogue{{user("Q"), answer("A")}, {user("Q"), answer("B")}}},
+		{Messages, `{"messages":[{"role":"user","content":"Q"},{"role":"assistant","content":"A"},{"role":"user","content":"R"},{"role":"assistant","content":"B","train":true}]}`,
+			[]tandem.Dialogue{{user("Q"), assistant("A"), user("R"), answer("B")}}},
+		{SelfInstruct, `{"instruction":"Add","instances":[{"input":"1 2","output":"3"},{"input":"","output":"0"}]}`,
+			[]tandem.Dialogue{{user("Add\n\n1 2"), answer("3")}, {user("Add"), answer("0")}}},
+		{Dolly, `{"instruction":"Who?","context":"Ann ran.","response":"Ann","category":"closed_qa"}`,
+			[]tandem.Dialogue{{user("Who?\n\nAnn ran."), answer("Ann")}}},
+		{HHChosen, `{"chosen":"\n\nHuman: Q\n\nAssistant: A","rejected":""}`,
+			[]tandem.Dialogue{{user("Q"), answer("A")}}},
+	}
+	for _, test := range tests {
+		got, err := all(ReadDialogues("f", strings.NewReader(test.file), test.format))
+		if err != nil || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: got %+v, error %v", test.format, got, err)
+		}
+	}
+}
+
+func TestReadDialoguesRefuses(t *testing.T) {
+	tests := map[DialogueFormat]string{
+		Messages:     `{"messages":[{"role":"assistant","content":"A"}]}`,
+		SelfInstruct: `{"instruction":"Add","instances":[]}`,
+		Dolly:        `{"instruction":"Add"}`,
+		HHChosen:     `{"chosen":"Q"}`,
+		"xml":        `{}`,
+	}
+	for format, file := range tests {
+		if got, err := all(ReadDialogues("f", strings.NewReader(file), format)); tandem.CodeOf(err) != tandem.Invalid {
+			t.Errorf("%s: got %v, error %v", format, got, err)
+		}
+	}
+}
+
+func TestWriteDialogues(t *testing.T) {
+	want := []tandem.Dialogue{
+		{user("Q"), {Role: tandem.Assistant, Content: "A <b>", Train: true}},
+		{system("S"), user("Q"), assistant("A"), user("R"), {Role: tandem.Assistant, Content: "B", Train: true}},
+	}
+	var out bytes.Buffer
+	n, err := WriteDialogues(&out, func(yield func(tandem.Dialogue, error) bool) {
+		for _, d := range want {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	})
+	if n != 2 || err != nil {
+		t.Fatalf("wrote %d, error %v", n, err)
+	}
+	if got, err := all(ReadDialogues("f", &out, Messages)); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, error %v", got, err)
+	}
+}
+
+func TestReadTexts(t *testing.T) {
+	tests := []struct {
+		format TextFormat
+		file   string
+		want   []string
+	}{
+		{PlainText, "one\n\nstill one\n", []string{"one\n\nstill one"}},
+		{PlainText, "one\n<|endoftext|>\n\ntwo\r\n<|endoftext|>\n<|endoftext|>\n", []string{"one", "two"}},
+		{TextLines, `{"text":"one"}` + "\n" + `{"text":" "}` + "\n" + `{"text":"two"}`, []string{"one", "two"}},
+	}
+	for _, test := range tests {
+		if got, err := all(ReadTexts("f", strings.NewReader(test.file), test.format)); err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("%q: got %q, error %v", test.file, got, err)
+		}
+	}
+	for format, file := range map[TextFormat]string{TextLines: `{"body":"x"}`, "pdf": ""} {
+		if _, err := all(ReadTexts("f", strings.NewReader(file), format)); tandem.CodeOf(err) != tandem.Invalid {
+			t.Errorf("%s: error %v", format, err)
+		}
+	}
+}
+
+func TestSplit(t *testing.T) {
+	dialogues := []tandem.Dialogue{{user("abc")}, {user(" ABC "), assistant("A")}, {user("def")}}
+	train, heldOut := Split(dialogues, tandem.Dialogue.Opening, 0.729)
+	if len(heldOut) < 2 || len(train)+len(heldOut) != 3 || heldOut[0][0].Content != "abc" || heldOut[1][0].Content != " ABC " {
+		t.Errorf("train %v, held out %v", train, heldOut)
+	}
+}

@@ -1,0 +1,296 @@
+package dataset
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tandem"
+)
+
+// read imports texts as files of one format, named f1, f2 … in errors.
+func read(t *testing.T, config ImportConfig, files ...string) ([]tandem.Comparison, Report, error) {
+	t.Helper()
+	imp, err := NewImport(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []tandem.Comparison
+	for i, file := range files {
+		for c, err := range imp.Read(fmt.Sprint("f", i+1), strings.NewReader(file)) {
+			if err != nil {
+				return got, imp.Report(), err
+			}
+			got = append(got, c)
+		}
+	}
+	return got, imp.Report(), nil
+}
+
+func user(s string) tandem.Message      { return tandem.Message{Role: tandem.User, Content: s} }
+func assistant(s string) tandem.Message { return tandem.Message{Role: tandem.Assistant, Content: s} }
+func system(s string) tandem.Message    { return tandem.Message{Role: tandem.System, Content: s} }
+
+func TestFormats(t *testing.T) {
+	one := tandem.Dialogue{user("Q")}
+	three := tandem.Dialogue{user("Q"), assistant("A"), user("R")}
+	tests := []struct {
+		name             string
+		config           ImportConfig
+		record           string
+		prompt           tandem.Dialogue
+		chosen, rejected string
+		degree           tandem.Degree
+	}{
+		{"hh", ImportConfig{Format: HH, As: AsHelpfulness},
+			`{"chosen":"\n\nHuman: Q\n\nAssistant: A\n\nHuman: R\n\nAssistant: yes","rejected":"\n\nHuman: Q\n\nAssistant: A\n\nHuman: R\n\nAssistant: no"}`,
+			three, "yes", "no", tandem.Unrated},
+		{"hh with two turns of one speaker", ImportConfig{Format: HH, As: AsHelpfulness},
+			`{"chosen":"\n\nHuman: Q\n\nHuman: R\n\nAssistant: so\n\nAssistant:  yes","rejected":"\n\nHuman: Q\n\nHuman: R\n\nAssistant: so\n\nAssistant:  no"}`,
+			tandem.Dialogue{user("Q\n\nR")}, "so\n\n yes", "so\n\n no", tandem.Unrated},
+		{"hh that runs on", ImportConfig{Format: HH, As: AsHelpfulness},
+			`{"chosen":"\n\nHuman: Q\n\nAssistant: yes","rejected":"\n\nHuman: Q\n\nAssistant: no\n\nHuman: why?"}`,
+			one, "yes", "no\n\nHuman: why?", tandem.Unrated},
+		{"ultrafeedback", ImportConfig{Format: UltraFeedback, As: AsHelpfulness},
+			`{"prompt":"Q","chosen":"yes","rejected":"no","metadata":{"score_chosen":8.5,"score_rejected":7}}`,
+			one, "yes", "no", tandem.SlightlyBetter},
+		{"ultrafeedback of whole conversations", ImportConfig{Format: UltraFeedback, As: AsHelpfulness},
+			`{"prompt":"Q","chosen":[{"role":"user","content":"Q"},{"role":"assistant","content":"yes"}],"rejected":[{"role":"user","content":"Q"},{"role":"assistant","content":"no"}],"score_chosen":9,"score_rejected":1}`,
+			one, "yes", "no", tandem.SignificantlyBetter},
+		{"ultrafeedback without scores", ImportConfig{Format: UltraFeedback, As: AsHelpfulness},
+			`{"prompt":"Q","chosen":"yes","rejected":"no"}`, one, "yes", "no", tandem.Unrated},
+		{"trl texts", ImportConfig{Format: TRL, As: AsSafety},
+			`{"prompt":"Q","chosen":"yes","rejected":"no"}`, one, "yes", "no", tandem.Unrated},
+		{"trl messages", ImportConfig{Format: TRL, As: AsSafety},
+			`{"prompt":[{"role":"system","content":"S"},{"role":"user","content":"Q"}],"chosen":[{"role":"assistant","content":"yes"}],"rejected":[{"role":"assistant","content":"no"}]}`,
+			tandem.Dialogue{system("S"), user("Q")}, "yes", "no", tandem.Unrated},
+		{"trl implicit in messages", ImportConfig{Format: TRL, As: AsSafety},
+			`{"chosen":[{"role":"user","content":"Q"},{"role":"assistant","content":"yes"}],"rejected":[{"role":"user","content":"Q"},{"role":"assistant","content":"no"}]}`,
+			one, "yes", "no", tandem.Unrated},
+		{"trl implicit in texts", ImportConfig{Format: TRL, As: AsSafety},
+			`{"chosen":"The sky is blue.","rejected":"The sky is green."}`,
+			tandem.Dialogue{user("The sky is")}, " blue.", " green.", tandem.Unrated},
+		{"openrlhf with a transcript as its prompt", ImportConfig{Format: OpenRLHF, As: AsSafety},
+			`{"prompt":"\n\nHuman: Q\n\nAssistant: A\n\nHuman: R\n\nAssistant:","chosen":"yes","rejected":"no"}`,
+			three, "yes", "no", tandem.Unrated},
+		{"sharegpt", ImportConfig{Format: ShareGPT, As: AsHelpfulness},
+			`{"conversations":[{"from":"human","value":"Q"},{"from":"gpt","value":"A"},{"from":"human","value":"R"}],"chosen":{"from":"gpt","value":"yes"},"rejected":{"from":"gpt","value":"no"}}`,
+			three, "yes", "no", tandem.Unrated},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, report, err := read(t, test.config, test.record+"\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != 1 || report.Kept != 1 || report.Read != 1 {
+				t.Fatalf("got %d comparisons, report %v", len(got), report)
+			}
+			c := got[0]
+			if !slices.Equal(c.Prompt.Messages, test.prompt) || c.Chosen.Content != test.chosen || c.Rejected.Content != test.rejected {
+				t.Errorf("got %+v", c)
+			}
+			if c.Degree != test.degree || c.Aspect != tandem.Aspect(test.config.As) || c.Source != "f1" || c.Prompt.Safety != (test.config.As == AsSafety) {
+				t.Errorf("degree %v, aspect %v, source %q, safety prompt %v", c.Degree, c.Aspect, c.Source, c.Prompt.Safety)
+			}
+		})
+	}
+}
+
+func TestMargin(t *testing.T) {
+	got, _, err := read(t, ImportConfig{Format: OpenRLHF, As: AsHelpfulness}, `{"prompt":"Q","chosen":"yes","rejected":"no","margin":0.5}
+{"prompt":"Q","chosen":"no","rejected":"yes"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[0].Margin == nil || *got[0].Margin != 0.5 || got[1].Margin != nil {
+		t.Errorf("margins %v and %v", got[0].Margin, got[1].Margin)
+	}
+}
+
+func TestPKU(t *testing.T) {
+	const record = `{"prompt":"Q","response_0":"zero","response_1":"one","is_response_0_safe":false,"is_response_1_safe":true,"better_response_id":0,"safer_response_id":1}`
+	got, report, err := read(t, ImportConfig{Format: PKU, As: AsBoth}, record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || report != (Report{Read: 1, Kept: 2}) {
+		t.Fatalf("got %d comparisons, report %v", len(got), report)
+	}
+	h, s := got[0], got[1]
+	if h.Aspect != tandem.Helpfulness || h.Chosen.Content != "zero" || h.Chosen.Label != tandem.Unlabelled {
+		t.Errorf("helpfulness %+v", h)
+	}
+	if s.Aspect != tandem.Safety || s.Chosen.Content != "one" || s.Bin() != tandem.ChosenSafe {
+		t.Errorf("safety %+v", s)
+	}
+	if h.ID == s.ID {
+		t.Error("the two comparisons of a record share an ID")
+	}
+	got, report, err = read(t, ImportConfig{Format: PKU, As: AsSafety}, strings.Replace(record, `"safer_response_id":1`, `"safer_response_id":-1`, 1))
+	if err != nil || len(got) != 0 || report.Ties != 1 {
+		t.Errorf("without a verdict: %d comparisons, report %v, error %v", len(got), report, err)
+	}
+}
+
+func TestReportCountsEachPairOnce(t *testing.T) {
+	const records = `{"prompt":"Q","chosen":"yes","rejected":"no","metadata":{"score_chosen":3,"score_rejected":1}}
+
+{"prompt":"Q","chosen":"yes","rejected":"no","metadata":{"score_chosen":3,"score_rejected":1}}
+{"prompt":"Q","chosen":"no","rejected":"yes","metadata":{"score_chosen":3,"score_rejected":3}}
+{"prompt":"Q","chosen":"no","rejected":"yes","metadata":{"score_chosen":1,"score_rejected":3}}
+{"prompt":"Q","chosen":"no","rejected":"no","metadata":{"score_chosen":3,"score_rejected":1}}
+{"prompt":"Q","chosen":[{"role":"user","content":"Q"},{"role":"assistant","content":"a"}],"rejected":[{"role":"user","content":"R"},{"role":"assistant","content":"b"}]}
+{"prompt":"Q","chosen":"yes","rejected":" ","metadata":{"score_chosen":3,"score_rejected":1}}
+`
+	const again = `{"prompt":"Q","chosen":"yes","rejected":"no","metadata":{"score_chosen":3,"score_rejected":1}}`
+	_, report, err := read(t, ImportConfig{Format: UltraFeedback, As: AsHelpfulness}, records, again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Report{Read: 8, Kept: 2, Ties: 1, Contradictions: 1, PromptsDiffer: 1, SidesEqual: 1, Duplicates: 2, EmptyAnswers: 1}
+	if report != want {
+		t.Errorf("got  %+v\nwant %+v", report, want)
+	}
+	if sum := report.Add(report); sum.Read != 16 || sum.Duplicates != 4 || sum.EmptyAnswers != 2 {
+		t.Errorf("twice the report is %+v", sum)
+	}
+}
+
+func TestMalformedRecordsNameFileAndLine(t *testing.T) {
+	const good = `{"chosen":"\n\nHuman: Q\n\nAssistant: yes","rejected":"\n\nHuman: Q\n\nAssistant: no"}` + "\n"
+	hh := ImportConfig{Format: HH, As: AsHelpfulness, MaxLine: 4096}
+	trl := ImportConfig{Format: TRL, As: AsHelpfulness}
+	tests := []struct {
+		name, file string
+		config     ImportConfig
+		line       int
+		says       string
+	}{
+		{"not JSON", good + "nonsense\n", hh, 2, "invalid character"},
+		{"cut off", good + good[:40], hh, 2, "unexpected end"},
+		{"a side missing", good + "\n" + `{"chosen":"\n\nHuman: Q\n\nAssistant: yes"}`, hh, 3, `"rejected"`},
+		{"wrong type", `{"chosen":1,"rejected":2}`, hh, 1, "Chosen"},
+		{"no assistant", `{"chosen":"\n\nHuman: Q","rejected":"\n\nHuman: Q"}`, hh, 1, "Assistant:"},
+		{"no mark at the start", `{"chosen":"Q\n\nAssistant: yes","rejected":"Q\n\nAssistant: no"}`, hh, 1, "does not begin"},
+		{"not UTF-8", good + "{\"chosen\":\"\xff\"}", hh, 2, "UTF-8"},
+		{"too long", good + `{"chosen":"` + strings.Repeat("x", 5000), hh, 2, "longer than 4096"},
+		{"NUL", `{"prompt":"Q","chosen":"a\u0000","rejected":"b"}`, trl, 1, "NUL"},
+		{"empty prompt", `{"prompt":" ","chosen":"a","rejected":"b"}`, trl, 1, "empty"},
+		{"no answer at the end", `{"prompt":"Q","chosen":[{"role":"user","content":"x"}],"rejected":"b"}`, trl, 1, "ends with a user message"},
+		{"unknown role", `{"prompt":"Q","chosen":[{"role":"tool","content":"x"}],"rejected":"b"}`, trl, 1, `"tool"`},
+		{"prompt without a question", `{"prompt":[{"role":"system","content":"S"}],"chosen":"a","rejected":"b"}`, trl, 1, "no turns"},
+		{"unknown degree", `{"prompt":"Q","chosen":"a","rejected":"b","degree":"massively"}`, trl, 1, "massively"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, _, err := read(t, test.config, test.file)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if want := fmt.Sprintf("f1:%d: ", test.line); !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("got %q, want %q… and %q in it", err, want, test.says)
+			}
+			if tandem.CodeOf(err) != tandem.Invalid {
+				t.Errorf("code %q", tandem.CodeOf(err))
+			}
+		})
+	}
+}
+
+func TestEmptyFile(t *testing.T) {
+	for _, content := range []string{"", "\n\n"} {
+		if _, _, err := read(t, ImportConfig{Format: HH, As: AsSafety}, content); err == nil || !strings.Contains(err.Error(), "f1") {
+			t.Errorf("%q: got error %v", content, err)
+		}
+	}
+}
+
+func TestImportConfig(t *testing.T) {
+	for _, config := range []ImportConfig{
+		{}, {Format: "parquet", As: AsSafety}, {Format: HH}, {Format: HH, As: AsBoth}, {Format: TRL, As: "taste"}, {Format: CSV, As: AsSafety},
+	} {
+		if _, err := NewImport(config); tandem.CodeOf(err) != tandem.Invalid {
+			t.Errorf("%+v: got error %v", config, err)
+		}
+	}
+}
+
+func TestOpen(t *testing.T) {
+	folder := t.TempDir()
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	text := strings.Repeat(`{"text":"Once upon a time"}`+"\n", 2000)
+	zip.Write([]byte(text))
+	zip.Close()
+	write := func(name string, content []byte) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	count := func(path string) (int, error) {
+		file, err := Open(path)
+		if err != nil {
+			return 0, err
+		}
+		defer file.Close()
+		n := 0
+		for _, err := range ReadTexts(file.Name(), file, TextLines) {
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+		return n, nil
+	}
+	for _, path := range []string{write("a.jsonl", []byte(text)), write("a.jsonl.gz", packed.Bytes()), write("gzip-by-another-name", packed.Bytes())} {
+		if n, err := count(path); n != 2000 || err != nil {
+			t.Errorf("%s: %d records, error %v", path, n, err)
+		}
+	}
+	cut := write("cut.jsonl.gz", packed.Bytes()[:packed.Len()-12])
+	if _, err := count(cut); err == nil || tandem.CodeOf(err) != tandem.Corrupt || !strings.Contains(err.Error(), "cut.jsonl.gz:") {
+		t.Errorf("truncated gzip: %v", err)
+	}
+	if _, err := count(filepath.Join(folder, "missing")); tandem.CodeOf(err) != tandem.NotFound {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+// TestLongLine holds a line that is longer than any buffer but within the limit.
+func TestLongLine(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	got, _, err := read(t, ImportConfig{Format: TRL, As: AsSafety}, `{"prompt":"Q","chosen":"`+long+`","rejected":"b"}`)
+	if err != nil || len(got) != 1 || got[0].Chosen.Content != long {
+		t.Fatalf("%d comparisons, error %v", len(got), err)
+	}
+}
+
+// TestStopping holds that a reader that has seen enough may leave.
+func TestStopping(t *testing.T) {
+	imp, err := NewImport(ImportConfig{Format: TRL, As: AsSafety})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := strings.NewReader(`{"prompt":"Q","chosen":"a","rejected":"b"}` + "\n" + `nonsense`)
+	for range imp.Read("f", file) {
+		break
+	}
+	if imp.Report().Read != 1 {
+		t.Errorf("report %v", imp.Report())
+	}
+}
+
+var errDisk = errors.New("disk full")
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errDisk }

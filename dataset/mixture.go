@@ -1,0 +1,114 @@
+package dataset
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/fnv"
+	"slices"
+
+	"tandem"
+)
+
+// Mixture declares what a model is fitted to: parts of several sources in fixed proportions
+// (section 3.2.2). The first part is taken whole and sets the scale; of each other part, records are
+// drawn uniformly and without replacement from the union of its sources until the proportion is met or
+// the part is used up.
+type Mixture struct {
+	Parts []Part `json:"parts"`
+	Seed  uint64 `json:"seed"`
+}
+
+// Part is one share of a mixture.
+type Part struct {
+	Sources []string `json:"sources"`
+	Weight  float64  `json:"weight"` // relative to the other parts' weights, > 0
+}
+
+// Pick is one record of a mixture.
+type Pick struct {
+	Source string
+	Index  int // within the source
+}
+
+// HelpfulnessMixture is the helpfulness model's: all helpfulness data with an equal part of the rest,
+// drawn uniformly from safety and open data (section 3.2.2, "Data Composition").
+func HelpfulnessMixture(helpfulness string, rest []string, seed uint64) Mixture {
+	return Mixture{Parts: []Part{{[]string{helpfulness}, 0.5}, {rest, 0.5}}, Seed: seed}
+}
+
+// SafetyMixture is the safety model's: all safety data and helpfulness data at 90 : 10 (section 3.2.2).
+func SafetyMixture(safety string, helpfulness []string, seed uint64) Mixture {
+	return Mixture{Parts: []Part{{[]string{safety}, 0.9}, {helpfulness, 0.1}}, Seed: seed}
+}
+
+// Order lists the mixture's records in the order in which they are trained on, for sources of the given
+// sizes. Each record's place depends on the seed, its source and its index alone: a source that grows
+// does not reshuffle what was there.
+func (m Mixture) Order(sizes map[string]int) ([]Pick, error) {
+	const op = "dataset.Mixture"
+	if len(m.Parts) == 0 {
+		return nil, tandem.Errorf(tandem.Invalid, op, "the mixture has no parts")
+	}
+	var order []Pick
+	taken := make(map[string]bool)
+	for i, part := range m.Parts {
+		if part.Weight <= 0 {
+			return nil, tandem.Errorf(tandem.Invalid, op, "part %d has weight %g", i+1, part.Weight)
+		}
+		var pool []Pick
+		for _, source := range part.Sources {
+			size, ok := sizes[source]
+			if !ok {
+				return nil, tandem.Errorf(tandem.NotFound, op, "there is no source %q", source)
+			}
+			if taken[source] {
+				return nil, tandem.Errorf(tandem.Invalid, op, "source %q stands in the mixture twice", source)
+			}
+			taken[source] = true
+			for index := range size {
+				pool = append(pool, Pick{source, index})
+			}
+		}
+		m.shuffle(pool, "draw")
+		if i > 0 {
+			want := int(float64(sourcesSize(m.Parts[0], sizes))*part.Weight/m.Parts[0].Weight + 0.5)
+			pool = pool[:min(want, len(pool))]
+		}
+		order = append(order, pool...)
+	}
+	m.shuffle(order, "order")
+	return order, nil
+}
+
+// shuffle sorts picks by a hash of seed, purpose, source and index.
+func (m Mixture) shuffle(picks []Pick, purpose string) {
+	keys := make(map[Pick]uint64, len(picks))
+	for _, p := range picks {
+		hash := fnv.New64a()
+		var words [16]byte
+		binary.LittleEndian.PutUint64(words[:8], m.Seed)
+		binary.LittleEndian.PutUint64(words[8:], uint64(p.Index))
+		hash.Write([]byte(purpose + "\x00" + p.Source + "\x00"))
+		hash.Write(words[:])
+		keys[p] = mix(hash.Sum64())
+	}
+	slices.SortFunc(picks, func(a, b Pick) int {
+		return cmp.Or(cmp.Compare(keys[a], keys[b]), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Index, b.Index))
+	})
+}
+
+// mix is the finalizer of SplitMix64 (https://prng.di.unimi.it/splitmix64.c); FNV alone leaves
+// neighbouring indices near each other.
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+func sourcesSize(p Part, sizes map[string]int) int {
+	n := 0
+	for _, source := range p.Sources {
+		n += sizes[source]
+	}
+	return n
+}
