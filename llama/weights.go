@@ -16,6 +16,9 @@ type Weights struct {
 	Norm   []float32 // [d]
 	Output []float32 // [vocab, d]; the same slice as Embed when tied; nil for a classifier
 	Score  []float32 // [1, d], the scalar head of a classifier; nil for a policy
+
+	frozen    map[string]bool // names of parameters that training leaves alone
+	gradients *Gradients      // made by the first graph
 }
 
 // Layer is one transformer block.
@@ -76,7 +79,7 @@ func (w *Weights) Params() []Param {
 	d, f := c.HiddenSize, c.IntermediateSize
 	ps := []Param{{"embed", []int{c.VocabSize, d}, w.Embed, true}}
 	for i, l := range w.Layers {
-		name := "layers." + strconv.Itoa(i) + "."
+		name := layerPrefix(i)
 		ps = append(ps,
 			Param{name + "attention_norm", []int{d}, l.AttentionNorm, false},
 			Param{name + "qkv", []int{c.QKVSize(), d}, l.QKV, true},
@@ -95,6 +98,9 @@ func (w *Weights) Params() []Param {
 	}
 	return ps
 }
+
+// layerPrefix begins the names of a layer's parameters.
+func layerPrefix(i int) string { return "layers." + strconv.Itoa(i) + "." }
 
 // Clone returns a deep copy of w.
 func (w *Weights) Clone() *Weights {
