@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -43,7 +44,7 @@ func configJSON(m *Model, dtype DType) map[string]any {
 		"head_dim":                c.HeadDim,
 		"max_position_embeddings": c.MaxPositionEmbeddings,
 		"rms_norm_eps":            c.RMSNormEps,
-		"rope_theta":              c.RopeTheta,
+		"rope_theta":              decimal(c.RopeTheta),
 		"rope_scaling":            ropeJSON(c.RopeScaling),
 		"tie_word_embeddings":     c.TieWordEmbeddings,
 	})
@@ -62,11 +63,22 @@ func ropeJSON(s *llama.RopeScaling) any {
 		return nil
 	case s.Type == "llama3":
 		return map[string]any{
-			"rope_type": s.Type, "factor": s.Factor, "low_freq_factor": s.LowFreqFactor,
-			"high_freq_factor": s.HighFreqFactor, "original_max_position_embeddings": s.OriginalMaxPosition,
+			"rope_type": s.Type, "factor": decimal(s.Factor), "low_freq_factor": decimal(s.LowFreqFactor),
+			"high_freq_factor": decimal(s.HighFreqFactor), "original_max_position_embeddings": s.OriginalMaxPosition,
 		}
 	}
-	return map[string]any{"rope_type": s.Type, "factor": s.Factor}
+	return map[string]any{"rope_type": s.Type, "factor": decimal(s.Factor)}
+}
+
+// decimal writes a whole number as 2.0: transformers 4 insists that these fields are Python floats.
+type decimal float64
+
+func (x decimal) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(float64(x))
+	if err == nil && !bytes.ContainsAny(text, ".e") {
+		text = append(text, ".0"...)
+	}
+	return text, err
 }
 
 // tokensJSON are the special tokens' fields, which config.json and generation_config.json share.
