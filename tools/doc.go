@@ -1,0 +1,6 @@
+// Package tools pins the programs that build and check tandem, in a module of their own so that they do
+// not move the versions of what tandem is made of:
+//
+//	go tool -modfile=tools/go.mod staticcheck ./...
+//	go tool -modfile=tools/go.mod govulncheck ./...
+package tools
