@@ -11,6 +11,7 @@ import (
 	"tandem/internal/blas"
 	"tandem/internal/parallel"
 	"tandem/llama/nn"
+	"tandem/llama/nn/kernel"
 )
 
 func testDevice(t testing.TB) nn.Device {
@@ -19,7 +20,11 @@ func testDevice(t testing.TB) nn.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return nn.NewCPU(library, parallel.New(2))
+	kernels, err := kernel.Select("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nn.NewCPU(library, kernels, parallel.New(2))
 }
 
 // graphConfig is a model with grouped queries and a few hundred parameters.
@@ -152,14 +157,14 @@ func TestGradientOfWholeModel(t *testing.T) {
 		w := graphWeights(graphConfig(true), true)
 		g := NewGraph(testDevice(t), w, Shape{40, 6})
 		p, err := g.Compile(nn.PPOValueLoss(g.Values(), g.Input("old", nn.PerToken), g.Input("returns", nn.PerToken),
-			g.Input("mask", nn.PerToken), g.Input("count", nn.Scalar), 100))
+			g.Input("mask", nn.PerToken), g.Input("count", nn.Scalar), g.Input("clip", nn.Scalar)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		b := graphBatch()
 		n := len(b.Tokens)
 		b.Inputs = map[string][]float32{"old": make([]float32, n), "returns": slices.Repeat([]float32{0.5}, n),
-			"mask": slices.Repeat([]float32{1}, n), "count": {float32(n)}}
+			"mask": slices.Repeat([]float32{1}, n), "count": {float32(n)}, "clip": {100}}
 		checkGradient(t, w, p, b)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"tandem"
+	"tandem/llama/nn/kernel"
 )
 
 // Parameter is a trained tensor and the buffer that its gradient is summed in.
@@ -77,22 +78,20 @@ func (a *AdamW) Step(rate float64) (norm float64, err error) {
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return norm, tandem.Errorf(tandem.Invalid, "nn.AdamW", "the gradient of step %d is not finite (first in %s)", a.steps+1, a.firstNonFinite())
 	}
-	scale := float32(1)
-	if a.config.Clip > 0 && norm > a.config.Clip {
-		scale = float32(a.config.Clip / (norm + 1e-6))
-	}
 	a.steps++
-	step := AdamStep{
-		Rate: float32(rate), Beta1: float32(a.config.Beta1), Beta2: float32(a.config.Beta2), Epsilon: float32(a.config.Epsilon),
-		Correction1: float32(1 - math.Pow(a.config.Beta1, float64(a.steps))),
-		Correction2: float32(1 - math.Pow(a.config.Beta2, float64(a.steps))),
+	step := kernel.AdamW{
+		LearningRate: rate, Beta1: a.config.Beta1, Beta2: a.config.Beta2, Eps: a.config.Epsilon,
+		Step: a.steps, GradientScale: 1,
+	}
+	if a.config.Clip > 0 && norm > a.config.Clip {
+		step.GradientScale = a.config.Clip / (norm + 1e-6)
 	}
 	for i, p := range a.params {
 		step.Decay = 0
 		if p.Decay {
-			step.Decay = float32(a.config.Decay)
+			step.Decay = a.config.Decay
 		}
-		a.device.AdamW(p.Value, p.Grad, a.mean[i], a.square[i], scale, step)
+		a.device.AdamW(p.Value, p.Grad, a.mean[i], a.square[i], step)
 	}
 	a.ZeroGradients()
 	return norm, nil

@@ -39,13 +39,13 @@ func Attention(qkv *gorgonia.Node, h Heads) *gorgonia.Node {
 	return s.apply(&op{
 		name: "Attention", shape: tensor.Shape{s.Tokens, h.Query * h.Size}, rows: PerToken, reuses: -1, wrt: []bool{true},
 		compute: func(y []float32, in [][]float32) { s.Device.Attention(y, lse, in[0], s.Batch.Offsets, h) },
-		gradient: func(in gorgonia.Nodes, out, grad *gorgonia.Node, _ []bool) gorgonia.Nodes {
+		gradient: func(in gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) gorgonia.Nodes {
 			return gorgonia.Nodes{s.apply(&op{
 				name: "AttentionGrad", shape: qkv.Shape(), rows: PerToken, reuses: -1,
 				compute: func(dqkv []float32, in [][]float32) {
-					s.Device.AttentionGrad(dqkv, in[0], in[1], lse, in[2], s.Batch.Offsets, h)
+					s.Device.AttentionGrad(dqkv, in[0], lse, in[1], s.Batch.Offsets, h)
 				},
-			}, grad, out, in[0])}
+			}, grad, in[0])}
 		},
 	}, qkv)
 }

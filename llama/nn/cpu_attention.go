@@ -15,11 +15,7 @@ func (c *CPU) Rotate(qkv []float32, offsets []int32, h Heads, sign float32) {
 				cos, sin := h.Cos[p*half:(p+1)*half], h.Sin[p*half:(p+1)*half]
 				row := qkv[(int(start)+p)*stride:]
 				for head := range h.Query + h.KeyValue {
-					a, b := row[head*h.Size:head*h.Size+half], row[head*h.Size+half:(head+1)*h.Size]
-					for i, x := range a {
-						y, s := b[i], sign*sin[i]
-						a[i], b[i] = x*cos[i]-y*s, y*cos[i]+x*s
-					}
+					c.kernels.Rotate(row[head*h.Size:(head+1)*h.Size], cos, sin, sign)
 				}
 			}
 		})
@@ -66,17 +62,13 @@ func (c *CPU) Attention(y, lse, qkv []float32, offsets []int32, h Heads) {
 			for from := 0; from < b.length; from += tileRows {
 				to := min(from+tileRows, b.length)
 				rows := to - from
-				// scores [rows, to] = q[from:to]·k[:to]ᵀ/√e
-				c.blas.Gemm(false, true, rows, to, e, scale, q[from*stride:], stride, qkv[b.k:], stride, 0, scores, to)
+				// scores [rows, to] = q[from:to]·k[:to]ᵀ
+				c.blas.Gemm(false, true, rows, to, e, 1, q[from*stride:], stride, qkv[b.k:], stride, 0, scores, to)
 				for r := range rows {
 					row := scores[r*to : (r+1)*to]
-					seen := row[:from+r+1]
-					l := logSumExp(seen, 1)
-					lse[(b.row+from+r)*h.Query+b.head+i] = l
-					for j, s := range seen {
-						seen[j] = exp(s - l)
-					}
-					clear(row[len(seen):])
+					seen := from + r + 1
+					lse[(b.row+from+r)*h.Query+b.head+i] = c.kernels.Softmax(row[:seen], scale)
+					clear(row[seen:])
 				}
 				c.blas.Gemm(false, false, rows, e, to, 1, scores, to, qkv[b.v:], stride, 0, out[from*width:], width)
 			}
@@ -84,7 +76,7 @@ func (c *CPU) Attention(y, lse, qkv []float32, offsets []int32, h Heads) {
 	})
 }
 
-func (c *CPU) AttentionGrad(dqkv, dy, y, lse, qkv []float32, offsets []int32, h Heads) {
+func (c *CPU) AttentionGrad(dqkv, dy, lse, qkv []float32, offsets []int32, h Heads) {
 	e, stride, width := h.Size, h.Stride(), h.Query*h.Size
 	scale := float32(1 / math.Sqrt(float64(e)))
 	c.eachGroup(offsets, h, func(b headBlock) {
@@ -96,25 +88,18 @@ func (c *CPU) AttentionGrad(dqkv, dy, y, lse, qkv []float32, offsets []int32, h 
 		}
 		for i := range b.group {
 			q, dq := qkv[b.q+i*e:], dqkv[b.q+i*e:]
-			out, dout := y[b.out+i*e:], dy[b.out+i*e:]
+			dout := dy[b.out+i*e:]
 			for from := 0; from < b.length; from += tileRows {
 				to := min(from+tileRows, b.length)
 				rows := to - from
-				c.blas.Gemm(false, true, rows, to, e, scale, q[from*stride:], stride, qkv[b.k:], stride, 0, weights, to)
+				c.blas.Gemm(false, true, rows, to, e, 1, q[from*stride:], stride, qkv[b.k:], stride, 0, weights, to)
 				c.blas.Gemm(false, true, rows, to, e, 1, dout[from*width:], width, qkv[b.v:], stride, 0, dscores, to)
 				for r := range rows {
 					l := lse[(b.row+from+r)*h.Query+b.head+i]
-					o, g := out[(from+r)*width:][:e], dout[(from+r)*width:][:e]
-					dot := float32(0) // Σ dP·P = dO·O
-					for j, v := range o {
-						dot += v * g[j]
-					}
 					p, ds := weights[r*to:(r+1)*to], dscores[r*to:(r+1)*to]
 					seen := from + r + 1
-					for j := range seen {
-						p[j] = exp(p[j] - l)
-						ds[j] = p[j] * (ds[j] - dot) * scale
-					}
+					c.kernels.ExpShifted(p[:seen], p[:seen], scale, l)
+					c.kernels.SoftmaxBackward(ds[:seen], p[:seen], ds[:seen], scale)
 					clear(p[seen:])
 					clear(ds[seen:])
 				}

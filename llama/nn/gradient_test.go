@@ -10,6 +10,7 @@ import (
 
 	"tandem/internal/blas"
 	"tandem/internal/parallel"
+	"tandem/llama/nn/kernel"
 )
 
 // testDevice multiplies with gonum, which every machine has.
@@ -19,7 +20,11 @@ func testDevice(t testing.TB) *CPU {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewCPU(library, parallel.New(2))
+	kernels, err := kernel.Select("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewCPU(library, kernels, parallel.New(2))
 }
 
 // ragged has sequences of 3, 1 and 70 tokens (more than a tile of attention) in a graph with room to spare.
@@ -249,7 +254,7 @@ func TestLossGradients(t *testing.T) {
 		},
 		"value": func(n *network) *gorgonia.Node {
 			return PPOValueLoss(n.rows(PerToken, 1), input(n, "old", PerToken, constant(0)), input(n, "r", PerToken, n.rng.NormFloat64),
-				input(n, "mask", PerToken, func() float64 { return float64(n.rng.IntN(2)) }), input(n, "k", Scalar, constant(30)), 0.5)
+				input(n, "mask", PerToken, func() float64 { return float64(n.rng.IntN(2)) }), input(n, "k", Scalar, constant(30)), input(n, "clip", Scalar, constant(0.5)))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

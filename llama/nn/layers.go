@@ -11,11 +11,11 @@ func (s *Scope) Embedding(w *gorgonia.Node) *gorgonia.Node {
 	d := w.Shape()[1]
 	return s.apply(&op{
 		name: "Embedding", shape: tensor.Shape{s.Tokens, d}, rows: PerToken, reuses: -1, wrt: []bool{true},
-		compute: func(out []float32, in [][]float32) { s.Device.Embed(d, out, in[0], s.Batch.Tokens) },
+		compute: func(out []float32, in [][]float32) { s.Device.Gather(d, out, in[0], s.Batch.Tokens) },
 		gradient: func(in gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) gorgonia.Nodes {
 			return gorgonia.Nodes{s.apply(&op{
 				name: "EmbeddingGrad", shape: in[0].Shape(), reuses: -1, adds: true,
-				compute: func(out []float32, in [][]float32) { s.Device.EmbedAddGrad(d, out, in[0], s.Batch.Tokens) },
+				compute: func(out []float32, in [][]float32) { s.Device.ScatterAdd(d, out, in[0], s.Batch.Tokens) },
 			}, grad)}
 		},
 	}, w)
@@ -32,26 +32,31 @@ func Linear(x, w *gorgonia.Node) *gorgonia.Node {
 		name: "Linear", shape: tensor.Shape{capacity, out}, rows: rows, reuses: -1, wrt: []bool{true, true},
 		compute: func(y []float32, in [][]float32) { s.Device.Linear(s.Filled(rows), width, out, y, in[0], in[1]) },
 		gradient: func(in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-			grads := make(gorgonia.Nodes, 2)
-			if want[1] {
-				grads[1] = s.apply(&op{
-					name: "LinearGradW", shape: w.Shape(), reuses: -1, adds: true,
-					compute: func(dw []float32, in [][]float32) {
-						s.Device.LinearAddGradW(s.Filled(rows), width, out, dw, in[0], in[1])
-					},
-				}, grad, in[0])
-			}
-			if want[0] {
-				grads[0] = s.apply(&op{
-					name: "LinearGradX", shape: x.Shape(), rows: rows, reuses: -1,
-					compute: func(dx []float32, in [][]float32) {
-						s.Device.LinearGradX(s.Filled(rows), width, out, dx, in[0], in[1])
-					},
-				}, grad, in[1])
-			}
-			return grads
+			return linearGradient(s, in, grad, want, rows, width, out)
 		},
 	}, x, w)
+}
+
+// linearGradient is dx = dy·w and dw = dyᵀ·x for the inputs x and w.
+func linearGradient(s *Scope, in gorgonia.Nodes, grad *gorgonia.Node, want []bool, rows Rows, width, out int) gorgonia.Nodes {
+	x, w, grads := in[0], in[1], make(gorgonia.Nodes, 2)
+	if want[1] {
+		grads[1] = s.apply(&op{
+			name: "LinearGradW", shape: w.Shape(), reuses: -1, adds: true,
+			compute: func(dw []float32, in [][]float32) {
+				s.Device.LinearAddGradW(s.Filled(rows), width, out, dw, in[0], in[1])
+			},
+		}, grad, x)
+	}
+	if want[0] {
+		grads[0] = s.apply(&op{
+			name: "LinearGradX", shape: x.Shape(), rows: rows, reuses: -1,
+			compute: func(dx []float32, in [][]float32) {
+				s.Device.LinearGradX(s.Filled(rows), width, out, dx, in[0], in[1])
+			},
+		}, grad, w)
+	}
+	return grads
 }
 
 // Add is a + b for two nodes of one shape: the residual connection, and the sum of gradients.
@@ -92,22 +97,21 @@ func RMSNorm(x, gain *gorgonia.Node, eps float64) *gorgonia.Node {
 			s.Device.RMSNorm(s.Filled(rows), d, y, inv, in[0], in[1], float32(eps))
 		},
 		gradient: func(in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-			grads := make(gorgonia.Nodes, 2)
-			if want[1] {
+			dgains := make([]float32, (len(inv)+NormBlock-1)/NormBlock*d)
+			dx := s.apply(&op{
+				name: "RMSNormGrad", shape: x.Shape(), rows: rows, reuses: 0,
+				compute: func(dx []float32, in [][]float32) {
+					s.Device.RMSNormGrad(s.Filled(rows), d, dx, dgains, in[0], in[1], in[2], inv)
+				},
+			}, grad, in[0], in[1])
+			grads := gorgonia.Nodes{dx, nil}
+			if want[1] { // dx is an input only to say that its op, which sets dgains, comes first
 				grads[1] = s.apply(&op{
 					name: "RMSNormGradGain", shape: gain.Shape(), reuses: -1, adds: true,
-					compute: func(dgain []float32, in [][]float32) {
-						s.Device.RMSNormAddGradGain(s.Filled(rows), d, dgain, in[0], in[1], inv)
+					compute: func(dgain []float32, _ [][]float32) {
+						s.Device.RMSNormAddGradGain(s.Filled(rows), d, dgain, dgains)
 					},
-				}, grad, in[0])
-			}
-			if want[0] {
-				grads[0] = s.apply(&op{
-					name: "RMSNormGrad", shape: x.Shape(), rows: rows, reuses: 0,
-					compute: func(dx []float32, in [][]float32) {
-						s.Device.RMSNormGrad(s.Filled(rows), d, dx, in[0], in[1], in[2], inv)
-					},
-				}, grad, in[0], in[1])
+				}, dx)
 			}
 			return grads
 		},
@@ -137,23 +141,20 @@ func LastRows(x *gorgonia.Node) *gorgonia.Node {
 	s := scopeOf(x)
 	require(s.RowsOf(x) == PerToken && x.Shape().Dims() == 2, "LastRows", "x has shape %v, not a row for each token", x.Shape())
 	d := x.Shape()[1]
-	row := func(rows []float32, i int) []float32 { return rows[i*d : (i+1)*d] }
+	ends := make([]int32, 0, s.Sequences) // the last row of each sequence, set by the forward pass
 	return s.apply(&op{
 		name: "LastRows", shape: tensor.Shape{s.Sequences, d}, rows: PerSequence, reuses: -1, wrt: []bool{true},
 		compute: func(y []float32, in [][]float32) {
-			for i, end := range s.Batch.Offsets[1:] {
-				copy(row(y, i), row(in[0], int(end)-1))
+			ends = ends[:0]
+			for _, end := range s.Batch.Offsets[1:] {
+				ends = append(ends, end-1)
 			}
+			s.Device.Gather(d, y, in[0], ends)
 		},
 		gradient: func(_ gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) gorgonia.Nodes {
 			return gorgonia.Nodes{s.apply(&op{
-				name: "LastRowsGrad", shape: x.Shape(), rows: PerToken, reuses: -1,
-				compute: func(dx []float32, in [][]float32) {
-					clear(dx[:s.Filled(PerToken)*d])
-					for i, end := range s.Batch.Offsets[1:] {
-						copy(row(dx, int(end)-1), row(in[0], i))
-					}
-				},
+				name: "LastRowsGrad", shape: x.Shape(), rows: PerToken, reuses: -1, adds: true,
+				compute: func(dx []float32, in [][]float32) { s.Device.ScatterAdd(d, dx, in[0], ends) },
 			}, grad)}
 		},
 	}, x)
@@ -167,42 +168,9 @@ func Head(x, w *gorgonia.Node) *gorgonia.Node {
 	requireShape(w, "Head", "the head", 1, d)
 	return s.apply(&op{
 		name: "Head", shape: tensor.Shape{x.Shape()[0]}, rows: rows, reuses: -1, wrt: []bool{true, true},
-		compute: func(y []float32, in [][]float32) {
-			for i := range s.Filled(rows) {
-				sum := 0.0
-				for j, v := range in[0][i*d : (i+1)*d] {
-					sum += float64(v) * float64(in[1][j])
-				}
-				y[i] = float32(sum)
-			}
-		},
+		compute: func(y []float32, in [][]float32) { s.Device.Linear(s.Filled(rows), d, 1, y, in[0], in[1]) },
 		gradient: func(in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-			grads := make(gorgonia.Nodes, 2)
-			if want[1] {
-				grads[1] = s.apply(&op{
-					name: "HeadGradW", shape: w.Shape(), reuses: -1, adds: true,
-					compute: func(dw []float32, in [][]float32) {
-						for i, g := range in[0][:s.Filled(rows)] {
-							for j, v := range in[1][i*d : (i+1)*d] {
-								dw[j] += g * v
-							}
-						}
-					},
-				}, grad, in[0])
-			}
-			if want[0] {
-				grads[0] = s.apply(&op{
-					name: "HeadGradX", shape: x.Shape(), rows: rows, reuses: -1,
-					compute: func(dx []float32, in [][]float32) {
-						for i, g := range in[0][:s.Filled(rows)] {
-							for j, v := range in[1] {
-								dx[i*d+j] = g * v
-							}
-						}
-					},
-				}, grad, in[1])
-			}
-			return grads
+			return linearGradient(s, in, grad, want, rows, d, 1)
 		},
 	}, x, w)
 }

@@ -149,13 +149,14 @@ func PPOPolicyLoss(logProbs, old, advantages, mask, count *gorgonia.Node, clip f
 }
 
 // PPOValueLoss is ½·Σ mask · max((v − R)², (clip(v, old ± clip) − R)²) / count. All but count, [1], are
-// [N]; clip is in the units of values.
-func PPOValueLoss(values, old, returns, mask, count *gorgonia.Node, clip float64) *gorgonia.Node {
+// [N]; clip, [1], is in the units of values and may change from run to run.
+func PPOValueLoss(values, old, returns, mask, count, clip *gorgonia.Node) *gorgonia.Node {
 	s := scopeOf(values)
 	requireTokens(s, "PPOValueLoss", values, old, returns, mask)
 	requireShape(count, "PPOValueLoss", "the count", 1)
+	requireShape(clip, "PPOValueLoss", "the clip", 1)
 	return s.loss("PPOValueLoss", func(d []float32, in [][]float32) float64 {
-		v, before, target, mask, k := in[0], in[1], in[2], in[3], inverse(in[4])
+		v, before, target, mask, k, clip := in[0], in[1], in[2], in[3], inverse(in[4]), float64(in[5][0])
 		sum := 0.0
 		for i := range s.Filled(PerToken) {
 			if mask[i] == 0 {
@@ -177,7 +178,7 @@ func PPOValueLoss(values, old, returns, mask, count *gorgonia.Node, clip float64
 			}
 		}
 		return sum * k
-	}, values, old, returns, mask, count)
+	}, values, old, returns, mask, count, clip)
 }
 
 // AddLosses is the sum of scalar losses, each times its weight.
