@@ -93,7 +93,7 @@ func (t turns) prompt() (tandem.Dialogue, error) {
 // side reads t as one side of a pair with the given prompt: what the answer answers, and the answer.
 // A side may be the answer alone or the whole conversation, whose own beginning is then returned.
 func (t turns) side(prompt turns) (before tandem.Dialogue, answer string, err error) {
-	whole := t.list != nil && len(t.list) > 0 && t.list[0].Role != tandem.Assistant
+	whole := len(t.list) > 0 && t.list[0].Role != tandem.Assistant
 	switch {
 	case !t.set:
 		return nil, "", fmt.Errorf("it is missing")

@@ -1,0 +1,141 @@
+package statistics
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/floats"
+)
+
+// Bootstrap makes percentile intervals by resampling items with replacement (Efron 1979). The zero
+// value is ready to use.
+type Bootstrap struct {
+	// Replicates is the number of resamples. Defaults to 2,000.
+	Replicates int
+	// Level is the confidence level. Defaults to 0.95.
+	Level float64
+	// Seed keys the draws together with the replicate's number.
+	Seed uint64
+}
+
+// undefinedShare is the share of resamples that may leave a statistic undefined before its interval is.
+const undefinedShare = 0.05
+
+// Interval resamples the indices 0 … n−1 of a sample's items and gives the interval of a statistic of
+// them. The statistic's value is the one of the whole sample. Resamples on which the statistic is
+// undefined are left out; more than one in twenty of them leave the interval undefined.
+func (b Bootstrap) Interval(n int, statistic func(items []int) (float64, error)) (Interval, error) {
+	return b.resample([]int{n}, func(items [][]int) (float64, error) { return statistic(items[0]) })
+}
+
+// Mean is the mean of x with its interval.
+func (b Bootstrap) Mean(x []float64) (Interval, error) {
+	return b.Interval(len(x), func(items []int) (float64, error) { return meanOf(x, items) })
+}
+
+// PairedDifference is the mean of x − y, where x and y were measured on the same items: items are
+// resampled, so what an item gives to both is not mistaken for chance.
+func (b Bootstrap) PairedDifference(x, y []float64) (Interval, error) {
+	if err := paired("statistics.PairedDifference", len(x), len(y)); err != nil {
+		return Interval{}, err
+	}
+	difference := make([]float64, len(x))
+	floats.SubTo(difference, x, y)
+	return b.Mean(difference)
+}
+
+// Difference is the mean of x minus the mean of y for two independent samples, each resampled by itself.
+// The interval's N is the size of the smaller one.
+func (b Bootstrap) Difference(x, y []float64) (Interval, error) {
+	return b.resample([]int{len(x), len(y)}, func(items [][]int) (float64, error) {
+		of, err := meanOf(x, items[0])
+		if err != nil {
+			return 0, err
+		}
+		other, err := meanOf(y, items[1])
+		return of - other, err
+	})
+}
+
+// resample draws from samples of the given sizes.
+func (b Bootstrap) resample(sizes []int, statistic func(items [][]int) (float64, error)) (Interval, error) {
+	if b.Replicates <= 0 {
+		b.Replicates = 2000
+	}
+	if b.Level <= 0 {
+		b.Level = Level
+	}
+	items := make([][]int, len(sizes))
+	for s, size := range sizes {
+		if size == 0 {
+			return Interval{}, undefined("the sample is empty")
+		}
+		items[s] = make([]int, size)
+		for i := range items[s] {
+			items[s][i] = i
+		}
+	}
+	value, err := statistic(items)
+	if err != nil {
+		return Interval{}, err
+	}
+	estimates := make([]float64, 0, b.Replicates)
+	for replicate := range b.Replicates {
+		draw := rand.New(rand.NewPCG(b.Seed, scatter(uint64(replicate))))
+		for s, size := range sizes {
+			for i := range items[s] {
+				items[s][i] = draw.IntN(size)
+			}
+		}
+		estimate, err := statistic(items)
+		switch {
+		case err == nil:
+			estimates = append(estimates, estimate)
+		case !IsUndefined(err):
+			return Interval{}, err
+		}
+	}
+	if missing := b.Replicates - len(estimates); float64(missing) > undefinedShare*float64(b.Replicates) {
+		return Interval{}, undefined("%d of %d resamples leave it so", missing, b.Replicates)
+	}
+	slices.Sort(estimates)
+	tail := (1 - b.Level) / 2
+	return Interval{
+		Value: value,
+		Low:   quantile(estimates, tail),
+		High:  quantile(estimates, 1-tail),
+		Level: b.Level,
+		N:     slices.Min(sizes),
+	}, nil
+}
+
+func meanOf(x []float64, items []int) (float64, error) {
+	sum := 0.0
+	for _, i := range items {
+		sum += x[i]
+	}
+	mean := sum / float64(len(items))
+	if math.IsNaN(mean) || math.IsInf(mean, 0) {
+		return 0, undefined("the sample holds values that are not finite")
+	}
+	return mean, nil
+}
+
+// quantile interpolates linearly between order statistics (Hyndman and Fan's type 7) of sorted values.
+func quantile(sorted []float64, p float64) float64 {
+	at := p * float64(len(sorted)-1)
+	below := int(at)
+	if below+1 >= len(sorted) {
+		return sorted[len(sorted)-1]
+	}
+	return sorted[below] + (at-float64(below))*(sorted[below+1]-sorted[below])
+}
+
+// scatter is the finalizer of SplitMix64, so that neighbouring replicates start far apart.
+func scatter(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

@@ -1,0 +1,86 @@
+package statistics
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"tandem"
+)
+
+// Level is the confidence level of intervals that do not say another.
+const Level = 0.95
+
+// Interval is an estimate with its confidence interval.
+type Interval struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+	Level float64 `json:"level"` // 0.95 is 95 %
+	N     int     `json:"n"`     // size of the sample
+}
+
+// Overlaps reports whether two intervals share a value.
+func (i Interval) Overlaps(o Interval) bool { return i.Low <= o.High && o.Low <= i.High }
+
+// Contains reports whether v lies in the interval.
+func (i Interval) Contains(v float64) bool { return i.Low <= v && v <= i.High }
+
+func (i Interval) String() string { return fmt.Sprintf("%.3g [%.3g, %.3g]", i.Value, i.Low, i.High) }
+
+// Mean is the mean of x with its 95 % interval by Student's t distribution of n − 1 degrees of freedom.
+func Mean(x []float64) (Interval, error) {
+	if len(x) < 2 {
+		return Interval{}, undefined("an interval of a mean needs 2 values and the sample has %d", len(x))
+	}
+	if err := finite(x); err != nil {
+		return Interval{}, err
+	}
+	n := float64(len(x))
+	mean, deviation := stat.MeanStdDev(x, nil)
+	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile((1 + Level) / 2)
+	half := t * deviation / math.Sqrt(n)
+	return Interval{Value: mean, Low: mean - half, High: mean + half, Level: Level, N: len(x)}, nil
+}
+
+// Wilson is the share successes / n with Wilson's 95 % score interval (Wilson 1927; Newcombe 1998,
+// method 3, https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E).
+// successes may be fractional, as ties counted by halves are.
+func Wilson(successes float64, n int) (Interval, error) {
+	if n == 0 {
+		return Interval{}, undefined("there are no trials")
+	}
+	if !(successes >= 0 && successes <= float64(n)) {
+		return Interval{}, tandem.Errorf(tandem.Invalid, "statistics.Wilson", "%g successes in %d trials", successes, n)
+	}
+	z := distuv.UnitNormal.Quantile((1 + Level) / 2)
+	trials := float64(n)
+	p := successes / trials
+	center := (p + z*z/(2*trials)) / (1 + z*z/trials)
+	half := z / (1 + z*z/trials) * math.Sqrt(p*(1-p)/trials+z*z/(4*trials*trials))
+	return Interval{
+		Value: p,
+		Low:   math.Max(0, math.Min(p, center-half)),
+		High:  math.Min(1, math.Max(p, center+half)),
+		Level: Level,
+		N:     n,
+	}, nil
+}
+
+// Outcomes counts comparisons of one side with another.
+type Outcomes struct {
+	Wins   int `json:"wins"`
+	Ties   int `json:"ties"`
+	Losses int `json:"losses"`
+}
+
+// N is the number of comparisons.
+func (o Outcomes) N() int { return o.Wins + o.Ties + o.Losses }
+
+// WinRate is the share of wins, a tie counting half (as in Llama 2's figure 11), with Wilson's interval.
+// With ties the interval is wider than it need be: halves vary less than wins and losses.
+func (o Outcomes) WinRate() (Interval, error) {
+	return Wilson(float64(o.Wins)+float64(o.Ties)/2, o.N())
+}

@@ -1,0 +1,136 @@
+package statistics
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestWilson holds the four examples of Newcombe 1998, table I, method 3.
+func TestWilson(t *testing.T) {
+	for _, test := range []struct {
+		successes float64
+		n         int
+		low, high float64
+	}{
+		{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0, 0.1611}, {1, 29, 0.0061, 0.1718},
+	} {
+		got, err := Wilson(test.successes, test.n)
+		near(t, "low", got.Low, err, test.low, 5e-5)
+		near(t, "high", got.High, err, test.high, 5e-5)
+	}
+	if _, err := Wilson(0, 0); !IsUndefined(err) {
+		t.Errorf("no trials: error %v", err)
+	}
+	rate, err := Outcomes{Wins: 3, Ties: 2, Losses: 1}.WinRate()
+	near(t, "win rate", rate.Value, err, 4.0/6, 1e-15)
+}
+
+func TestMean(t *testing.T) {
+	got, err := Mean([]float64{1, 2, 3, 4, 5})
+	near(t, "mean", got.Value, err, 3, 0)
+	// t of 4 degrees of freedom at .975 is 2.776445 (any table); the deviation is √2.5.
+	near(t, "high", got.High, err, 3+2.776445*math.Sqrt(2.5/5), 1e-6)
+	if _, err := Mean([]float64{1}); !IsUndefined(err) {
+		t.Errorf("one value: error %v", err)
+	}
+	if _, err := Mean([]float64{1, math.NaN()}); !IsUndefined(err) {
+		t.Errorf("NaN: error %v", err)
+	}
+}
+
+func normal(n int, mean float64, seed uint64) []float64 {
+	draw := rand.New(rand.NewPCG(seed, 1))
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = mean + draw.NormFloat64()
+	}
+	return x
+}
+
+// TestBootstrapAgainstClosedForm: for the mean of many normal values the percentile interval is
+// Student's, up to the noise of 4,000 resamples.
+func TestBootstrapAgainstClosedForm(t *testing.T) {
+	x := normal(400, 1, 7)
+	want, err := Mean(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Bootstrap{Replicates: 4000, Seed: 1}.Mean(x)
+	near(t, "value", got.Value, err, want.Value, 1e-12)
+	near(t, "low", got.Low, err, want.Low, 0.01)
+	near(t, "high", got.High, err, want.High, 0.01)
+}
+
+// TestBootstrapCovers: of 200 intervals at 90 %, about 180 hold the true mean.
+func TestBootstrapCovers(t *testing.T) {
+	covered := 0
+	for i := range 200 {
+		got, err := Bootstrap{Replicates: 300, Level: 0.9, Seed: uint64(i)}.Mean(normal(60, 2, uint64(100+i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Contains(2) {
+			covered++
+		}
+	}
+	if covered < 165 || covered > 195 {
+		t.Errorf("%d of 200 intervals at 90 %% hold the truth", covered)
+	}
+}
+
+func TestBootstrapPairs(t *testing.T) {
+	shared, noise := normal(200, 0, 1), normal(200, 0.3, 2)
+	x, y := make([]float64, 200), make([]float64, 200)
+	for i := range x {
+		x[i], y[i] = 5*shared[i]+0.5*noise[i], 5*shared[i]
+	}
+	b := Bootstrap{Seed: 3}
+	pairs, err := b.PairedDifference(x, y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	independent, err := b.Difference(x, y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pairs.Contains(0) || !independent.Contains(0) {
+		t.Errorf("paired %v, independent %v: pairing should show the difference", pairs, independent)
+	}
+	near(t, "difference", pairs.Value, nil, independent.Value, 1e-12)
+}
+
+func TestBootstrapIsKeyedBySeed(t *testing.T) {
+	x := normal(50, 0, 9)
+	a, _ := Bootstrap{Seed: 5}.Mean(x)
+	again, _ := Bootstrap{Seed: 5}.Mean(x)
+	other, _ := Bootstrap{Seed: 6}.Mean(x)
+	if a != again || a == other {
+		t.Errorf("seed 5 gives %v and %v, seed 6 %v", a, again, other)
+	}
+}
+
+func TestBootstrapUndefined(t *testing.T) {
+	b := Bootstrap{Seed: 1}
+	if _, err := b.Mean(nil); !IsUndefined(err) {
+		t.Errorf("empty sample: error %v", err)
+	}
+	if _, err := b.Difference([]float64{1}, nil); !IsUndefined(err) {
+		t.Errorf("empty second sample: error %v", err)
+	}
+	if _, err := b.Mean([]float64{1, math.Inf(1)}); !IsUndefined(err) {
+		t.Errorf("infinite value: error %v", err)
+	}
+	// Of three items, every ninth resample holds one value only, and leaves τ undefined.
+	x := []float64{1, 2, 3}
+	_, err := b.Interval(3, func(items []int) (float64, error) {
+		sample := make([]float64, 3)
+		for at, i := range items {
+			sample[at] = x[i]
+		}
+		return KendallTauB(sample, sample)
+	})
+	if !IsUndefined(err) {
+		t.Errorf("a statistic that many resamples leave undefined: error %v", err)
+	}
+}
