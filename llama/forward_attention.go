@@ -1,0 +1,109 @@
+package llama
+
+import (
+	"math"
+
+	"tandem/llama/nn/kernel"
+)
+
+// attentionRows is how many rows of one sequence attend together, sharing what is read of keys and values.
+const attentionRows = 16
+
+// attentionScratch is one worker's memory for attention of a block of rows under one key/value head; m is
+// the number of its queries, rows × heads that share the key/value head.
+type attentionScratch struct {
+	queries []float32 // [m, e]
+	scores  []float32 // [m, pages·pageTokens], then the weights exp((score − largest) / √e)
+	mixed   []float32 // [m, e]
+	part    []float32 // [m, e], one page's share of mixed
+	totals  []float32 // [m], the sum of the weights
+}
+
+// span is a block of rows of one sequence, [from, to).
+type span struct{ from, to int }
+
+// spans cuts rows into blocks of one sequence each.
+func spans(rows []row, into []span) []span {
+	into = into[:0]
+	for i := 0; i < len(rows); {
+		to := i + 1
+		for to < len(rows) && to-i < attentionRows && rows[to].cache == rows[i].cache {
+			to++
+		}
+		into = append(into, span{i, to})
+		i = to
+	}
+	return into
+}
+
+// attend computes causal grouped-query attention,
+//
+//	mixed = softmax(q·Kᵀ / √e)·V
+//
+// of every row over the positions of its sequence up to its own, from t.qkv and the caches into t.mixed.
+func (t *trunk) attend(rows []row, layer int) {
+	heads := t.config.NumKeyValueHeads
+	t.blocks = spans(rows, t.blocks)
+	tasks := len(t.blocks) * heads
+	work := 0 // multiply-adds of a task, about
+	if tasks > 0 {
+		last := rows[len(rows)-1]
+		work = len(rows) * (last.position + 1) * t.config.AttentionSize() / tasks
+	}
+	t.workers.For(tasks, grain(work), func(from, to int) {
+		s := <-t.scratch
+		for task := from; task < to; task++ {
+			block := t.blocks[task/heads]
+			t.attendBlock(s, rows[block.from:block.to], block.from, layer, task%heads)
+		}
+		t.scratch <- s
+	})
+}
+
+// attendBlock is attend for rows of one sequence, the first at index first of the pass, under one
+// key/value head.
+func (t *trunk) attendBlock(s *attentionScratch, rows []row, first, layer, head int) {
+	c := t.config
+	e, group := c.HeadDim, c.NumAttentionHeads/c.NumKeyValueHeads
+	m := len(rows) * group
+	cache := rows[0].cache
+	pages := rows[len(rows)-1].position/pageTokens + 1
+
+	s.queries = resize(s.queries, m*e)
+	for i := range rows {
+		from := (first+i)*c.QKVSize() + head*group*e
+		copy(s.queries[i*group*e:(i+1)*group*e], t.qkv[from:])
+	}
+	width := pages * pageTokens
+	s.scores = resize(s.scores, m*width)
+	for p := range pages {
+		keys, _ := cache.block(p, layer, head)
+		t.kernel.MatMulTStrided(s.scores[p*pageTokens:], width, s.queries, e, keys, e, m, pageTokens, e)
+	}
+
+	s.totals = resize(s.totals, m)
+	for j := range m {
+		positions := rows[j/group].position + 1
+		scores := s.scores[j*width : (j+1)*width]
+		s.totals[j] = exponentiate(t.kernel, scores[:positions], float32(1/math.Sqrt(float64(e))))
+		clear(scores[positions:])
+	}
+
+	s.mixed, s.part = resize(s.mixed, m*e), resize(s.part, m*e)
+	clear(s.mixed)
+	for p := range pages {
+		_, values := cache.block(p, layer, head)
+		t.kernel.MatMulTStrided(s.part, e, s.scores[p*pageTokens:], width, values, pageTokens, m, e, pageTokens)
+		t.kernel.Add(s.mixed, s.part)
+	}
+	for j, total := range s.totals {
+		to := t.mixed[(first+j/group)*c.AttentionSize()+(head*group+j%group)*e:][:e]
+		copy(to, s.mixed[j*e:])
+		t.kernel.Scale(1/total, to)
+	}
+}
+
+// exponentiate turns a row of scores into weights exp(scale·(score − largest)) and returns their sum.
+func exponentiate(k *kernel.Set, scores []float32, scale float32) float32 {
+	return k.ExpShifted(scores, scores, scale, scale*k.Max(scores))
+}
