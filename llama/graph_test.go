@@ -325,7 +325,7 @@ func TestBadBatchesAreRefused(t *testing.T) {
 // A margin that is not one for each pair must not broadcast over the scores.
 func TestMarginsNeverBroadcast(t *testing.T) {
 	for _, rows := range []nn.Rows{nn.Scalar, nn.PerSequence, nn.PerToken} {
-		err := nn.Guard("test", func() error {
+		err := nn.Guard(func() error {
 			g := NewGraph(testDevice(t), graphWeights(graphConfig(true), true), Shape{40, 4})
 			nn.RankingLoss(g.Scores(), g.Input("margins", rows), g.Input("pairs", nn.Scalar))
 			return nil

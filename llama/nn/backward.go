@@ -18,7 +18,7 @@ func Backward(loss *gorgonia.Node, sums map[*gorgonia.Node][]float32) error {
 	if !loss.IsScalar() {
 		return tandem.Errorf(tandem.Invalid, name, "the loss has shape %v, not a scalar's", loss.Shape())
 	}
-	return Guard(name, func() error {
+	return Guard(func() error {
 		s := scopeOf(loss)
 		order, err := executionOrder(s.Graph)
 		if err != nil {

@@ -7,6 +7,9 @@ import "tandem/llama/nn/kernel"
 // same arguments give the same bits. Where a method has Add in its name it adds to its first slice.
 // Losses are not here: they read a number for each token or sequence and are computed where those are kept.
 type Device interface {
+	// String names what the bits of results depend on, for run records.
+	String() string
+
 	// Linear sets y [n, out] to x [n, in] · wᵀ, w [out, in].
 	Linear(n, in, out int, y, x, w []float32)
 	// LinearGradX sets dx [n, in] to dy [n, out] · w.

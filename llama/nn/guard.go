@@ -9,7 +9,8 @@ import (
 
 // Guard calls f and turns a panic in it, Gorgonia's or an op constructor's, into an error. It is the one
 // place where panics become errors. What was not raised as a tandem.Error is reported as tandem.Internal.
-func Guard(op string, f func() error) (err error) {
+func Guard(f func() error) (err error) {
+	const op = "llama/nn"
 	defer func() {
 		switch p := recover().(type) {
 		case nil:

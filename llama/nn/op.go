@@ -77,7 +77,7 @@ func (o *op) accumulateInto(sum []float32) {
 
 // Do computes the op into its own buffer.
 func (o *op) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
-	err := Guard("nn."+o.name, func() error {
+	err := Guard(func() error {
 		if o.data == nil { // outside a plan: a graph run by hand
 			o.bind(make([]float32, max(o.shape.TotalSize(), 1)))
 		}
@@ -108,7 +108,7 @@ func (o *op) DiffWRT(int) []bool { return o.wrt }
 
 // SymDiff returns the gradients of all differentiable inputs.
 func (o *op) SymDiff(inputs gorgonia.Nodes, output, grad *gorgonia.Node) (grads gorgonia.Nodes, err error) {
-	err = Guard("nn."+o.name, func() error {
+	err = Guard(func() error {
 		if o.gradient == nil {
 			return tandem.Errorf(tandem.Internal, "nn."+o.name, "the op has no gradient")
 		}

@@ -39,7 +39,7 @@ type binding struct {
 // NewTape compiles the graph as it is now. The values of keep outlive the run; every other buffer is
 // handed on as soon as nothing reads it any more.
 func NewTape(s *Scope, arena *Arena, keep ...*gorgonia.Node) (t *Tape, err error) {
-	err = Guard("nn.NewTape", func() error {
+	err = Guard(func() error {
 		order, err := executionOrder(s.Graph)
 		if err != nil {
 			return err
