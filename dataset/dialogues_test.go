@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"fmt"
 	"iter"
 	"reflect"
 	"slices"
@@ -114,5 +115,22 @@ func TestSplit(t *testing.T) {
 	train, heldOut := Split(dialogues, tandem.Dialogue.Opening, 0.729)
 	if len(heldOut) < 2 || len(train)+len(heldOut) != 3 || heldOut[0][0].Content != "abc" || heldOut[1][0].Content != " ABC " {
 		t.Errorf("train %v, held out %v", train, heldOut)
+	}
+}
+
+func TestFold(t *testing.T) {
+	count := make([]int, 5)
+	for i := range 5000 {
+		opening := fmt.Sprint("opening ", i)
+		fold := Fold(opening, 5)
+		if fold != Fold(opening, 5) {
+			t.Fatal("a fold changes from call to call")
+		}
+		count[fold]++
+	}
+	for fold, n := range count {
+		if n < 880 || n > 1120 {
+			t.Errorf("fold %d holds %d of 5000 openings", fold, n)
+		}
 	}
 }
