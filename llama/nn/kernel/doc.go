@@ -17,5 +17,4 @@
 // Functions panic when slices that must be equally long are not.
 package kernel
 
-
 //go:generate go -C ../../../tools run ./kernelasm -pkg kernel -out ../llama/nn/kernel/kernel_amd64.s -stubs ../llama/nn/kernel/kernel_amd64.go
