@@ -176,7 +176,8 @@ func TestJSONHoldsTheSameData(t *testing.T) {
 }
 
 func TestSameReportSameBytes(t *testing.T) {
-	if render(t, progress()) != render(t, progress()) {
+	first, second := render(t, progress()), render(t, progress())
+	if first != second {
 		t.Error("two renderings of one report differ")
 	}
 }
