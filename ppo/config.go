@@ -61,6 +61,9 @@ type Config struct {
 	Patience int `json:"patience"`
 	// CheckpointEvery is the number of iterations between resumable checkpoints. Defaults to 10.
 	CheckpointEvery int `json:"checkpoint_every"`
+	// GraphTokens bounds how many tokens the training graph holds at once; a larger minibatch is
+	// accumulated over several runs with the same result up to rounding. Defaults to 8192.
+	GraphTokens int `json:"graph_tokens"`
 	// Seed of sampling and of the order of prompts.
 	Seed uint64 `json:"seed"`
 }
@@ -74,7 +77,7 @@ func DefaultConfig() Config {
 		WhitenScores: true, WhitenAdvantages: true,
 		Temperature: 1, MaxTokens: 256,
 		WeightDecay: 0.1, GradientClip: 1,
-		EvaluateEvery: 10, CheckpointEvery: 10,
+		EvaluateEvery: 10, CheckpointEvery: 10, GraphTokens: 8192,
 	}
 }
 
@@ -124,6 +127,7 @@ func (c Config) Validate() error {
 		{"gradient-clip", c.GradientClip > 0, c.GradientClip, "positive"},
 		{"evaluate-every", c.EvaluateEvery >= 0, c.EvaluateEvery, "0 or more"},
 		{"patience", c.Patience >= 0, c.Patience, "0 or more"},
+		{"graph-tokens", c.GraphTokens > 0, c.GraphTokens, "at least 1"},
 		{"checkpoint-every", c.CheckpointEvery > 0, c.CheckpointEvery, "at least 1"},
 	} {
 		if !f.ok {

@@ -1,0 +1,171 @@
+package ppo
+
+import (
+	"fmt"
+	"math"
+
+	"tandem/llama"
+	"tandem/llama/nn"
+)
+
+// learner is policy or critic: its training program and its optimizer.
+type learner struct {
+	weights   *llama.Weights
+	program   *llama.Program
+	optimizer *nn.AdamW
+}
+
+// shape is what the graphs hold: microbatches of a minibatch, or one sequence of the whole context.
+func (c Config) shape(w *llama.Weights) llama.Shape {
+	context := w.Config.MaxPositionEmbeddings
+	return llama.Shape{Tokens: max(min(c.GraphTokens, c.MinibatchSize*context), context), Sequences: c.MinibatchSize}
+}
+
+// newPolicy compiles the clipped surrogate; its outputs are the log-probabilities and entropies of every
+// row under the sampling temperature.
+func newPolicy(dev nn.Device, w *llama.Weights, c Config) (*learner, error) {
+	return newLearner(dev, w, c, func() (*llama.Program, error) {
+		g := llama.NewGraph(dev, w, c.shape(w))
+		logprobs := g.LogProbs(c.Temperature) // [N]
+		loss := nn.PPOPolicyLoss(logprobs,
+			g.Input("old", nn.PerToken), g.Input("advantages", nn.PerToken), g.Input("mask", nn.PerToken), g.Input("count", nn.Scalar),
+			c.ClipRatio)
+		return g.Compile(loss, logprobs, g.Entropy(c.Temperature))
+	})
+}
+
+// newReference compiles the reference policy's log-probabilities; nothing of it is trained.
+func newReference(dev nn.Device, w *llama.Weights, c Config) (program *llama.Program, err error) {
+	for _, p := range w.Params() {
+		if err := w.Freeze(p.Name); err != nil {
+			return nil, err
+		}
+	}
+	err = nn.Guard(func() error {
+		g := llama.NewGraph(dev, w, c.shape(w))
+		program, err = g.Compile(nil, g.LogProbs(c.Temperature))
+		return err
+	})
+	return program, err
+}
+
+// newCritic compiles the clipped value loss; its output is the value of every row.
+func newCritic(dev nn.Device, w *llama.Weights, c Config) (*learner, error) {
+	return newLearner(dev, w, c, func() (*llama.Program, error) {
+		g := llama.NewGraph(dev, w, c.shape(w))
+		values := g.Values() // [N]
+		loss := nn.PPOValueLoss(values,
+			g.Input("old", nn.PerToken), g.Input("returns", nn.PerToken), g.Input("mask", nn.PerToken), g.Input("count", nn.Scalar),
+			g.Input("clip", nn.Scalar))
+		return g.Compile(loss, values)
+	})
+}
+
+func newLearner(dev nn.Device, w *llama.Weights, c Config, compile func() (*llama.Program, error)) (*learner, error) {
+	l := &learner{weights: w}
+	err := nn.Guard(func() (err error) {
+		l.program, err = compile()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	optimizer := nn.DefaultAdamWConfig()
+	optimizer.Decay, optimizer.Clip = c.WeightDecay, c.GradientClip
+	l.optimizer = nn.NewAdamW(dev, w.Gradients().Params(), optimizer)
+	return l, nil
+}
+
+// update takes the gradient step of one minibatch. see is shown the outputs of every microbatch, which
+// are those of the weights before the step.
+func (l *learner) update(mb *minibatch, batch func(*microbatch) llama.Batch, rate float64, see func(*microbatch, []float32)) (loss, norm float64, err error) {
+	for _, m := range mb.micro {
+		b := batch(m)
+		b.Inputs["count"][0] = mb.tokens
+		result, err := l.program.Run(b)
+		if err != nil {
+			l.optimizer.ZeroGradients()
+			return 0, 0, err
+		}
+		loss += result.Loss
+		see(m, result.Outputs[0])
+	}
+	norm, err = l.optimizer.Step(rate)
+	return loss, norm, err
+}
+
+// updates gathers what the updates of one iteration saw.
+type updates struct {
+	n                    int // minibatches
+	tokens               float64
+	loss, norm           float64
+	ratios               []float64 // mean of each minibatch
+	approxKL, clipped    float64
+	firstRatioError      float64
+	valueClipped         float64
+	valueLoss, valueNorm float64
+}
+
+// updatePolicy makes one gradient step of the policy for each minibatch.
+func (t *Trainer) updatePolicy(batches []*minibatch, rate float64, u *updates) error {
+	for i, mb := range batches {
+		var ratioSum float64
+		for _, m := range mb.micro {
+			m.scatter(m.policy.Inputs["old"], func(r *rollout) []float32 { return r.logprobs })
+			m.scatter(m.policy.Inputs["advantages"], func(r *rollout) []float32 { return r.advantage })
+		}
+		loss, norm, err := t.policy.update(mb, func(m *microbatch) llama.Batch { return m.policy }, rate, func(m *microbatch, logprobs []float32) {
+			old := m.policy.Inputs["old"]
+			for row, on := range m.mask {
+				if on == 0 {
+					continue
+				}
+				difference := float64(logprobs[row]) - float64(old[row])
+				ratio := math.Exp(difference)
+				ratioSum += ratio
+				u.approxKL += difference * difference / 2
+				if math.Abs(ratio-1) > t.config.ClipRatio {
+					u.clipped++
+				}
+				if i == 0 {
+					u.firstRatioError = max(u.firstRatioError, math.Abs(ratio-1))
+				}
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("update the policy: %w", err)
+		}
+		u.n++
+		u.tokens += float64(mb.tokens)
+		u.loss += loss
+		u.norm += norm
+		u.ratios = append(u.ratios, ratioSum/float64(mb.tokens))
+	}
+	return nil
+}
+
+// updateCritic makes one gradient step of the critic for each minibatch. Values may move by clip, in the
+// units of the returns.
+func (t *Trainer) updateCritic(batches []*minibatch, clip float64, u *updates) error {
+	for _, mb := range batches {
+		for _, m := range mb.micro {
+			m.scatter(m.critic.Inputs["old"], func(r *rollout) []float32 { return r.values })
+			m.scatter(m.critic.Inputs["returns"], func(r *rollout) []float32 { return r.returns })
+			m.critic.Inputs["clip"][0] = float32(clip)
+		}
+		loss, norm, err := t.critic.update(mb, func(m *microbatch) llama.Batch { return m.critic }, t.config.CriticLearningRate, func(m *microbatch, values []float32) {
+			old := m.critic.Inputs["old"]
+			for row, on := range m.mask {
+				if on != 0 && math.Abs(float64(values[row])-float64(old[row])) > clip {
+					u.valueClipped++
+				}
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("update the critic: %w", err)
+		}
+		u.valueLoss += loss
+		u.valueNorm += norm
+	}
+	return nil
+}

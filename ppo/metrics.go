@@ -1,0 +1,91 @@
+package ppo
+
+// Stats is what one iteration measured. [Stats.Metrics] gives the figures under the names of TRL's
+// PPOTrainer, which people's dashboards know (https://huggingface.co/docs/trl/ppo_trainer).
+type Stats struct {
+	Iteration int // from 1
+	Episodes  int // answers sampled so far
+
+	KL              float64 // k1 estimate of D_KL(π_θ ‖ π_0), the sum over an answer, in nats, mean over answers
+	KLPerToken      float64 // the same for a token, mean over tokens
+	AnswerEntropy   float64 // −ln π_θ of an answer, mean over answers
+	NonScoreReward  float64 // −β·KL, mean over answers
+	RLHFReward      float64 // Score + NonScoreReward
+	Score           float64 // R_c with frozen statistics, not whitened, mean over answers
+	ApproxKL        float64 // ½·(ln π_new − ln π_old)², mean over the updates' tokens
+	ClipFraction    float64 // share of tokens whose ratio was clipped
+	Entropy         float64 // of π_θ, mean over tokens, in nats
+	PolicyLoss      float64
+	ValueLoss       float64
+	ValueClipShare  float64 // share of tokens whose value was clipped
+	Ratio           float64 // π_new/π_old, mean over tokens
+	RatioVariance   float64 // over the updates' minibatches
+	FirstRatioError float64 // largest |π_new/π_old − 1| of the first minibatch: 0, or sampler and update disagree
+	Ended           int     // answers that ended in a stop token
+	Length          float64 // tokens of an answer, mean
+	LearningRate    float64
+	PolicyGradNorm  float64 // before clipping, mean over updates
+	CriticGradNorm  float64
+	ExplainedValue  float64 // 1 − Var(returns − values)/Var(returns): explained variance of the critic
+
+	SampleSeconds, ScoreSeconds, ForwardSeconds, UpdateSeconds float64
+}
+
+// Metrics returns the iteration's figures by name.
+func (s Stats) Metrics() map[string]float64 {
+	m := map[string]float64{
+		"objective/kl":               s.KL,
+		"objective/kl_per_token":     s.KLPerToken,
+		"objective/entropy":          s.AnswerEntropy,
+		"objective/non_score_reward": s.NonScoreReward,
+		"objective/rlhf_reward":      s.RLHFReward,
+		"objective/scores":           s.Score,
+		"policy/approxkl_avg":        s.ApproxKL,
+		"policy/clipfrac_avg":        s.ClipFraction,
+		"policy/entropy_avg":         s.Entropy,
+		"policy/grad_norm":           s.PolicyGradNorm,
+		"loss/policy_avg":            s.PolicyLoss,
+		"loss/value_avg":             s.ValueLoss,
+		"val/clipfrac_avg":           s.ValueClipShare,
+		"val/ratio":                  s.Ratio,
+		"val/ratio_var":              s.RatioVariance,
+		"val/first_ratio_error":      s.FirstRatioError,
+		"val/num_eos_tokens":         float64(s.Ended),
+		"val/explained_variance":     s.ExplainedValue,
+		"val/grad_norm":              s.CriticGradNorm,
+		"val/length":                 s.Length,
+		"lr":                         s.LearningRate,
+		"episode":                    float64(s.Episodes),
+		"time/sample":                s.SampleSeconds,
+		"time/score":                 s.ScoreSeconds,
+		"time/forward":               s.ForwardSeconds,
+		"time/update":                s.UpdateSeconds,
+	}
+	return m
+}
+
+// Evaluation is what the policy reached on the held-out questions.
+type Evaluation struct {
+	Iteration int     // updates so far; 0 is the policy that PPO started from
+	Score     float64 // mean R_c, not whitened
+	KL        float64 // mean KL of an answer, in nats
+	Length    float64 // mean tokens of an answer
+	Objective float64 // Score − β·KL: what early stopping follows
+	Best      bool    // Objective was the highest so far
+}
+
+// Metrics returns the evaluation's figures by name.
+func (e Evaluation) Metrics() map[string]float64 {
+	return map[string]float64{
+		"eval/objective/scores": e.Score,
+		"eval/objective/kl":     e.KL,
+		"eval/val/length":       e.Length,
+		"eval/objective":        e.Objective,
+	}
+}
+
+// Observer is told what a run measures; either function may be nil.
+type Observer struct {
+	Iteration  func(Stats)
+	Evaluation func(Evaluation)
+}

@@ -1,0 +1,220 @@
+package ppo
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"tandem/internal/blas"
+	"tandem/internal/parallel"
+	"tandem/llama"
+	"tandem/llama/nn"
+	"tandem/llama/nn/kernel"
+)
+
+// toy is an environment of one question whose answers are few enough to list: symbols 1, 2, … and EOS 0.
+type toy struct {
+	reward func(answer []int32) float64
+}
+
+func (toy) Questions(_, n int) ([]Question, error) {
+	questions := make([]Question, n)
+	for i := range questions {
+		questions[i] = Question{Tokens: []int32{toyBOS}, Key: 7}
+	}
+	return questions, nil
+}
+
+func (toy) HeldOut() []Question { return nil }
+func (toy) Stop() []int32       { return []int32{toyEOS} }
+
+func (e toy) Score(_ context.Context, answers []Answer) ([]float64, error) {
+	scores := make([]float64, len(answers))
+	for i, a := range answers {
+		scores[i] = e.reward(a.Tokens)
+	}
+	return scores, nil
+}
+
+const (
+	toyEOS = 0
+	toyBOS = 3 // the vocabulary is EOS, two symbols and BOS
+)
+
+func toyDevice(t testing.TB) nn.Device {
+	t.Helper()
+	library, err := blas.Load(blas.Options{Name: "gonum"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernels, err := kernel.Select("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nn.NewCPU(library, kernels, parallel.New(2))
+}
+
+// toyModels draws a policy with opinions, its reference and a critic.
+func toyModels(vocabulary int) Models {
+	c := llama.Config{
+		VocabSize: vocabulary, HiddenSize: 16, IntermediateSize: 24, NumHiddenLayers: 1, NumAttentionHeads: 2,
+		NumKeyValueHeads: 1, HeadDim: 8, MaxPositionEmbeddings: 8, RMSNormEps: 1e-5, RopeTheta: 10000, BOS: toyBOS, EOS: []int{toyEOS}, PAD: -1,
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	policy, critic := llama.NewWeights(c, false), llama.NewWeights(c, true)
+	for _, w := range []*llama.Weights{policy, critic} {
+		w.Init(rng)
+		for _, p := range w.Params() {
+			if p.Decay && p.Name != "score" {
+				for i := range p.Data {
+					p.Data[i] *= 10
+				}
+			}
+		}
+	}
+	return Models{Policy: policy, Reference: policy.Clone(), Critic: critic}
+}
+
+// enumerate lists every answer of at most most tokens with its probability under w: answers end in EOS or
+// at the limit.
+func enumerate(t *testing.T, w *llama.Weights, most int) (answers [][]int32, probabilities []float64) {
+	t.Helper()
+	forward, err := llama.NewForward(w, llama.ForwardConfig{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var extend func(prefix []int32)
+	extend = func(prefix []int32) {
+		if n := len(prefix); n > 0 && (n == most || prefix[n-1] == toyEOS) {
+			answers = append(answers, append([]int32(nil), prefix...))
+			return
+		}
+		for token := range int32(w.Config.VocabSize) {
+			extend(append(prefix, token))
+		}
+	}
+	extend(nil)
+	sequences := make([][]int32, len(answers))
+	for i, a := range answers {
+		sequences[i] = append([]int32{toyBOS}, a...)
+	}
+	logprobs, err := forward.LogProbs(t.Context(), sequences)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lp := range logprobs {
+		sum := 0.0
+		for _, x := range lp[1:] {
+			sum += float64(x)
+		}
+		probabilities = append(probabilities, math.Exp(sum))
+	}
+	return answers, probabilities
+}
+
+// PPO's objective has a closed-form optimum over all policies, π*(a) ∝ π₀(a)·exp(R(a)/β)
+// (https://arxiv.org/abs/1909.08593, equation 3): the trained policy must come to it.
+func TestConvergesToTheKnownOptimum(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a few hundred iterations; not under the race detector")
+	}
+	for _, c := range []struct {
+		name       string
+		tokens     int
+		iterations int
+		reward     func([]int32) float64
+	}{
+		{"one token", 1, 200, func(a []int32) float64 { return []float64{-0.5, 1, 0.3, -1}[a[0]] }},
+		// Terminal reward of the whole answer: for the first symbol, for its repetition, and for ending.
+		{"three tokens, ending early or cut", 3, 400, func(a []int32) float64 {
+			r := 0.0
+			for i, token := range a {
+				switch {
+				case token == toyEOS:
+					r += 0.4
+				case token == 1:
+					r += 0.5
+				case i > 0 && a[i-1] == token:
+					r -= 0.7
+				}
+			}
+			return r
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			models := toyModels(4)
+			const beta = 0.5
+			answers, prior := enumerate(t, models.Reference, c.tokens)
+			optimum, z := make([]float64, len(answers)), 0.0
+			for i, a := range answers {
+				optimum[i] = prior[i] * math.Exp(c.reward(a)/beta)
+				z += optimum[i]
+			}
+			for i := range optimum {
+				optimum[i] /= z
+			}
+
+			config := DefaultConfig()
+			config.Iterations, config.BatchSize, config.MinibatchSize = c.iterations, 512, 128
+			config.LearningRate, config.FinalLearningRate, config.CriticLearningRate, config.CriticWarmup = 3e-3, 0, 1e-2, 5
+			config.Beta, config.MaxTokens, config.WeightDecay = beta, c.tokens, 0
+			config.WhitenScores, config.WhitenAdvantages, config.EvaluateEvery, config.Seed = false, false, 0, 3
+			trainer, err := NewTrainer(toyDevice(t), models, toy{c.reward}, config, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var last Stats
+			if err := trainer.Run(t.Context(), nil, Observer{Iteration: func(s Stats) { last = s }}); err != nil {
+				t.Fatal(err)
+			}
+			_, got := enumerate(t, models.Policy, c.tokens)
+			before, after := totalVariation(prior, optimum), totalVariation(got, optimum)
+			t.Logf("total variation to the optimum: %.4f before, %.4f after; %d answers; KL %.3f", before, after, len(answers), last.KL)
+			if before < 0.1 {
+				t.Errorf("the case shows nothing: the reference is %.4f from the optimum", before)
+			}
+			if after > 0.02 {
+				t.Errorf("total variation %.4f, want at most 0.02", after)
+				for i, a := range answers {
+					t.Log(fmt.Sprint(a), prior[i], got[i], optimum[i])
+				}
+			}
+		})
+	}
+}
+
+func totalVariation(p, q []float64) float64 {
+	sum := 0.0
+	for i := range p {
+		sum += math.Abs(p[i] - q[i])
+	}
+	return sum / 2
+}
+
+// On the first minibatch of the first update the policy is still the one that sampled, and the reference.
+func TestFirstMinibatchHasRatioOneAndNoKL(t *testing.T) {
+	models := toyModels(4)
+	config := DefaultConfig()
+	config.Iterations, config.BatchSize, config.MinibatchSize, config.CriticWarmup, config.EvaluateEvery = 2, 32, 8, 0, 0
+	config.MaxTokens, config.Temperature, config.LearningRate = 6, 1.3, 1e-2
+	config.GraphTokens = 20 // several microbatches a minibatch
+	trainer, err := NewTrainer(toyDevice(t), models, toy{func(a []int32) float64 { return float64(len(a)) }}, config, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Stats
+	if err := trainer.Run(t.Context(), nil, Observer{Iteration: func(s Stats) { all = append(all, s) }}); err != nil {
+		t.Fatal(err)
+	}
+	if first := all[0]; first.FirstRatioError != 0 || first.KL != 0 || first.KLPerToken != 0 {
+		t.Errorf("ratio off by %g, KL %g before the first update", first.FirstRatioError, first.KL)
+	}
+	if second := all[1]; second.FirstRatioError != 0 || second.KL == 0 {
+		t.Errorf("second iteration: ratio off by %g, KL %g", second.FirstRatioError, second.KL)
+	}
+	if all[0].ApproxKL == 0 {
+		t.Error("the updates moved nothing")
+	}
+}

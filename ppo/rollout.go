@@ -1,0 +1,160 @@
+package ppo
+
+import (
+	"context"
+	"fmt"
+
+	"tandem"
+	"tandem/llama"
+	"tandem/llama/nn"
+)
+
+// rollout is one answer with all that an update needs of it. Slices over tokens have one entry for each
+// token of the answer, EOS included: the action mask is exactly the answer.
+type rollout struct {
+	answer    Answer
+	score     float64   // R_c, not whitened
+	logprobs  []float32 // ln π_old, from the training graph
+	reference []float32 // ln π_0
+	entropy   []float32 // of π_old, in nats
+	values    []float32 // V before each token
+	rewards   []float64
+	advantage []float32
+	returns   []float32
+}
+
+// rows are the positions of a rollout's tokens in a batch that it starts in at offset: row i of a batch
+// predicts the token after it.
+func (r *rollout) rows(offset int32) (from, to int) {
+	from = int(offset) + len(r.answer.Question.Tokens) - 1
+	return from, from + len(r.answer.Tokens)
+}
+
+// sample asks the policy, whose weights the sampler reads in place, for an answer to each question. round
+// numbers the samples that are drawn of the same question.
+func sample(ctx context.Context, s *llama.Sampler, questions []Question, stop []int32, c Config, round uint64) ([]Answer, error) {
+	answers := make([]Answer, len(questions))
+	requests := make([]llama.Request, len(questions))
+	for i, q := range questions {
+		answers[i].Question = q
+		requests[i] = llama.Request{
+			Prompt:   q.Tokens,
+			Sampling: tandem.Sampling{Temperature: c.Temperature, MaxTokens: c.MaxTokens},
+			Stop:     stop,
+			Key:      tandem.SampleKey{Seed: c.Seed, Prompt: q.Key, Sample: round*uint64(len(questions)) + uint64(i)},
+		}
+	}
+	for e, err := range s.Sample(ctx, requests) {
+		if err != nil {
+			return nil, fmt.Errorf("sample answers: %w", err)
+		}
+		a := &answers[e.Request]
+		a.Tokens = append(a.Tokens, e.Token)
+		a.Finish = e.Finish
+	}
+	return answers, nil
+}
+
+// microbatch is what the graph runs at once: some rollouts of one minibatch, one after another.
+type microbatch struct {
+	rollouts []*rollout
+	policy   llama.Batch
+	critic   llama.Batch
+	mask     []float32 // 1 at the rows that predict a token of an answer
+}
+
+// minibatch is what one gradient step is taken on.
+type minibatch struct {
+	micro  []*microbatch
+	tokens float32 // of answers: the global count that losses are divided by
+}
+
+// pack divides rollouts into minibatches and those into microbatches of at most tokens tokens, in order.
+// The same packing serves the log-probabilities before the update and the update itself, so that the
+// first minibatch's ratio is 1 to the bit.
+func pack(rollouts []*rollout, minibatchSize, tokens int) []*minibatch {
+	var batches []*minibatch
+	for len(rollouts) > 0 {
+		n := min(minibatchSize, len(rollouts))
+		batches = append(batches, packMinibatch(rollouts[:n], tokens))
+		rollouts = rollouts[n:]
+	}
+	return batches
+}
+
+func packMinibatch(rollouts []*rollout, tokens int) *minibatch {
+	mb := &minibatch{}
+	var group []*rollout
+	size := 0
+	for _, r := range rollouts {
+		length := len(r.answer.Question.Tokens) + len(r.answer.Tokens)
+		if size+length > tokens && len(group) > 0 {
+			mb.micro = append(mb.micro, newMicrobatch(group))
+			group, size = nil, 0
+		}
+		group, size = append(group, r), size+length
+		mb.tokens += float32(len(r.answer.Tokens))
+	}
+	mb.micro = append(mb.micro, newMicrobatch(group))
+	return mb
+}
+
+func newMicrobatch(rollouts []*rollout) *microbatch {
+	sequences := make([][]int32, len(rollouts))
+	for i, r := range rollouts {
+		sequences[i] = append(append([]int32(nil), r.answer.Question.Tokens...), r.answer.Tokens...)
+	}
+	m := &microbatch{rollouts: rollouts}
+	m.policy = llama.NewBatch(sequences...)
+	m.critic = m.policy
+	n := len(m.policy.Tokens)
+	m.mask = make([]float32, n)
+	for i, r := range rollouts {
+		from, to := r.rows(m.policy.Offsets[i])
+		for row := from; row < to; row++ {
+			m.mask[row] = 1
+		}
+	}
+	zeros := func() []float32 { return make([]float32, n) }
+	m.policy.Inputs = map[string][]float32{"old": zeros(), "advantages": zeros(), "mask": m.mask, "count": {1}}
+	m.critic.Inputs = map[string][]float32{"old": zeros(), "returns": zeros(), "mask": m.mask, "count": {1}, "clip": {0}}
+	return m
+}
+
+// gather copies a batch's output at each rollout's rows to what field gives.
+func (m *microbatch) gather(output []float32, field func(*rollout) *[]float32) {
+	for i, r := range m.rollouts {
+		from, to := r.rows(m.policy.Offsets[i])
+		*field(r) = append((*field(r))[:0], output[from:to]...)
+	}
+}
+
+// scatter copies what field gives of each rollout to its rows of an input.
+func (m *microbatch) scatter(input []float32, field func(*rollout) []float32) {
+	for i, r := range m.rollouts {
+		from, to := r.rows(m.policy.Offsets[i])
+		copy(input[from:to], field(r))
+	}
+}
+
+// whitenAll whitens one quantity over the tokens of a whole batch.
+func whitenAll(rollouts []*rollout, field func(*rollout) []float32) {
+	var all []float32
+	for _, r := range rollouts {
+		all = append(all, field(r)...)
+	}
+	whiten(all)
+	for _, r := range rollouts {
+		n := copy(field(r), all)
+		all = all[n:]
+	}
+}
+
+// whiten maps x to mean 0 and deviation 1; zeros if it does not vary.
+func whiten(x []float32) {
+	mask := make([]float32, len(x))
+	for i := range mask {
+		mask[i] = 1
+	}
+	nn.MaskedWhiten(x, mask, false)
+}

@@ -1,0 +1,214 @@
+package ppo
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"tandem"
+	"tandem/llama"
+	"tandem/llama/checkpoint"
+)
+
+// stopping follows the objective on held-out questions.
+type stopping struct {
+	best      *llama.Weights // the policy with the highest objective; nil where the last one is kept
+	objective float64
+	since     int // evaluations since then
+	evaluated int // evaluations so far
+}
+
+// Run iterates to the end of the run or until the held-out objective has not risen for Patience
+// evaluations; then the policy's weights are the best ones. states, if not nil, keeps what a run needs to
+// be resumed; a cancelled run saves before it returns the context's error.
+func (t *Trainer) Run(ctx context.Context, states *checkpoint.States, observe Observer) error {
+	for t.iteration < t.config.Iterations {
+		if every := t.config.EvaluateEvery; every > 0 && t.iteration%every == 0 && t.stopping.evaluated <= t.iteration/every {
+			e, err := t.evaluate(ctx)
+			if err != nil {
+				return t.interrupted(ctx, states, err)
+			}
+			if observe.Evaluation != nil {
+				observe.Evaluation(e)
+			}
+			if t.config.Patience > 0 && t.stopping.since >= t.config.Patience {
+				break
+			}
+		}
+		stats, err := t.iterate(ctx)
+		if err != nil {
+			return t.interrupted(ctx, states, err)
+		}
+		if observe.Iteration != nil {
+			observe.Iteration(stats)
+		}
+		if states != nil && t.iteration%t.config.CheckpointEvery == 0 && t.iteration < t.config.Iterations {
+			if err := t.save(ctx, states); err != nil {
+				return err
+			}
+		}
+	}
+	if t.config.EvaluateEvery > 0 && t.iteration == t.config.Iterations {
+		e, err := t.evaluate(ctx)
+		if err != nil {
+			return t.interrupted(ctx, states, err)
+		}
+		if observe.Evaluation != nil {
+			observe.Evaluation(e)
+		}
+	}
+	if best := t.stopping.best; best != nil {
+		copyWeights(t.policy.weights, best)
+	}
+	return nil
+}
+
+// interrupted saves the state of a run whose context has ended; other errors pass through.
+func (t *Trainer) interrupted(ctx context.Context, states *checkpoint.States, err error) error {
+	if ctx.Err() == nil || states == nil {
+		return err
+	}
+	if saveErr := t.save(ctx, states); saveErr != nil {
+		return fmt.Errorf("%w; and the state could not be saved: %w", err, saveErr)
+	}
+	return err
+}
+
+// evaluate measures the policy on the held-out questions, always with the same sample keys, so that two
+// evaluations differ by the policy alone.
+func (t *Trainer) evaluate(ctx context.Context) (Evaluation, error) {
+	t.stopping.evaluated++
+	questions := t.environment.HeldOut()
+	e := Evaluation{Iteration: t.iteration}
+	if len(questions) == 0 {
+		return e, nil
+	}
+	// Rounds of training are iterations; this one is none of them.
+	answers, err := sample(ctx, t.sampler, questions, t.environment.Stop(), t.config, math.MaxUint32)
+	if err != nil {
+		t.stopping.evaluated--
+		return e, fmt.Errorf("evaluate: %w", err)
+	}
+	scores, err := t.environment.Score(ctx, answers)
+	if err != nil {
+		t.stopping.evaluated--
+		return e, fmt.Errorf("evaluate: %w", err)
+	}
+	rollouts := make([]*rollout, len(answers))
+	for i, a := range answers {
+		rollouts[i] = &rollout{answer: a, score: scores[i]}
+	}
+	if err := t.forward(ctx, pack(rollouts, t.config.MinibatchSize, t.config.shape(t.policy.weights).Tokens)); err != nil {
+		t.stopping.evaluated--
+		return e, fmt.Errorf("evaluate: %w", err)
+	}
+	n := float64(len(rollouts))
+	for _, r := range rollouts {
+		e.Score += r.score / n
+		e.KL += sequenceKL(r.logprobs, r.reference) / n
+		e.Length += float64(len(r.answer.Tokens)) / n
+	}
+	e.Objective = e.Score - t.config.Beta*e.KL
+	t.stopping.follow(&e, t.policy.weights, t.config.Patience > 0)
+	return e, nil
+}
+
+// follow notes an evaluation, and keeps the policy if it is the best so far.
+func (s *stopping) follow(e *Evaluation, policy *llama.Weights, keep bool) {
+	if s.evaluated > 1 && e.Objective <= s.objective {
+		s.since++
+		return
+	}
+	e.Best, s.objective, s.since = true, e.Objective, 0
+	if !keep {
+		return
+	}
+	if s.best == nil {
+		s.best = policy.Clone()
+		return
+	}
+	copyWeights(s.best, policy)
+}
+
+func copyWeights(to, from *llama.Weights) {
+	source := from.Params()
+	for i, p := range to.Params() {
+		copy(p.Data, source[i].Data)
+	}
+}
+
+// runState is the part of a checkpoint that is not tensors.
+type runState struct {
+	Iteration   int     `json:"iteration"`
+	PolicySteps int     `json:"policy_steps"`
+	CriticSteps int     `json:"critic_steps"`
+	Objective   float64 `json:"best_objective"`
+	Since       int     `json:"evaluations_since_best"`
+	Evaluated   int     `json:"evaluations"`
+	HasBest     bool    `json:"has_best"`
+	Config      Config  `json:"config"`
+}
+
+// save writes the state after the last iteration, to its end: a cancelled run is what needs it most.
+func (t *Trainer) save(ctx context.Context, states *checkpoint.States) error {
+	meta := runState{
+		Iteration: t.iteration, PolicySteps: t.policy.optimizer.Steps(), CriticSteps: t.critic.optimizer.Steps(),
+		Objective: t.stopping.objective, Since: t.stopping.since, Evaluated: t.stopping.evaluated,
+		HasBest: t.stopping.best != nil, Config: t.config,
+	}
+	if err := states.Save(context.WithoutCancel(ctx), int64(t.iteration), meta, t.tensors()); err != nil {
+		return fmt.Errorf("save the state after iteration %d: %w", t.iteration, err)
+	}
+	return nil
+}
+
+// Resume continues from the newest state, to the same result as a run that was never interrupted. It
+// returns the iterations that are done: 0 where nothing was saved.
+func (t *Trainer) Resume(ctx context.Context, states *checkpoint.States) (int, error) {
+	steps, err := states.Steps(ctx)
+	if err != nil || len(steps) == 0 {
+		return 0, err
+	}
+	newest := steps[len(steps)-1]
+	var meta runState
+	if _, err := states.Load(ctx, newest, &meta); err != nil {
+		return 0, fmt.Errorf("resume: %w", err)
+	}
+	if meta.Config != t.config {
+		return 0, tandem.Errorf(tandem.Conflict, "ppo.Resume", "the state of iteration %d was saved under another configuration", newest)
+	}
+	if meta.HasBest {
+		t.stopping.best = t.policy.weights.Clone()
+	}
+	if err := states.Restore(ctx, newest, &meta, t.tensors()); err != nil {
+		return 0, fmt.Errorf("resume: %w", err)
+	}
+	t.iteration = meta.Iteration
+	t.policy.optimizer.SetSteps(meta.PolicySteps)
+	t.critic.optimizer.SetSteps(meta.CriticSteps)
+	t.stopping.objective, t.stopping.since, t.stopping.evaluated = meta.Objective, meta.Since, meta.Evaluated
+	return t.iteration, nil
+}
+
+// tensors lists everything that changes over a run, in place.
+func (t *Trainer) tensors() []checkpoint.Tensor {
+	var all []checkpoint.Tensor
+	add := func(prefix string, w *llama.Weights) {
+		for _, p := range w.Params() {
+			all = append(all, checkpoint.Tensor{Name: prefix + p.Name, Shape: p.Shape, Data: p.Data})
+		}
+	}
+	add("policy.", t.policy.weights)
+	add("critic.", t.critic.weights)
+	if t.stopping.best != nil {
+		add("best.", t.stopping.best)
+	}
+	addState := func(prefix string, l *learner) {
+		for _, s := range l.optimizer.State() {
+			all = append(all, checkpoint.Tensor{Name: prefix + s.Name, Shape: []int{len(s.Data)}, Data: s.Data})
+		}
+	}
+	addState("policy.", t.policy)
+	addState("critic.", t.critic)
+	return all
+}

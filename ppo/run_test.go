@@ -1,0 +1,170 @@
+package ppo
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"tandem"
+	"tandem/llama"
+	"tandem/llama/checkpoint"
+)
+
+// lively is toy with held-out questions.
+type lively struct{ toy }
+
+func (lively) HeldOut() []Question {
+	return []Question{{Tokens: []int32{toyBOS}, Key: 1}, {Tokens: []int32{toyBOS, 1}, Key: 2}}
+}
+
+func shortRun() Config {
+	c := DefaultConfig()
+	c.Iterations, c.BatchSize, c.MinibatchSize, c.CriticWarmup, c.MaxTokens = 6, 16, 8, 1, 4
+	c.LearningRate, c.FinalLearningRate, c.CriticLearningRate = 1e-2, 0, 1e-2
+	c.EvaluateEvery, c.CheckpointEvery, c.Patience = 2, 1, 3
+	return c
+}
+
+func lengthReward(a []int32) float64 { return float64(len(a)) }
+
+func newShortRun(t *testing.T) (*Trainer, Models) {
+	t.Helper()
+	models := toyModels(4)
+	trainer, err := NewTrainer(toyDevice(t), models, lively{toy{lengthReward}}, shortRun(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trainer, models
+}
+
+// A run that is cancelled after any number of iterations and resumed by another process ends in the same
+// bits, best policy and all.
+func TestResumeIsExact(t *testing.T) {
+	whole, want := newShortRun(t)
+	var wantStats []Stats
+	if err := whole.Run(t.Context(), nil, Observer{Iteration: func(s Stats) { wantStats = append(wantStats, s) }}); err != nil {
+		t.Fatal(err)
+	}
+	for _, stopAfter := range []int{1, 2, 5} {
+		states := checkpoint.NewStates(checkpoint.Folder(t.TempDir()), "states", 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		first, _ := newShortRun(t)
+		err := first.Run(ctx, states, Observer{Iteration: func(s Stats) {
+			if s.Iteration == stopAfter {
+				cancel()
+			}
+		}})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("stopped after %d: %v", stopAfter, err)
+		}
+
+		second, got := newShortRun(t)
+		done, err := second.Resume(t.Context(), states)
+		if err != nil || done != stopAfter {
+			t.Fatalf("resumed at %d, %v; want %d", done, err, stopAfter)
+		}
+		var last Stats
+		if err := second.Run(t.Context(), states, Observer{Iteration: func(s Stats) { last = s }}); err != nil {
+			t.Fatal(err)
+		}
+		if name := firstDifference(want.Policy, got.Policy); name != "" {
+			t.Errorf("stopped after %d: policy differs in %s", stopAfter, name)
+		}
+		if name := firstDifference(want.Critic, got.Critic); name != "" {
+			t.Errorf("stopped after %d: critic differs in %s", stopAfter, name)
+		}
+		if w := wantStats[len(wantStats)-1]; last.Score != w.Score || last.KL != w.KL || last.Episodes != w.Episodes {
+			t.Errorf("stopped after %d: last iteration %+v, want %+v", stopAfter, last, w)
+		}
+	}
+}
+
+func firstDifference(a, b *llama.Weights) string {
+	bs := b.Params()
+	for i, p := range a.Params() {
+		if !slices.Equal(p.Data, bs[i].Data) {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+func TestResumeRefusesAnotherConfiguration(t *testing.T) {
+	states := checkpoint.NewStates(checkpoint.Folder(t.TempDir()), "states", 2)
+	run, _ := newShortRun(t)
+	if err := run.save(t.Context(), states); err != nil {
+		t.Fatal(err)
+	}
+	config := shortRun()
+	config.Beta = 0.3
+	other, err := NewTrainer(toyDevice(t), toyModels(4), lively{toy{lengthReward}}, config, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Resume(t.Context(), states); tandem.CodeOf(err) != tandem.Conflict {
+		t.Errorf("resumed under another configuration: %v", err)
+	}
+}
+
+// The best policy on held-out questions is what a run with patience leaves.
+func TestPatienceKeepsTheBestPolicy(t *testing.T) {
+	run, models := newShortRun(t)
+	run.config.Iterations, run.config.Patience, run.config.EvaluateEvery = 40, 2, 1
+	var evaluations []Evaluation
+	var best *llama.Weights
+	if err := run.Run(t.Context(), nil, Observer{Evaluation: func(e Evaluation) {
+		evaluations = append(evaluations, e)
+		if e.Best {
+			best = models.Policy.Clone()
+		}
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if evaluations[0].KL != 0 || evaluations[0].Iteration != 0 {
+		t.Errorf("the first evaluation is not the reference's: %+v", evaluations[0])
+	}
+	high := math.Inf(-1)
+	for _, e := range evaluations {
+		if e.Best != (e.Objective > high) {
+			t.Errorf("iteration %d: best is %t at %g, the highest before was %g", e.Iteration, e.Best, e.Objective, high)
+		}
+		high = max(high, e.Objective)
+	}
+	if name := firstDifference(best, models.Policy); name != "" {
+		t.Errorf("the policy is not the best one: %s differs", name)
+	}
+}
+
+func TestWhiten(t *testing.T) {
+	x := []float32{1, 2, 3, 6} // mean 3, variance 3.5
+	whiten(x)
+	d := math.Sqrt(3.5)
+	for i, want := range []float64{-2 / d, -1 / d, 0, 3 / d} {
+		if math.Abs(float64(x[i])-want) > 1e-6 {
+			t.Errorf("whitened[%d] = %g, want %g", i, x[i], want)
+		}
+	}
+	same := []float32{4, 4, 4}
+	whiten(same)
+	if !slices.Equal(same, []float32{0, 0, 0}) {
+		t.Errorf("what does not vary whitens to %v, want zeros", same)
+	}
+	whiten(nil)
+}
+
+func TestNewTrainerRefuses(t *testing.T) {
+	dev := toyDevice(t)
+	for name, spoil := range map[string]func(*Models){
+		"one set of weights for policy and reference": func(m *Models) { m.Reference = m.Policy },
+		"a policy as critic":                          func(m *Models) { m.Critic = m.Policy.Clone() },
+		"another vocabulary":                          func(m *Models) { m.Critic = toyModels(5).Critic },
+	} {
+		models := toyModels(4)
+		spoil(&models)
+		if _, err := NewTrainer(dev, models, toy{lengthReward}, shortRun(), 1); tandem.CodeOf(err) != tandem.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

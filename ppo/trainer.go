@@ -1,0 +1,207 @@
+package ppo
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"tandem"
+	"tandem/llama"
+	"tandem/llama/nn"
+)
+
+// Models are the three models of a run.
+type Models struct {
+	Policy    *llama.Weights // π_θ, trained in place
+	Reference *llama.Weights // π_0, never changed; a copy of the policy that PPO starts from
+	Critic    *llama.Weights // a classifier, trained in place: the helpfulness model's trunk with a fresh head
+}
+
+// Trainer tunes a policy. One goroutine uses it at a time.
+type Trainer struct {
+	config      Config
+	environment Environment
+	policy      *learner
+	critic      *learner
+	reference   *llama.Program
+	sampler     *llama.Sampler
+
+	iteration int // updates so far
+	stopping  stopping
+}
+
+// NewTrainer prepares a run. workers is how many goroutines sample; 0 is one for each core.
+func NewTrainer(dev nn.Device, models Models, environment Environment, c Config, workers int) (*Trainer, error) {
+	const op = "ppo.NewTrainer"
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	switch {
+	case models.Policy == models.Reference:
+		return nil, tandem.Errorf(tandem.Invalid, op, "policy and reference are the same weights; the reference must be a copy")
+	case models.Policy.Config.VocabSize != models.Critic.Config.VocabSize:
+		return nil, tandem.Errorf(tandem.Invalid, op, "the policy has a vocabulary of %d, the critic one of %d: they must share a tokenizer",
+			models.Policy.Config.VocabSize, models.Critic.Config.VocabSize)
+	case !models.Critic.IsClassifier():
+		return nil, tandem.Errorf(tandem.Invalid, op, "the critic has no scalar head")
+	}
+	t := &Trainer{config: c, environment: environment}
+	var err error
+	if t.policy, err = newPolicy(dev, models.Policy, c); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	if t.reference, err = newReference(dev, models.Reference, c); err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
+	}
+	if t.critic, err = newCritic(dev, models.Critic, c); err != nil {
+		return nil, fmt.Errorf("critic: %w", err)
+	}
+	t.sampler, err = llama.NewSampler(models.Policy, llama.SamplerConfig{Workers: workers})
+	return t, err
+}
+
+// iterate is one iteration of PPO. Until the update it can be cancelled and changes nothing; the update
+// itself runs to its end.
+func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
+	var clock stopwatch
+	clock.start()
+
+	// 1. Sample answers from the policy.
+	questions, err := t.environment.Questions(t.iteration, t.config.BatchSize)
+	if err != nil {
+		return Stats{}, fmt.Errorf("draw questions: %w", err)
+	}
+	answers, err := sample(ctx, t.sampler, questions, t.environment.Stop(), t.config, uint64(t.iteration))
+	if err != nil {
+		return Stats{}, err
+	}
+	stats := Stats{SampleSeconds: clock.lap()}
+
+	// 2. Score them: R_c.
+	scores, err := t.environment.Score(ctx, answers)
+	if err != nil {
+		return Stats{}, fmt.Errorf("score answers: %w", err)
+	}
+	rollouts := make([]*rollout, len(answers))
+	for i, a := range answers {
+		rollouts[i] = &rollout{answer: a, score: scores[i]}
+	}
+	stats.ScoreSeconds = clock.lap()
+
+	// 3. ln π_old, ln π_0 and V of every token, from the training graph and in the update's own packing.
+	batches := pack(rollouts, t.config.MinibatchSize, t.config.shape(t.policy.weights).Tokens)
+	if err := t.forward(ctx, batches); err != nil {
+		return Stats{}, err
+	}
+	stats.ForwardSeconds = clock.lap()
+
+	// 4. Rewards −β·KL a token and R̃_c at the last, then advantages and returns.
+	t.estimate(rollouts)
+
+	// 5. A gradient step of critic and policy for each minibatch.
+	var u updates
+	deviation := returnDeviation(rollouts)
+	if err := t.updateCritic(batches, t.valueClip(deviation), &u); err != nil {
+		return Stats{}, err
+	}
+	rate := t.learningRate()
+	if t.iteration >= t.config.CriticWarmup {
+		if err := t.updatePolicy(batches, rate, &u); err != nil {
+			return Stats{}, err
+		}
+	}
+	t.iteration++
+	stats.UpdateSeconds = clock.lap()
+	stats.describe(rollouts, t.config)
+	stats.describeUpdates(u, len(batches), t.config)
+	stats.Iteration, stats.Episodes, stats.LearningRate = t.iteration, t.iteration*t.config.BatchSize, rate
+	return stats, nil
+}
+
+// forward fills in what the models say of the rollouts before the update.
+func (t *Trainer) forward(ctx context.Context, batches []*minibatch) error {
+	for _, mb := range batches {
+		for _, m := range mb.micro {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			policy, err := t.policy.program.Forward(m.policy)
+			if err != nil {
+				return fmt.Errorf("log-probabilities of the policy: %w", err)
+			}
+			m.gather(policy.Outputs[0], func(r *rollout) *[]float32 { return &r.logprobs })
+			m.gather(policy.Outputs[1], func(r *rollout) *[]float32 { return &r.entropy })
+			plain := m.policy
+			plain.Inputs = nil
+			reference, err := t.reference.Forward(plain)
+			if err != nil {
+				return fmt.Errorf("log-probabilities of the reference: %w", err)
+			}
+			m.gather(reference.Outputs[0], func(r *rollout) *[]float32 { return &r.reference })
+			critic, err := t.critic.program.Forward(m.critic)
+			if err != nil {
+				return fmt.Errorf("values: %w", err)
+			}
+			m.gather(critic.Outputs[0], func(r *rollout) *[]float32 { return &r.values })
+		}
+	}
+	return nil
+}
+
+// estimate turns scores and KL into rewards, and those into advantages and returns.
+func (t *Trainer) estimate(rollouts []*rollout) {
+	scores := make([]float32, len(rollouts))
+	for i, r := range rollouts {
+		scores[i] = float32(r.score)
+	}
+	if t.config.WhitenScores {
+		whiten(scores)
+	}
+	for i, r := range rollouts {
+		r.rewards = tokenRewards(float64(scores[i]), t.config.Beta, r.logprobs, r.reference)
+		values := make([]float64, len(r.values))
+		for j, v := range r.values {
+			values[j] = float64(v)
+		}
+		advantages, returns := gae(r.rewards, values, t.config.Gamma, t.config.Lambda)
+		r.advantage, r.returns = narrow(advantages), narrow(returns)
+	}
+	if t.config.WhitenAdvantages {
+		whitenAll(rollouts, func(r *rollout) []float32 { return r.advantage })
+	}
+}
+
+// learningRate falls linearly from LearningRate to FinalLearningRate over the run's iterations.
+func (t *Trainer) learningRate() float64 {
+	done := float64(t.iteration) / float64(t.config.Iterations)
+	return t.config.LearningRate + done*(t.config.FinalLearningRate-t.config.LearningRate)
+}
+
+// valueClip is the bound in the returns' units; a clip of 0 in the configuration is none.
+func (t *Trainer) valueClip(deviation float64) float64 {
+	if t.config.ValueClip == 0 {
+		return math.MaxFloat32
+	}
+	return t.config.ValueClip * deviation
+}
+
+func narrow(x []float64) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(v)
+	}
+	return y
+}
+
+// stopwatch measures an iteration's phases, in seconds.
+type stopwatch struct{ last time.Time }
+
+func (s *stopwatch) start() { s.last = time.Now() }
+
+func (s *stopwatch) lap() float64 {
+	now := time.Now()
+	seconds := now.Sub(s.last).Seconds()
+	s.last = now
+	return seconds
+}
