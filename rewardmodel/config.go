@@ -1,0 +1,71 @@
+package rewardmodel
+
+import (
+	"tandem"
+	"tandem/llama/train"
+)
+
+// Config says how a reward model is fitted.
+type Config struct {
+	// Aspect that the model judges.
+	Aspect tandem.Aspect `json:"aspect"`
+	// Margin is the table of m(degree). Defaults to large, which table 28 finds best on clear cases (a
+	// choice: the paper does not say which of the two its released models used).
+	Margin MarginTable `json:"margin"`
+	// AuxiliaryWeight weighs the safety labels' cross-entropy against the ranking loss. Defaults to 1 for
+	// the safety model (a choice: the paper gives no weight) and must be 0 for the helpfulness model. With
+	// weight 0, or without any label, the model is uncalibrated.
+	AuxiliaryWeight float64 `json:"auxiliary_weight"`
+	// MaxTokens of a dialogue; a longer one loses its beginning. Defaults to the model's context.
+	MaxTokens int `json:"max_tokens,omitempty"`
+	// Fit is the training loop's configuration; Batch counts pairs.
+	Fit train.Config `json:"fit"`
+}
+
+// DefaultConfig is the paper's setting (section 3.2.2): one epoch, rate 1e-5 with a cosine down to a
+// tenth, warm-up over 3 % of the steps and at least 5, 512 pairs a batch.
+func DefaultConfig(aspect tandem.Aspect) Config {
+	fit := train.DefaultConfig()
+	fit.LearningRate, fit.Batch = 1e-5, 512
+	c := Config{Aspect: aspect, Margin: LargeMargin, Fit: fit}
+	if aspect == tandem.Safety {
+		c.AuxiliaryWeight = 1
+	}
+	return c
+}
+
+// Preset returns the configuration of that name: "llama2-7b" and "llama2-70b" are the paper's; "practice"
+// moves a model of a million parameters (a choice: 3e-4 and 32 pairs a batch).
+func Preset(name string, aspect tandem.Aspect) (Config, error) {
+	c := DefaultConfig(aspect)
+	switch name {
+	case "llama2-7b":
+	case "llama2-70b":
+		c.Fit.LearningRate = 5e-6
+	case "practice":
+		c.Fit.LearningRate, c.Fit.Batch = 3e-4, 32
+	default:
+		return Config{}, tandem.Errorf(tandem.Invalid, "rewardmodel.Preset", "there is no preset %q (llama2-7b, llama2-70b and practice are)", name)
+	}
+	return c, nil
+}
+
+// Validate reports the first field that makes no sense.
+func (c Config) Validate() error {
+	const op = "rewardmodel.Config"
+	if !c.Aspect.Valid() {
+		return tandem.Errorf(tandem.Invalid, op, "aspect is %q, neither helpfulness nor safety", string(c.Aspect))
+	}
+	if err := c.Margin.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case !(c.AuxiliaryWeight >= 0):
+		return tandem.Errorf(tandem.Invalid, op, "auxiliary-weight is %g, not 0 or more", c.AuxiliaryWeight)
+	case c.Aspect == tandem.Helpfulness && c.AuxiliaryWeight > 0:
+		return tandem.Errorf(tandem.Invalid, op, "auxiliary-weight is %g; safety labels teach the safety model alone", c.AuxiliaryWeight)
+	case c.MaxTokens < 0:
+		return tandem.Errorf(tandem.Invalid, op, "max-tokens is %d, not 0 or more", c.MaxTokens)
+	}
+	return c.Fit.Validate()
+}
