@@ -1,0 +1,44 @@
+package main
+
+import (
+	"tandem/internal/blas"
+	"tandem/internal/parallel"
+	"tandem/llama/nn"
+	"tandem/llama/nn/kernel"
+)
+
+// engineFlags choose what computes; every command that runs a model has them.
+type engineFlags struct {
+	BLAS    string `name:"blas" help:"Matrix products: openblas, accelerate, gonum or a library's path (default: the fastest installed)." placeholder:"NAME" group:"engine"`
+	Kernel  string `help:"Vector kernels: avx512, avx2 or plain (default: the fastest of this processor)." placeholder:"NAME" group:"engine"`
+	Workers int    `help:"Goroutines that compute (default: one for each core)." placeholder:"N" group:"engine"`
+}
+
+// engine is what computes.
+type engine struct {
+	library *blas.Library
+	kernels *kernel.Set
+	workers parallel.Workers
+	device  nn.Device
+}
+
+// open finds the BLAS and the kernels, and says once when the machine could do much better.
+func (f engineFlags) open(w *world) (*engine, error) {
+	library, err := blas.Load(blas.Options{Name: f.BLAS})
+	if err != nil {
+		return nil, err
+	}
+	kernels, err := kernel.Select(f.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	if !library.Fast() && f.BLAS == "" {
+		w.log.Warn("OpenBLAS is not installed: training works, several times slower", "products", library.Name())
+	}
+	e := &engine{library: library, kernels: kernels, workers: parallel.New(f.Workers)}
+	e.device = nn.NewCPU(library, kernels, e.workers)
+	return e, nil
+}
+
+// identity names the BLAS build and kernels, for which results are promised to be the same to the bit.
+func (e *engine) identity() string { return e.library.String() + ", " + e.kernels.Name() }

@@ -1,0 +1,96 @@
+// Command tandem is the whole of tandem in one binary: every stage of the loop, the servers, the workers
+// and the tools around models. This package wires the other packages together and reads flags, files and
+// environment; it holds no logic of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	kongyaml "github.com/alecthomas/kong-yaml"
+)
+
+// Exit codes, as every command keeps them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// cli lists the commands in the order of their help.
+type cli struct {
+	Config kong.ConfigFlag `help:"YAML file that can set every flag." placeholder:"FILE"`
+	JSON   bool            `name:"json" help:"Print one JSON object on stdout at the end."`
+	Quiet  bool            `short:"q" help:"No progress on stderr, errors alone."`
+
+	Tokenize tokenizeCommand `cmd:"" help:"Token ids of texts, a JSON line for a line." group:"models"`
+	Version  versionCommand  `cmd:"" help:"Version, BLAS build and kernels in use." group:"setup"`
+}
+
+// world is what a command sees of the process around it, so that tests can give it another one.
+type world struct {
+	in       io.Reader
+	out, err io.Writer
+	json     bool
+	quiet    bool
+	log      *slog.Logger
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], world{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, w world) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("tandem"),
+		kong.Description("Llama 2's RLHF: collect comparisons, learn reward models, improve the policy, measure it."),
+		kong.DefaultEnvars("TANDEM"),
+		kong.Configuration(kongyaml.Loader),
+		kong.Writers(w.out, w.err),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		return fail(w, err, exitFailed)
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help has been answered
+		return exited
+	}
+	if err != nil {
+		return fail(w, err, exitUsage)
+	}
+	w.json, w.quiet = c.JSON, c.Quiet
+	level := slog.LevelInfo
+	if w.quiet {
+		level = slog.LevelError
+	}
+	w.log = slog.New(slog.NewTextHandler(w.err, &slog.HandlerOptions{Level: level}))
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(&w)
+	switch {
+	case err == nil:
+		return exitDone
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return fail(w, errors.New("interrupted"), exitInterrupted)
+	default:
+		return fail(w, err, exitFailed)
+	}
+}
+
+func fail(w world, err error, code int) int {
+	_, _ = io.WriteString(w.err, "tandem: "+err.Error()+"\n") // stderr is all there is to tell it to
+	return code
+}
