@@ -42,7 +42,7 @@ func (w *World) Answer(prompt tandem.Dialogue, quality Quality, variant uint64) 
 // quality.
 func (w *World) Demonstration(index uint64) tandem.Dialogue {
 	families := town.Families()
-	p, r := w.prompt(Train, func(r *rand.Rand) town.Family {
+	p, r := w.prompt(Train, func(r *rand.Rand) Family {
 		//                               fact list howto compare rewrite note persona borderline unsafe
 		return families[draw.Weighted(r, 3, 1.5, 2, 2, 1.5, 1.5, 2, 1.5, 5)]
 	}, drawDemonstration, index)

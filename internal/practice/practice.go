@@ -86,7 +86,7 @@ const (
 
 // Prompt returns prompt number index of the given families (each equally likely) on one side of the
 // split. Equal arguments give equal prompts; different indices may give the same one by chance.
-func (w *World) Prompt(split Split, families []town.Family, index uint64) tandem.Prompt {
+func (w *World) Prompt(split Split, families []Family, index uint64) tandem.Prompt {
 	if len(families) == 0 {
 		panic("practice.Prompt: no families")
 	}
@@ -94,14 +94,14 @@ func (w *World) Prompt(split Split, families []town.Family, index uint64) tandem
 	if split == HeldOut {
 		side = 1
 	}
-	p, _ := w.prompt(split, func(r *rand.Rand) town.Family { return draw.Pick(r, families) }, drawPrompt, side, index)
+	p, _ := w.prompt(split, func(r *rand.Rand) Family { return draw.Pick(r, families) }, drawPrompt, side, index)
 	p.ID = fmt.Sprintf("practice-%d-%d-%d", w.config.Seed, side, index)
 	return p
 }
 
 // Prompts returns the first n prompts, by index, that differ in their text. It fails if the families
 // have not that many.
-func (w *World) Prompts(split Split, families []town.Family, n int) ([]tandem.Prompt, error) {
+func (w *World) Prompts(split Split, families []Family, n int) ([]tandem.Prompt, error) {
 	seen := map[string]bool{}
 	var prompts []tandem.Prompt
 	for index := uint64(0); len(prompts) < n; index++ {
@@ -124,7 +124,7 @@ func (w *World) Prompts(split Split, families []town.Family, n int) ([]tandem.Pr
 }
 
 // prompt draws until the opening falls on the wanted side.
-func (w *World) prompt(split Split, family func(*rand.Rand) town.Family, key ...uint64) (tandem.Prompt, *rand.Rand) {
+func (w *World) prompt(split Split, family func(*rand.Rand) Family, key ...uint64) (tandem.Prompt, *rand.Rand) {
 	for attempt := uint64(0); ; attempt++ {
 		r := draw.New(w.config.Seed, append(key, attempt)...)
 		p := w.compose(r, family(r))
@@ -136,7 +136,7 @@ func (w *World) prompt(split Split, family func(*rand.Rand) town.Family, key ...
 }
 
 // compose draws one prompt of a family.
-func (w *World) compose(r *rand.Rand, f town.Family) tandem.Prompt {
+func (w *World) compose(r *rand.Rand, f Family) tandem.Prompt {
 	p := tandem.Prompt{Source: "practice/" + string(f)}
 	greeting := draw.Pick(r, town.Greetings())
 	switch f {
@@ -171,14 +171,8 @@ func (w *World) personaDialogue(r *rand.Rand, greeting string) tandem.Dialogue {
 			d = d.With(tandem.Assistant, w.answer(r, request, Good))
 			content = ""
 		}
-		asked = draw.Pick(r, w.town.Questions(draw.Pick(r, []town.Family{town.FactFamily, town.CompareFamily})))
+		asked = draw.Pick(r, w.town.Questions(draw.Pick(r, []Family{town.FactFamily, town.CompareFamily})))
 		d = d.With(tandem.User, content+asked.Text)
 	}
 	return d
-}
-
-// FamilyOf returns the family that a prompt was drawn from: what stands behind the slash in its source.
-func FamilyOf(p tandem.Prompt) town.Family {
-	_, name, _ := strings.Cut(p.Source, "/")
-	return town.Family(name)
 }
