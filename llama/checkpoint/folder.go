@@ -72,19 +72,12 @@ func (s *folder) Create(ctx context.Context, name string) (Writer, error) {
 	}
 	_, err = os.Stat(dir)
 	w := &folderWriter{store: s, dir: dir, stage: filepath.Join(dir, staging), made: err != nil}
-	if err := s.change(w.stage, func() error { return os.MkdirAll(w.stage, 0o777) }); err != nil {
+	if err := w.take(ctx); err != nil {
 		return nil, err
-	}
-	w.lock = flock.New(filepath.Join(w.stage, lockName))
-	if ok, err := w.lock.TryLock(); err != nil {
-		return nil, tandem.Errorf(tandem.Unavailable, opFolder, "locking %s: %w", w.stage, err)
-	} else if !ok || !w.holds() {
-		w.lock.Close()
-		return nil, tandem.Errorf(tandem.Conflict, opFolder, "%s is being written by another process", dir)
 	}
 	// What a writer left that died before its commit.
 	if err := w.clear(); err != nil {
-		return nil, errors.Join(err, w.lock.Unlock())
+		return nil, errors.Join(err, w.lock.Close())
 	}
 	return w, nil
 }
@@ -247,6 +240,35 @@ func (w *folderWriter) holds() bool {
 	return err == nil && os.SameFile(held, there)
 }
 
+// take makes the staging folder and locks it. A reader that finishes the last commit holds the lock for a
+// moment and takes the folder away, so a few failures are no conflict yet.
+func (w *folderWriter) take(ctx context.Context) error {
+	w.lock = flock.New(filepath.Join(w.stage, lockName))
+	for wait := time.Millisecond; ; wait *= 2 {
+		if err := w.store.change(w.stage, func() error { return os.MkdirAll(w.stage, 0o777) }); err != nil {
+			return err
+		}
+		ok, err := w.lock.TryLock()
+		if ok && w.holds() {
+			return nil
+		}
+		if err := w.lock.Close(); err != nil {
+			return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return tandem.Errorf(tandem.Unavailable, opFolder, "locking %s: %w", w.stage, err)
+		}
+		if wait > 500*time.Millisecond {
+			return tandem.Errorf(tandem.Conflict, opFolder, "%s is being written by another process", w.dir)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
 func (w *folderWriter) Create(file string) (io.WriteCloser, error) {
 	if !plainName(file) || file == lockName {
 		return nil, tandem.Errorf(tandem.Invalid, opFolder, "%q cannot name a file of a checkpoint", file)
@@ -363,8 +385,10 @@ func (w *folderWriter) Abort() error {
 	if _, unfinished := os.Stat(filepath.Join(w.stage, manifestName)); !w.committed || unfinished != nil {
 		err = w.clear()
 		if err == nil {
-			// The lock's file goes while the lock is held, so that whoever opens it next makes a new one.
-			err = errors.Join(removeIfThere(w.lock.Path()), removeIfThere(w.stage))
+			// The lock's file goes while the lock is held, so that whoever opens it next makes a new one; then
+			// the folder, unless somebody has.
+			err = removeIfThere(w.lock.Path())
+			os.Remove(w.stage)
 		}
 		if w.made {
 			os.Remove(w.dir) // stays if anything lies in it

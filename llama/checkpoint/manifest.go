@@ -81,6 +81,23 @@ type source struct {
 	where    string    // the folder, for errors
 }
 
+// reading opens a checkpoint of a store and lets use read it. A version that is committed meanwhile can
+// make use fail, since its files replace those that were being read: then use is called again.
+func reading(ctx context.Context, s Store, name, where string, use func(*source) error) error {
+	src, err := openSource(ctx, s, name, where)
+	for err == nil {
+		if err = use(src); err == nil || ctx.Err() != nil {
+			break
+		}
+		now, reopened := openSource(ctx, s, name, where)
+		if reopened != nil || bytes.Equal(now.raw, src.raw) {
+			break
+		}
+		src, err = now, nil
+	}
+	return err
+}
+
 // openSource opens a checkpoint of a store.
 func openSource(ctx context.Context, s Store, name, where string) (*source, error) {
 	files, err := s.Open(ctx, name)
@@ -246,29 +263,25 @@ func Verify(ctx context.Context, path string) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	src, err := openSource(ctx, s, name, where)
-	if err != nil || src.manifest == nil {
+	var m *Manifest
+	err = reading(ctx, s, name, where, func(src *source) error {
+		m = src.manifest
+		if m == nil {
+			return nil
+		}
+		var faults []error
+		for _, f := range m.Files {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			faults = append(faults, src.stream(f.Name, func(io.Reader, int64) error { return nil }))
+		}
+		return errors.Join(faults...)
+	})
+	if err != nil {
 		return nil, err
 	}
-	var faults []error
-	for _, f := range src.manifest.Files {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if err := src.stream(f.Name, func(io.Reader, int64) error { return nil }); err != nil {
-			faults = append(faults, err)
-		}
-	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
-	}
-	return src.manifest, nil
-}
-
-// changed reports whether another manifest has been committed since s was opened.
-func (s *source) changed() bool {
-	now, err := readFile(s.files, manifestName, s.where)
-	return err != nil || !bytes.Equal(now, s.raw)
+	return m, nil
 }
 
 // peek reads the header of a safetensors file, and nothing of its tensors.

@@ -93,18 +93,15 @@ func Load(ctx context.Context, path string) (*Model, error) {
 
 // LoadFrom is Load for a checkpoint of a store.
 func LoadFrom(ctx context.Context, s Store, name string) (*Model, error) {
-	where := storePath(s, name)
-	for {
-		src, err := openSource(ctx, s, name, where)
-		if err != nil {
-			return nil, err
-		}
-		m, err := loadModel(ctx, src)
-		if err != nil && src.manifest != nil && ctx.Err() == nil && src.changed() {
-			continue // a newer version was committed while this one was read
-		}
-		return m, err
+	var m *Model
+	err := reading(ctx, s, name, storePath(s, name), func(src *source) (err error) {
+		m, err = loadModel(ctx, src)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
+	return m, nil
 }
 
 func loadModel(ctx context.Context, src *source) (*Model, error) {
@@ -178,15 +175,16 @@ func ReadLineage(ctx context.Context, path string) (*tandem.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	src, err := openSource(ctx, s, name, where)
-	if err != nil {
+	var lineage *tandem.Model
+	err = reading(ctx, s, name, where, func(src *source) (err error) {
+		lineage, err = loadLineage(src)
+		return err
+	})
+	if err != nil || lineage == nil {
 		return nil, err
 	}
-	lineage, err := loadLineage(src)
-	if lineage != nil {
-		lineage.URL = where
-	}
-	return lineage, err
+	lineage.URL = where
+	return lineage, nil
 }
 
 // Save writes a model's folder, and replaces the one that stands there if tandem wrote it: until the new

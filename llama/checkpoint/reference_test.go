@@ -115,7 +115,9 @@ func add(dst, x []float64) {
 func product(w []float32, x []float64) []float64 {
 	out := make([]float64, len(w)/len(x))
 	for i := range out {
-		out[i] = dot(widen(w[i*len(x):(i+1)*len(x)]), x)
+		for j, v := range w[i*len(x) : (i+1)*len(x)] {
+			out[i] += float64(v) * x[j]
+		}
 	}
 	return out
 }

@@ -90,7 +90,10 @@ func (s *States) Load(ctx context.Context, step int64, meta any) ([]Tensor, erro
 		tensors = append(tensors, Tensor{e.name, e.shape, make([]float32, e.elements())})
 		return tensors[len(tensors)-1].Data, nil
 	})
-	return tensors, err
+	if err != nil {
+		return nil, err
+	}
+	return tensors, nil
 }
 
 // Restore reads the state after a step into the tensors of a run: the same names and shapes that were
@@ -104,7 +107,7 @@ func (s *States) Restore(ctx context.Context, step int64, meta any, tensors []Te
 	err := s.read(ctx, step, meta, func(e entry) ([]float32, error) {
 		t, ok := left[e.name]
 		if !ok || !slices.Equal(t.Shape, e.shape) {
-			return nil, tandem.Errorf(tandem.Invalid, op, "%s has tensor %s of shape %v, which this run does not have", s.name(step), quote(e.name), e.shape)
+			return nil, tandem.Errorf(tandem.Invalid, op, "%s has tensor %s of shape %v, which this run does not have", s.where(step), quote(e.name), e.shape)
 		}
 		delete(left, e.name)
 		return t.Data, nil
@@ -114,15 +117,19 @@ func (s *States) Restore(ctx context.Context, step int64, meta any, tensors []Te
 	}
 	for _, t := range tensors {
 		if _, missing := left[t.Name]; missing {
-			return tandem.Errorf(tandem.Invalid, op, "%s lacks tensor %q of shape %v", s.name(step), t.Name, t.Shape)
+			return tandem.Errorf(tandem.Invalid, op, "%s lacks tensor %q of shape %v", s.where(step), t.Name, t.Shape)
 		}
 	}
 	return nil
 }
 
+// where names a state in messages.
+func (s *States) where(step int64) string { return storePath(s.store, s.name(step)) }
+
+// read reads a state that is there for good: a step is written once, so no newer version takes its place
+// while it is read.
 func (s *States) read(ctx context.Context, step int64, meta any, into func(entry) ([]float32, error)) error {
-	name := s.name(step)
-	src, err := openSource(ctx, s.store, name, storePath(s.store, name))
+	src, err := openSource(ctx, s.store, s.name(step), s.where(step))
 	if err != nil {
 		return err
 	}
