@@ -1,0 +1,179 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"tandem"
+	"tandem/store"
+)
+
+// Handler does the units of one stage. It may be asked for a unit that another worker is still doing,
+// thinks itself doing, or has half done: what it leaves on disk must be safe to do again, and what it
+// leaves in the database belongs in Result.Write.
+type Handler func(ctx context.Context, unit tandem.Unit, spec json.RawMessage) (Result, error)
+
+// Result is what doing a unit came to.
+type Result struct {
+	// Value is the unit's result, as JSON.
+	Value any
+	// Write, if not nil, writes rows that exist exactly when the unit is done: it runs in the transaction
+	// that completes the unit, under its lease.
+	Write func(ctx context.Context, s *store.Store) error
+}
+
+// Worker does units that are delivered to this process.
+type Worker struct {
+	Store    *store.Store
+	Handlers map[tandem.Stage]Handler
+	Name     string        // of this process, in leases: host and process id
+	Lease    time.Duration // Defaults to LeaseTime
+	Parallel int           // Units at once. Defaults to 1: a unit uses all cores
+	Log      *slog.Logger
+}
+
+// Run works until ctx ends, then gives units in progress back and returns nil.
+func (w *Worker) Run(ctx context.Context) error {
+	if w.Lease == 0 {
+		w.Lease = LeaseTime
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &unitWorker{worker: w})
+	client, err := river.NewClient(riverpgxv5.New(w.Store.Pool()), &river.Config{
+		Schema:  store.RiverSchema,
+		Logger:  w.Log,
+		Workers: workers,
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: max(w.Parallel, 1)}},
+		// Leases decide what is stuck: a unit may take days, and River's own rescue goes by age.
+		JobTimeout:           -1,
+		RescueStuckJobsAfter: 10 * 365 * 24 * time.Hour,
+		FetchCooldown:        100 * time.Millisecond,
+		FetchPollInterval:    time.Second,
+	})
+	if err != nil {
+		return tandem.Errorf(tandem.Internal, "pipeline.Worker", "the queue's client: %w", err)
+	}
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		return tandem.Errorf(tandem.Unavailable, "pipeline.Worker", "start to take work: %w", err)
+	}
+	queue := &Queue{w.Store, client}
+	tick := time.NewTicker(redeliverInterval)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			// A dead worker's units come back here, whoever planned them.
+			if err := queue.deliver(ctx); err != nil && ctx.Err() == nil {
+				w.Log.Warn("units could not be delivered again", "error", err)
+			}
+		}
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.Lease)
+	defer cancel()
+	if err := client.StopAndCancel(stop); err != nil {
+		return fmt.Errorf("stop taking work: %w", err)
+	}
+	return nil
+}
+
+// unitWorker is River's side of a Worker.
+type unitWorker struct {
+	river.WorkerDefaults[unitArgs]
+	worker *Worker
+}
+
+// Work does one delivered unit. It never fails as a River job: the unit's own row says how it went, and
+// what is not done is delivered again.
+func (u *unitWorker) Work(ctx context.Context, job *river.Job[unitArgs]) error {
+	w := u.worker
+	log := w.Log.With("round", job.Args.Round, "stage", job.Args.Stage, "shard", job.Args.Shard)
+	lease, err := w.Store.LeaseUnit(ctx, job.Args.Unit, w.Name, w.Lease)
+	if err != nil {
+		log.Warn("unit could not be leased", "error", err)
+		return nil
+	}
+	if lease == nil { // done, or another's by now
+		return nil
+	}
+	if err := w.do(ctx, lease); err != nil {
+		if tandem.CodeOf(err) == tandem.Stale {
+			log.Warn("unit was lost to another worker", "error", err)
+			return nil
+		}
+		if ctx.Err() == nil {
+			log.Error("unit failed", "error", err)
+		} else {
+			err = context.Canceled
+		}
+		giveBack, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := w.Store.Release(giveBack, lease, err); err != nil {
+			log.Warn("unit could not be given back; its lease will run out", "error", err)
+		}
+	}
+	return nil
+}
+
+// do runs a unit's handler under its lease and completes it.
+func (w *Worker) do(ctx context.Context, lease *store.Lease) error {
+	handler, ok := w.Handlers[lease.Stage]
+	if !ok {
+		return tandem.Errorf(tandem.Unsupported, "pipeline.Worker", "this worker does no %s", lease.Stage)
+	}
+	working, lost := context.WithCancelCause(ctx)
+	var beating sync.WaitGroup
+	beating.Go(func() { w.beat(working, *lease, lost) })
+	result, err := handler(working, lease.Unit, lease.Spec)
+	cause := context.Cause(working)
+	lost(nil)
+	beating.Wait()
+	if err != nil {
+		if cause != nil && tandem.CodeOf(cause) == tandem.Stale {
+			return cause
+		}
+		return err
+	}
+	value, err := json.Marshal(result.Value)
+	if err != nil {
+		return fmt.Errorf("the result as JSON: %w", err)
+	}
+	return w.Store.WithLease(ctx, lease, func(s *store.Store) error {
+		if result.Write != nil {
+			if err := result.Write(ctx, s); err != nil {
+				return err
+			}
+		}
+		return s.Complete(ctx, lease, value)
+	})
+}
+
+// beat renews a lease until ctx ends; when the lease is another's it ends ctx with the reason.
+func (w *Worker) beat(ctx context.Context, lease store.Lease, lost context.CancelCauseFunc) {
+	tick := time.NewTicker(w.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := w.Store.Heartbeat(ctx, &lease, w.Lease)
+		switch {
+		case err == nil || errors.Is(err, context.Canceled):
+		case tandem.CodeOf(err) == tandem.Stale:
+			lost(err)
+			return
+		default: // the database is away: the lease may still be ours when it is back
+			w.Log.Warn("heartbeat failed", "error", err)
+		}
+	}
+}
