@@ -21,6 +21,16 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_parent ON messages (parent);
 
+-- The dialogue that ends with a message, as [{"role": …, "content": …}, …].
+CREATE FUNCTION dialogue(last bytea) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH RECURSIVE line AS (
+        SELECT m.parent, m.role, m.content, 0 AS back FROM messages m WHERE m.id = last
+        UNION ALL
+        SELECT m.parent, m.role, m.content, line.back + 1 FROM messages m JOIN line ON m.id = line.parent
+    )
+    SELECT jsonb_agg(jsonb_build_object('role', role, 'content', content) ORDER BY back DESC) FROM line
+$$;
+
 -- A prompt is a dialogue that ends with the user, and why it was asked.
 CREATE TABLE prompts (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -116,7 +126,8 @@ CREATE TABLE imported_comparisons (
 CREATE INDEX imported_comparisons_import ON imported_comparisons (import_id);
 CREATE INDEX imported_comparisons_prompt ON imported_comparisons (prompt_id);
 
--- A frozen set of comparisons under a name. Its hash is over the sorted comparison ids.
+-- A frozen set of comparisons under a name. Its hash is over what they say, so that the same data has
+-- the same hash in any database.
 CREATE TABLE snapshots (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name        text NOT NULL UNIQUE CHECK (btrim(name) <> ''),
@@ -126,7 +137,8 @@ CREATE TABLE snapshots (
 );
 
 CREATE TABLE snapshot_items (
-    snapshot_id   bigint NOT NULL REFERENCES snapshots (id),
-    comparison_id text NOT NULL CHECK (comparison_id ~ '^[ij][0-9]+$'), -- imported_comparisons or judgments
-    PRIMARY KEY (snapshot_id, comparison_id)
+    snapshot_id bigint NOT NULL REFERENCES snapshots (id),
+    kind        text NOT NULL CHECK (kind IN ('i', 'j')), -- imported_comparisons or judgments
+    number      bigint NOT NULL,
+    PRIMARY KEY (snapshot_id, kind, number)
 );

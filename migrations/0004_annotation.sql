@@ -161,26 +161,20 @@ CREATE TABLE drafts (
     closed_at     timestamptz
 );
 
--- Every comparison that counts: what was imported, and the newest version of each pairwise judgment that
--- is not excluded. An imported one's id begins with i, a judged one's with j.
-CREATE VIEW judged_comparisons AS
-SELECT 'j' || j.id AS id, p.aspect, t.prompt_id, j.chosen, j.rejected, j.degree,
-       NULL::double precision AS margin,
-       coalesce(c.label, '') AS chosen_label, coalesce(r.label, '') AS rejected_label,
-       p.name AS source, t.batch, j.created_at,
-       NOT EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id) AS newest,
-       coalesce((SELECT e.excluded FROM exclusions e WHERE e.assignment_id = j.assignment_id ORDER BY e.id DESC LIMIT 1), false) AS excluded
+-- Every comparison: what was imported, and every pairwise judgment. Those count that are the newest
+-- version of their judgment and not excluded. Ids are i and the number of an imported one, j and that of a judgment.
+CREATE VIEW comparisons AS
+SELECT 'i' AS kind, id AS number, aspect, prompt_id, chosen, rejected, degree, margin, chosen_label, rejected_label, source, batch,
+       true AS newest, false AS excluded
+FROM imported_comparisons
+UNION ALL
+SELECT 'j', j.id, p.aspect, t.prompt_id, j.chosen, j.rejected, j.degree, NULL,
+       coalesce(c.label, ''), coalesce(r.label, ''), p.name, t.batch,
+       NOT EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id),
+       coalesce((SELECT e.excluded FROM exclusions e WHERE e.assignment_id = j.assignment_id ORDER BY e.id DESC LIMIT 1), false)
 FROM judgments j
 JOIN tasks t ON t.id = j.task_id
 JOIN projects p ON p.id = t.project_id
 LEFT JOIN labels c ON c.judgment_id = j.id AND c.response_id = j.chosen
 LEFT JOIN labels r ON r.judgment_id = j.id AND r.response_id = j.rejected
 WHERE j.kind = 'pairwise';
-
-CREATE VIEW comparisons AS
-SELECT 'i' || id AS id, aspect, prompt_id, chosen, rejected, degree, margin, chosen_label, rejected_label, source, batch,
-       true AS newest, false AS excluded
-FROM imported_comparisons
-UNION ALL
-SELECT id, aspect, prompt_id, chosen, rejected, degree, margin, chosen_label, rejected_label, source, batch, newest, excluded
-FROM judged_comparisons;

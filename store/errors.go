@@ -34,6 +34,8 @@ func fail(op string, err error) error {
 		return err // the caller knows; it is no fault of the database's
 	case errors.Is(err, pgx.ErrNoRows):
 		return tandem.Errorf(tandem.NotFound, op, "there is none such: %w", err)
+	case errors.Is(err, errRaced):
+		return tandem.Errorf(tandem.Unavailable, op, "the database was too busy with the same rows: %w", err)
 	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, net.ErrClosed), errors.Is(err, context.DeadlineExceeded), pgconn.SafeToRetry(err), strings.Contains(err.Error(), "conn closed"):
 		return tandem.Errorf(tandem.Unavailable, op, "the database does not answer: %w", err)
@@ -79,5 +81,8 @@ func passing(err error) bool {
 	if errors.As(err, &pg) {
 		return pg.Code == "40001" || pg.Code == "40P01"
 	}
-	return pgconn.SafeToRetry(err)
+	return errors.Is(err, errRaced) || pgconn.SafeToRetry(err)
 }
+
+// errRaced ends a transaction that met another's row between two looks at it.
+var errRaced = errors.New("another transaction made the same row")

@@ -39,6 +39,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	parameters["search_path"] = schema
 	parameters["role"] = appRole
 	parameters["timezone"] = "UTC"
+	parameters["client_min_messages"] = "warning"
 	if parameters["application_name"] == "" {
 		parameters["application_name"] = "tandem"
 	}

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"tandem"
+)
+
+// ComparisonQuery selects comparisons: imported pairs and pairwise judgments alike.
+type ComparisonQuery struct {
+	Aspect tandem.Aspect // empty for both
+	Split  Split
+	// Snapshot is the id of a frozen set. Without one, what counts now is selected: the newest version
+	// of every judgment that is not excluded.
+	Snapshot string
+}
+
+// fromComparisons selects rows of the view comparisons as c, with prompts as p.
+const fromComparisons = `
+	FROM comparisons c JOIN prompts p ON p.id = c.prompt_id
+	WHERE (@aspect = '' OR c.aspect = @aspect)
+	  AND (@held_out::boolean IS NULL OR p.held_out = @held_out)
+	  AND CASE WHEN @snapshot::bigint IS NULL THEN c.newest AND NOT c.excluded
+	      ELSE EXISTS (SELECT FROM snapshot_items i WHERE i.snapshot_id = @snapshot AND i.kind = c.kind AND i.number = c.number) END`
+
+func (q ComparisonQuery) args(op string) (pgx.NamedArgs, error) {
+	args := pgx.NamedArgs{"aspect": string(q.Aspect), "held_out": q.Split.heldOut(), "snapshot": nil}
+	if q.Snapshot != "" {
+		id, err := parseID(op, "snapshot", q.Snapshot)
+		if err != nil {
+			return nil, err
+		}
+		args["snapshot"] = id
+	}
+	return args, nil
+}
+
+// Comparisons streams comparisons, the imported ones first, each kind in the order in which it came. All
+// are of one moment. An error ends the sequence.
+func (s *Store) Comparisons(ctx context.Context, q ComparisonQuery) iter.Seq2[tandem.Comparison, error] {
+	const op = "store.Comparisons"
+	args, err := q.args(op)
+	if err != nil {
+		return func(yield func(tandem.Comparison, error) bool) { yield(tandem.Comparison{}, err) }
+	}
+	// The texts are joined after sorting, row by row, so that the sort holds numbers alone.
+	return stream(ctx, s, op, `
+		SELECT c.kind, c.number, c.aspect, c.degree, c.margin, c.source, c.batch,
+		       c.prompt_id, dialogue(c.message_id), c.safety, c.risk_category, c.attack_vector, c.prompt_source, c.held_out,
+		       c.chosen, chosen.content, coalesce(chosen.model_id, chosen.origin), c.chosen_label,
+		       c.rejected, rejected.content, coalesce(rejected.model_id, rejected.origin), c.rejected_label
+		FROM (
+			SELECT c.*, p.message_id, p.safety, p.risk_category, p.attack_vector, p.source AS prompt_source, p.held_out`+
+		fromComparisons+`
+		) c
+		JOIN responses chosen ON chosen.id = c.chosen
+		JOIN responses rejected ON rejected.id = c.rejected
+		ORDER BY c.kind, c.number`, args, scanComparison)
+}
+
+// CountComparisons counts what Comparisons would stream.
+func (s *Store) CountComparisons(ctx context.Context, q ComparisonQuery) (int, error) {
+	const op = "store.CountComparisons"
+	args, err := q.args(op)
+	if err != nil {
+		return 0, err
+	}
+	var n int
+	err = s.db.QueryRow(ctx, `SELECT count(*)`+fromComparisons, args).Scan(&n)
+	return n, fail(op, err)
+}
+
+func scanComparison(row pgx.CollectableRow) (tandem.Comparison, error) {
+	var c tandem.Comparison
+	var kind, degree string
+	var number, prompt, chosen, rejected int64
+	err := row.Scan(&kind, &number, &c.Aspect, &degree, &c.Margin, &c.Source, &c.Batch,
+		&prompt, &c.Prompt.Messages, &c.Prompt.Safety, &c.Prompt.Risk, &c.Prompt.Vector, &c.Prompt.Source, &c.HeldOut,
+		&chosen, &c.Chosen.Content, &c.Chosen.Model, &c.Chosen.Label,
+		&rejected, &c.Rejected.Content, &c.Rejected.Model, &c.Rejected.Label)
+	if err != nil {
+		return c, err
+	}
+	c.ID = kind + strconv.FormatInt(number, 10)
+	c.Prompt.ID, c.Chosen.ID, c.Rejected.ID = idText(prompt), idText(chosen), idText(rejected)
+	c.Prompt.HeldOut = c.HeldOut
+	return c, c.Degree.UnmarshalText([]byte(degree))
+}
+
+// degreeText is d as the schema has it; d is valid.
+func degreeText(d tandem.Degree) string {
+	if d == tandem.Unrated {
+		return ""
+	}
+	return d.String()
+}

@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"tandem"
+)
+
+// CreateRound opens the next round. An empty name becomes "RLHF-V" and its number, as in the paper.
+func (s *Store) CreateRound(ctx context.Context, name string) (tandem.Round, error) {
+	const op = "store.CreateRound"
+	var round tandem.Round
+	err := s.within(ctx, op, func(tx pgx.Tx) error {
+		// Two callers must not take the same number.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('tandem round'))`); err != nil {
+			return err
+		}
+		var err error
+		round, err = one(ctx, tx, op, "round", `
+			INSERT INTO rounds (number, name)
+			SELECT n, coalesce(nullif(@name, ''), 'RLHF-V' || n) FROM (SELECT coalesce(max(number), 0) + 1 AS n FROM rounds) next
+			RETURNING number, name, status, created_at`, pgx.NamedArgs{"name": name}, scanRound)
+		return err
+	})
+	return round, err
+}
+
+func scanRound(row pgx.CollectableRow) (tandem.Round, error) {
+	var r tandem.Round
+	err := row.Scan(&r.Number, &r.Name, &r.Status, &r.CreatedAt)
+	return r, err
+}
+
+// SetRoundStatus says where a round stands.
+func (s *Store) SetRoundStatus(ctx context.Context, number int, status tandem.RoundStatus) error {
+	const op = "store.SetRoundStatus"
+	tag, err := s.db.Exec(ctx, `UPDATE rounds SET status = @status WHERE number = @number`,
+		pgx.NamedArgs{"number": number, "status": string(status)})
+	if err == nil && tag.RowsAffected() == 0 {
+		return tandem.Errorf(tandem.NotFound, op, "there is no round %d", number)
+	}
+	return fail(op, err)
+}
+
+// Round finds a round by its number.
+func (s *Store) Round(ctx context.Context, number int) (tandem.Round, error) {
+	return one(ctx, s.db, "store.Round", "such round", `SELECT number, name, status, created_at FROM rounds WHERE number = @number`,
+		pgx.NamedArgs{"number": number}, scanRound)
+}
+
+// Rounds lists all rounds, the first one first.
+func (s *Store) Rounds(ctx context.Context) ([]tandem.Round, error) {
+	return all(ctx, s.db, "store.Rounds", `SELECT number, name, status, created_at FROM rounds ORDER BY number`, nil, scanRound)
+}

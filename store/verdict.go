@@ -1,0 +1,69 @@
+package store
+
+import "tandem"
+
+// Verdict is what a person says of a task. Which fields are set follows from the task's kind.
+type Verdict struct {
+	Chosen   string        `json:"chosen,omitempty"`   // pairwise: the id of the better response
+	Rejected string        `json:"rejected,omitempty"` // pairwise: the other
+	Degree   tandem.Degree `json:"degree,omitempty"`   // pairwise: by how much; required
+	Ranking  [][]string    `json:"ranking,omitempty"`  // ranking: every response once, best first; ties share a place
+	Rating   int           `json:"rating,omitempty"`   // rating: 1 to 7
+	// Labels are the responses' safety labels by id; in a safety project every response has one.
+	Labels  map[string]tandem.SafetyLabel `json:"labels,omitempty"`
+	Comment string                        `json:"comment,omitempty"`
+}
+
+// fits reports what keeps v from being a verdict on a task of the kind with these responses.
+func (v Verdict) fits(kind TaskKind, aspect tandem.Aspect, responses []int64) error {
+	invalid := func(format string, args ...any) error { return tandem.Errorf(tandem.Invalid, "", format, args...) }
+	left := make(map[string]bool, len(responses)) // responses that have not been named yet
+	for _, id := range responses {
+		left[idText(id)] = true
+	}
+	for id, label := range v.Labels {
+		if !left[id] {
+			return invalid("there is a label on response %q, which is not of this task", id)
+		}
+		if label != tandem.Safe && label != tandem.Unsafe {
+			return invalid("response %s has the label %q", id, label)
+		}
+	}
+	if aspect == tandem.Safety && len(v.Labels) != len(responses) {
+		return invalid("a safety task wants a label on each of %d responses, and %d have one", len(responses), len(v.Labels))
+	}
+
+	pair := v.Chosen != "" || v.Rejected != "" || v.Degree != tandem.Unrated
+	if (kind != Pairwise && pair) || (kind != Ranking && v.Ranking != nil) || (kind != Rating && v.Rating != 0) {
+		return invalid("the verdict is not that of a %s task", kind)
+	}
+	switch kind {
+	case Pairwise:
+		if v.Chosen == v.Rejected || !left[v.Chosen] || !left[v.Rejected] {
+			return invalid("the responses %q and %q are not the two of this task", v.Chosen, v.Rejected)
+		}
+		if v.Degree < tandem.NegligiblyBetter || v.Degree > tandem.SignificantlyBetter {
+			return invalid("the degree is missing")
+		}
+	case Ranking:
+		for _, place := range v.Ranking {
+			if len(place) == 0 {
+				return invalid("a place of the ranking is empty")
+			}
+			for _, id := range place {
+				if !left[id] {
+					return invalid("response %q is not of this task, or is ranked twice", id)
+				}
+				delete(left, id)
+			}
+		}
+		if len(left) > 0 {
+			return invalid("%d responses have no place", len(left))
+		}
+	case Rating:
+		if v.Rating < 1 || v.Rating > 7 {
+			return invalid("the rating %d is not between 1 and 7", v.Rating)
+		}
+	}
+	return nil
+}
