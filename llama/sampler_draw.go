@@ -16,7 +16,8 @@ type drawer struct {
 	weights []float32 // exp((logit − largest) / T), [vocab]
 	blocks  []float64 // the sum of each drawBlock of weights
 	ids     []int32   // candidates, ascending
-	scratch []int32   // the undecided ones of a radix level
+	scratch []int32   // the undecided ones of a radix pass
+	maxima  []float32 // of blocks of logits
 	mass    [radixBuckets]float64
 }
 
@@ -34,8 +35,9 @@ func newDrawers(t *trunk) chan *drawer {
 			kernel:  t.kernel,
 			weights: make([]float32, vocab),
 			blocks:  make([]float64, (vocab+drawBlock-1)/drawBlock),
-			ids:     make([]int32, 0, vocab),
-			scratch: make([]int32, 0, vocab),
+			ids:     make([]int32, vocab),
+			scratch: make([]int32, vocab),
+			maxima:  make([]float32, 0, (vocab+kthBlock-1)/kthBlock),
 		}
 	}
 	return drawers
@@ -102,14 +104,14 @@ func (d *drawer) weigh(logits []float32, largest float32, temperature float64) f
 func (d *drawer) choose(logits []float32, s tandem.Sampling, total, u float64) int32 {
 	narrowed := false
 	if s.TopK > 0 && s.TopK < len(logits) {
-		d.all()
+		d.above(logits, d.atMostKth(logits, s.TopK))
 		d.keepLeading(logits, nil, float64(s.TopK))
 		total, narrowed = d.sum(), true
 	}
 	if s.TopP > 0 && s.TopP < 1 {
 		if !narrowed {
 			// Tokens with less than their share of 1 − TopP do not reach it together, so the set ends before them.
-			d.above(float32((1 - s.TopP) * total / float64(len(logits))))
+			d.above(d.weights, float32((1-s.TopP)*total/float64(len(logits))))
 		}
 		d.keepLeading(logits, d.weights, s.TopP*total)
 		total, narrowed = d.sum(), true
@@ -156,22 +158,39 @@ func (d *drawer) find(target float64) int32 {
 	return int32(last)
 }
 
-// all makes every token a candidate.
-func (d *drawer) all() {
-	d.ids = d.ids[:len(d.weights)]
-	for i := range d.ids {
-		d.ids[i] = int32(i)
+// above makes the tokens with at least the given value candidates.
+func (d *drawer) above(values []float32, least float32) {
+	ids, n := d.ids[:cap(d.ids)], 0
+	for i, v := range values {
+		// Without a branch, which would be a coin toss.
+		ids[n] = int32(i)
+		n += one(v >= least)
 	}
+	d.ids = ids[:n]
 }
 
-// above makes the tokens with at least the given weight candidates.
-func (d *drawer) above(weight float32) {
-	d.ids = d.ids[:0]
-	for i, w := range d.weights {
-		if w >= weight {
-			d.ids = append(d.ids, int32(i))
-		}
+// one is 1 for true.
+func one(b bool) int {
+	if b {
+		return 1
 	}
+	return 0
+}
+
+// kthBlock is how many logits share a maximum in atMostKth.
+const kthBlock = 64
+
+// atMostKth returns a value that at least k logits reach: the k-th largest of the maxima of short blocks.
+func (d *drawer) atMostKth(logits []float32, k int) float32 {
+	d.maxima = d.maxima[:0]
+	for from := 0; from < len(logits); from += kthBlock {
+		d.maxima = append(d.maxima, d.kernel.Max(logits[from:min(from+kthBlock, len(logits))]))
+	}
+	if k > len(d.maxima) {
+		return float32(math.Inf(-1))
+	}
+	slices.Sort(d.maxima)
+	return d.maxima[len(d.maxima)-k]
 }
 
 // sum returns the candidates' weight.
@@ -214,13 +233,12 @@ func (d *drawer) keepLeading(logits, mass []float32, target float64) {
 			reached += d.mass[bucket]
 		}
 		cut |= uint32(bucket) << shift
-		next := d.scratch[:0]
+		next, n := d.scratch[:cap(d.scratch)], 0
 		for _, id := range undecided {
-			if rank(logits[id])>>shift%radixBuckets == uint32(bucket) {
-				next = append(next, id)
-			}
+			next[n] = id
+			n += one(rank(logits[id])>>shift%radixBuckets == uint32(bucket))
 		}
-		undecided, d.scratch = next, next
+		undecided = next[:n]
 	}
 	// What is undecided now ties: the lowest ids are kept until the target is reached.
 	lastTie := int32(-1)
@@ -235,13 +253,13 @@ func (d *drawer) keepLeading(logits, mass []float32, target float64) {
 			reached += float64(mass[id])
 		}
 	}
-	kept := d.ids[:0]
+	kept := 0
 	for _, id := range d.ids {
-		if r := rank(logits[id]); r > cut || r == cut && id <= lastTie {
-			kept = append(kept, id)
-		}
+		r := rank(logits[id])
+		d.ids[kept] = id
+		kept += one(r > cut) + one(r == cut)*one(id <= lastTie)
 	}
-	d.ids = kept
+	d.ids = d.ids[:kept]
 }
 
 // rank maps a finite float32 to an integer of the same order.
