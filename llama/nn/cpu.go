@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"sync"
+
 	"tandem/internal/blas"
 	"tandem/internal/parallel"
 	"tandem/llama/nn/kernel"
@@ -12,6 +14,7 @@ type CPU struct {
 	blas    *blas.Library
 	kernels *kernel.Set
 	workers parallel.Workers
+	scratch sync.Pool // of *[]float32, for what a task of a loop needs while it runs
 }
 
 // NewCPU returns a device that multiplies with library, computes the rest with kernels and splits its loops
@@ -22,6 +25,17 @@ func NewCPU(library *blas.Library, kernels *kernel.Set, workers parallel.Workers
 
 // String names what bits depend on, for run records: "OpenBLAS 0.3.21 … (SkylakeX), avx512".
 func (c *CPU) String() string { return c.blas.String() + ", " + c.kernels.Name() }
+
+// borrow returns scratch memory of n values, which hold anything; give it back to c.scratch.
+func (c *CPU) borrow(n int) *[]float32 {
+	buffer, ok := c.scratch.Get().(*[]float32)
+	if !ok || cap(*buffer) < n {
+		buffer = new([]float32)
+		*buffer = make([]float32, n)
+	}
+	*buffer = (*buffer)[:n]
+	return buffer
+}
 
 // rowGrain is how many rows of about a thousand values are worth a goroutine.
 const rowGrain = 16
@@ -142,7 +156,9 @@ func (c *CPU) LogProbGrad(vocabulary int, dlogits, dy, lse, logits []float32, ta
 // Entropy is lse − Σ p·z/t.
 func (c *CPU) Entropy(n, vocabulary int, y, logits []float32, t float32) {
 	c.workers.For(n, 1, func(from, to int) {
-		p := make([]float32, vocabulary)
+		buffer := c.borrow(vocabulary)
+		defer c.scratch.Put(buffer)
+		p := *buffer
 		for i := from; i < to; i++ {
 			row := logits[i*vocabulary : (i+1)*vocabulary]
 			lse := c.kernels.LogSumExp(row, 1/t)

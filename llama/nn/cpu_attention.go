@@ -56,7 +56,9 @@ func (c *CPU) Attention(y, lse, qkv []float32, offsets []int32, h Heads) {
 	e, stride, width := h.Size, h.Stride(), h.Query*h.Size
 	scale := float32(1 / math.Sqrt(float64(e)))
 	c.eachGroup(offsets, h, func(b headBlock) {
-		scores := make([]float32, tileRows*b.length)
+		buffer := c.borrow(tileRows * b.length)
+		defer c.scratch.Put(buffer)
+		scores := *buffer
 		for i := range b.group {
 			q, out := qkv[b.q+i*e:], y[b.out+i*e:]
 			for from := 0; from < b.length; from += tileRows {
@@ -80,8 +82,9 @@ func (c *CPU) AttentionGrad(dqkv, dy, lse, qkv []float32, offsets []int32, h Hea
 	e, stride, width := h.Size, h.Stride(), h.Query*h.Size
 	scale := float32(1 / math.Sqrt(float64(e)))
 	c.eachGroup(offsets, h, func(b headBlock) {
-		weights := make([]float32, tileRows*b.length) // P
-		dscores := make([]float32, tileRows*b.length) // dS
+		buffer := c.borrow(2 * tileRows * b.length)
+		defer c.scratch.Put(buffer)
+		weights, dscores := (*buffer)[:tileRows*b.length], (*buffer)[tileRows*b.length:] // P and dS
 		for t := range b.length {
 			clear(dqkv[b.k+t*stride : b.k+t*stride+e])
 			clear(dqkv[b.v+t*stride : b.v+t*stride+e])

@@ -10,30 +10,30 @@ import (
 	"tandem"
 )
 
-// Arena is the memory that the ops of many tapes share, since one tape runs at a time. It only grows, to
-// what the largest tape needs.
-type Arena struct{ slabs [][]float32 }
-
-// Bytes is how much memory the arena holds.
-func (a *Arena) Bytes() int {
-	n := 0
-	for _, s := range a.slabs {
-		n += 4 * len(s)
-	}
-	return n
+// Arena is the memory that the ops of many tapes share, since one tape runs at a time: a block as large as
+// the largest tape needs, taken when one runs.
+type Arena struct {
+	block []float32
+	need  int
 }
+
+// Bytes is how much memory the arena takes.
+func (a *Arena) Bytes() int { return 4 * a.need }
 
 // Tape runs the ops that a scope's graph held when the tape was made.
 type Tape struct {
-	machine  gorgonia.VM
-	bindings []binding
+	machine gorgonia.VM
+	arena   *Arena
+	places  []place
+	block   []float32 // the arena's, when places were bound to it
 }
 
-// binding is where an op's output lives while its tape runs.
-type binding struct {
-	op    *op
-	data  []float32
-	value *tensor.Dense
+// place is where an op's output lives in the arena while its tape runs.
+type place struct {
+	op     *op
+	offset int
+	data   []float32
+	value  *tensor.Dense
 }
 
 // NewTape compiles the graph as it is now. The values of keep outlive the run; every other buffer is
@@ -47,7 +47,7 @@ func NewTape(s *Scope, arena *Arena, keep ...*gorgonia.Node) (t *Tape, err error
 		if err := distinctHashes(order); err != nil {
 			return err
 		}
-		t = &Tape{bindings: plan(order, arena, keep)}
+		t = &Tape{arena: arena, places: plan(order, arena, keep)}
 		t.machine = gorgonia.NewTapeMachine(s.Graph)
 		return nil
 	})
@@ -56,8 +56,19 @@ func NewTape(s *Scope, arena *Arena, keep ...*gorgonia.Node) (t *Tape, err error
 
 // Run executes the ops in order.
 func (t *Tape) Run() error {
-	for _, b := range t.bindings {
-		b.op.data, b.op.value = b.data, b.value
+	if len(t.arena.block) < t.arena.need {
+		t.arena.block = nil // before its successor is there
+		t.arena.block = make([]float32, t.arena.need)
+	}
+	moved := len(t.block) == 0 || &t.block[0] != &t.arena.block[0]
+	t.block = t.arena.block
+	for i := range t.places {
+		p := &t.places[i]
+		if moved {
+			p.op.bind(t.block[p.offset:])
+			p.data, p.value = p.op.data, p.op.value
+		}
+		p.op.data, p.op.value = p.data, p.value
 	}
 	defer t.machine.Reset()
 	return t.machine.RunAll()
@@ -74,9 +85,18 @@ func Output(n *gorgonia.Node) []float32 {
 	return o.data[:o.scope.Filled(o.rows)*width]
 }
 
-// plan gives every op of order a buffer: its input's where it may reuse that and nothing reads the input
-// afterwards, else the smallest slab of the arena that is free and large enough, else a new one.
-func plan(order gorgonia.Nodes, arena *Arena, keep []*gorgonia.Node) []binding {
+// storage is memory that one op's output, or several that take it over from each other, need from the
+// first writer to the last reader.
+type storage struct {
+	size        int
+	first, last int // positions in the order of execution
+	offset      int
+	ops         []*op
+}
+
+// plan gives every op of order a place in the arena: its input's where it may reuse that and nothing reads
+// the input afterwards, else one that no output of the same time has.
+func plan(order gorgonia.Nodes, arena *Arena, keep []*gorgonia.Node) []place {
 	last := make(map[*gorgonia.Node]int) // the position in order of the last reader
 	for i, n := range order {
 		last[n] = i
@@ -87,47 +107,61 @@ func plan(order gorgonia.Nodes, arena *Arena, keep []*gorgonia.Node) []binding {
 	for _, n := range keep {
 		last[n] = math.MaxInt
 	}
-	slab := make(map[*gorgonia.Node]int)
-	busy := make([]bool, len(arena.slabs))
-	var bindings []binding
+	of := make(map[*gorgonia.Node]*storage)
+	var storages []*storage
 	for i, n := range order {
 		o, ok := n.Op().(*op)
 		if !ok || o.accumulates {
 			continue
 		}
-		size := max(o.shape.TotalSize(), 1)
-		at := -1
+		var s *storage
 		if o.reuses >= 0 {
 			if c := o.nodes[o.reuses]; last[c] == i && c.Shape().Eq(o.shape) {
-				if from, ok := slab[c]; ok {
-					at = from
-					delete(slab, c)
-				}
+				s = of[c]
 			}
 		}
-		if at < 0 {
-			for j, s := range arena.slabs {
-				if !busy[j] && len(s) >= size && (at < 0 || len(s) < len(arena.slabs[at])) {
-					at = j
-				}
-			}
+		if s == nil {
+			s = &storage{size: max(o.shape.TotalSize(), 1), first: i}
+			storages = append(storages, s)
 		}
-		if at < 0 {
-			at = len(arena.slabs)
-			arena.slabs = append(arena.slabs, make([]float32, size))
-			busy = append(busy, false)
-		}
-		busy[at], slab[n] = true, at
-		data := arena.slabs[at][:size]
-		bindings = append(bindings, binding{o, data, tensor.New(tensor.WithShape(o.shape...), tensor.WithBacking(data))})
-		for _, c := range slices.Concat(children(n), gorgonia.Nodes{n}) {
-			if from, ok := slab[c]; ok && last[c] == i {
-				busy[from] = false
-				delete(slab, c)
-			}
+		s.last = max(s.last, last[n])
+		s.ops = append(s.ops, o)
+		of[n] = s
+	}
+	arena.need = max(arena.need, arrange(storages))
+	var places []place
+	for _, s := range storages {
+		for _, o := range s.ops {
+			places = append(places, place{op: o, offset: s.offset})
 		}
 	}
-	return bindings
+	return places
+}
+
+// arrange sets the offsets, the largest storage first, each as low as those before it that live at the
+// same time allow, and returns how much memory they take together
+// (https://arxiv.org/abs/2001.03288, section 5.2, greedy by size for offset calculation).
+func arrange(storages []*storage) (need int) {
+	const alignment = 16 // floats: a cache line
+	bySize := slices.Clone(storages)
+	slices.SortStableFunc(bySize, func(a, b *storage) int { return b.size - a.size })
+	var placed []*storage // by offset
+	for _, s := range bySize {
+		s.offset = 0
+		for _, p := range placed {
+			if p.first > s.last || p.last < s.first {
+				continue
+			}
+			if s.offset+s.size <= p.offset {
+				break
+			}
+			s.offset = max(s.offset, (p.offset+p.size+alignment-1)/alignment*alignment)
+		}
+		at, _ := slices.BinarySearchFunc(placed, s, func(a, b *storage) int { return a.offset - b.offset })
+		placed = slices.Insert(placed, at, s)
+		need = max(need, s.offset+s.size)
+	}
+	return need
 }
 
 // distinctHashes guards against Gorgonia's compiler, which takes nodes whose 32-bit hashes agree for one

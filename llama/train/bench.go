@@ -1,0 +1,135 @@
+package train
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"tandem"
+	"tandem/internal/blas"
+	"tandem/internal/parallel"
+	"tandem/llama"
+	"tandem/llama/nn"
+	"tandem/llama/nn/kernel"
+)
+
+// BenchConfig is what Bench measures.
+type BenchConfig struct {
+	Model     llama.Config
+	Sequences int // Per step. Defaults to 16
+	Length    int // Tokens of a sequence. Defaults to 256
+	Steps     int // Measured, after two that are not. Defaults to 10
+}
+
+// DefaultBenchConfig is the shape that the project's figures are quoted at: 6 layers, d 288, f 768, 6 heads,
+// vocabulary 4,096 with a separate output matrix; 16 sequences of 256 tokens.
+func DefaultBenchConfig() BenchConfig {
+	return BenchConfig{
+		Model: llama.Config{
+			VocabSize: 4096, HiddenSize: 288, IntermediateSize: 768, NumHiddenLayers: 6, NumAttentionHeads: 6, NumKeyValueHeads: 6,
+			HeadDim: 48, MaxPositionEmbeddings: 256, RMSNormEps: 1e-5, RopeTheta: 10000,
+		},
+		Sequences: 16, Length: 256, Steps: 10,
+	}
+}
+
+// BenchResult is what training costs on this machine: the JSON of `tandem bench train`.
+type BenchResult struct {
+	TokensPerSecond float64 `json:"tokens_per_second"`
+	// FlopsPerSecond counts 6 for every matrix parameter and token, the embedding's look-up not counted, plus
+	// attention's products at their causal half; recomputation is not counted.
+	FlopsPerSecond     float64    `json:"flops_per_second"`
+	PeakFlopsPerSecond float64    `json:"peak_flops_per_second"` // the best square product measured after the steps
+	ShareOfPeak        float64    `json:"share_of_peak"`
+	PeakMemoryBytes    int64      `json:"peak_memory_bytes"` // of the whole process, before the peak is measured
+	SecondsPerStep     float64    `json:"seconds_per_step"`  // the median
+	Device             string     `json:"device"`
+	Shape              BenchShape `json:"shape"`
+}
+
+// BenchShape is the shape that was measured.
+type BenchShape struct {
+	Sequences        int `json:"sequences"`
+	Length           int `json:"length"`
+	Steps            int `json:"steps"`
+	Layers           int `json:"layers"`
+	HiddenSize       int `json:"hidden_size"`
+	IntermediateSize int `json:"intermediate_size"`
+	Heads            int `json:"heads"`
+	KeyValueHeads    int `json:"key_value_heads"`
+	VocabSize        int `json:"vocab_size"`
+}
+
+// FlopsPerStep is how many floating point operations one step of training must make.
+func (c BenchConfig) FlopsPerStep() float64 {
+	m := c.Model
+	d := m.HiddenSize
+	matrices := m.NumHiddenLayers*(d*m.QKVSize()+d*m.AttentionSize()+3*d*m.IntermediateSize) + d*m.VocabSize
+	tokens := float64(c.Sequences * c.Length)
+	// q·kᵀ and p·v take 2·e each for every pair of tokens and head, half of the pairs, three times for
+	// forward and backward.
+	attention := 6 * float64(m.NumHiddenLayers) * float64(m.AttentionSize()) * tokens * float64(c.Length)
+	return 6*float64(matrices)*tokens + attention
+}
+
+// Bench trains a model of the given shape on random tokens and measures its steps, optimizer included,
+// and then the peak of matrix products with the same library and workers.
+func Bench(ctx context.Context, library *blas.Library, kernels *kernel.Set, workers parallel.Workers, c BenchConfig) (r BenchResult, err error) {
+	if err := c.Model.Validate(); err != nil {
+		return r, err
+	}
+	if c.Sequences < 1 || c.Length < 2 || c.Steps < 1 || c.Length > c.Model.MaxPositionEmbeddings {
+		return r, tandem.Errorf(tandem.Invalid, "train.Bench", "%d steps of %d sequences of %d tokens in a context of %d",
+			c.Steps, c.Sequences, c.Length, c.Model.MaxPositionEmbeddings)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var sequences []Sequence
+	for range c.Sequences {
+		s := Sequence{Tokens: make([]int32, c.Length)}
+		for i := range s.Tokens {
+			s.Tokens[i] = int32(rng.IntN(c.Model.VocabSize))
+		}
+		sequences = append(sequences, s)
+	}
+	task, err := NewLanguageModel(sequences)
+	if err != nil {
+		return r, err
+	}
+	const warmup = 2
+	config := DefaultConfig()
+	config.Batch, config.GraphTokens, config.Steps, config.CheckpointEvery = c.Sequences, c.Sequences*c.Length, warmup+c.Steps, 0
+	config.LearningRate = 1e-4
+	weights := llama.NewWeights(c.Model, false)
+	weights.Init(rng)
+	device := nn.NewCPU(library, kernels, workers)
+	var seconds []float64
+	trainer := Trainer{
+		Device: device, Weights: weights, Task: task, Config: config, Now: time.Now,
+		Observe: func(s Stats) { seconds = append(seconds, s.Seconds) },
+	}
+	if err := trainer.Fit(ctx); err != nil {
+		return r, err
+	}
+	r.PeakMemoryBytes = peakMemory()
+	peak, err := blas.PeakFlops(ctx, library, workers)
+	if err != nil {
+		return r, err
+	}
+	r.SecondsPerStep = median(seconds[warmup:])
+	r.TokensPerSecond = float64(c.Sequences*c.Length) / r.SecondsPerStep
+	r.FlopsPerSecond = c.FlopsPerStep() / r.SecondsPerStep
+	r.PeakFlopsPerSecond = peak.FlopsPerSecond
+	r.ShareOfPeak = r.FlopsPerSecond / peak.FlopsPerSecond
+	r.Device = device.String()
+	m := c.Model
+	r.Shape = BenchShape{c.Sequences, c.Length, c.Steps, m.NumHiddenLayers, m.HiddenSize, m.IntermediateSize,
+		m.NumAttentionHeads, m.NumKeyValueHeads, m.VocabSize}
+	return r, nil
+}
+
+func median(x []float64) float64 {
+	sorted := slices.Sorted(slices.Values(x))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}

@@ -1,0 +1,24 @@
+package train
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+)
+
+// peakMemory is the most memory that the process has held, in bytes. Linux's getrusage would count what
+// the parent held when it started the process.
+func peakMemory() int64 {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var kilobytes int64
+		if n, _ := fmt.Sscanf(lines.Text(), "VmHWM: %d kB", &kilobytes); n == 1 {
+			return kilobytes * 1024
+		}
+	}
+	return 0
+}

@@ -1,0 +1,20 @@
+//go:build unix && !linux
+
+package train
+
+import (
+	"runtime"
+	"syscall"
+)
+
+// peakMemory is the most memory that the process has held, in bytes.
+func peakMemory() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
+		return int64(usage.Maxrss) // bytes there, kilobytes elsewhere
+	}
+	return int64(usage.Maxrss) * 1024
+}
