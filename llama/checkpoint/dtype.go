@@ -42,49 +42,62 @@ func (t DType) torch() string {
 // decode turns little-endian numbers into float32 and returns the index of the first NaN or infinity,
 // or -1. len(src) is len(dst) times the size of a number.
 func (t DType) decode(dst []float32, src []byte) int {
-	bad := -1
-	for i := range dst {
-		var bits uint32
-		switch t {
-		case F32:
-			bits = binary.LittleEndian.Uint32(src[4*i:])
-		case BF16:
-			bits = uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16
-		case F16:
-			bits = halfToSingle(binary.LittleEndian.Uint16(src[2*i:]))
+	switch t {
+	case F32:
+		for i := range dst {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
 		}
-		if bits&0x7f800000 == 0x7f800000 && bad < 0 {
-			bad = i
+	case BF16:
+		for i := range dst {
+			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
 		}
-		dst[i] = math.Float32frombits(bits)
+	case F16:
+		for i := range dst {
+			dst[i] = math.Float32frombits(halfToSingle(binary.LittleEndian.Uint16(src[2*i:])))
+		}
 	}
-	return bad
+	return firstNotFinite(dst)
+}
+
+// firstNotFinite is the index of the first NaN or infinity in x, or -1.
+func firstNotFinite(x []float32) int {
+	for i, v := range x {
+		if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
+			return i
+		}
+	}
+	return -1
 }
 
 // encode turns float32 into little-endian numbers, rounding to nearest even, and returns the index of
 // the first that is not finite in t, or -1. len(dst) is len(src) times the size of a number.
 func (t DType) encode(dst []byte, src []float32) int {
-	bad := -1
-	for i, x := range src {
-		bits := math.Float32bits(x)
-		finite := bits&0x7f800000 != 0x7f800000
-		switch t {
-		case F32:
-			binary.LittleEndian.PutUint32(dst[4*i:], bits)
-		case BF16:
+	switch t {
+	case F32:
+		for i, x := range src {
+			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(x))
+		}
+	case BF16:
+		for i, x := range src {
+			bits := math.Float32bits(x)
 			half := uint16((bits + 0x7fff + bits>>16&1) >> 16)
-			finite = finite && half&0x7f80 != 0x7f80
-			binary.LittleEndian.PutUint16(dst[2*i:], half)
-		case F16:
-			half := singleToHalf(bits)
-			finite = finite && half&0x7c00 != 0x7c00
+			if half&0x7f80 == 0x7f80 || bits&0x7f800000 == 0x7f800000 {
+				return i
+			}
 			binary.LittleEndian.PutUint16(dst[2*i:], half)
 		}
-		if !finite && bad < 0 {
-			bad = i
+		return -1
+	case F16:
+		for i, x := range src {
+			half := singleToHalf(math.Float32bits(x))
+			if half&0x7c00 == 0x7c00 {
+				return i
+			}
+			binary.LittleEndian.PutUint16(dst[2*i:], half)
 		}
+		return -1
 	}
-	return bad
+	return firstNotFinite(src)
 }
 
 // halfToSingle widens binary16 to binary32; every binary16 number has an exact counterpart.

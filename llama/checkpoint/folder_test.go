@@ -45,7 +45,9 @@ func version(t *testing.T, dir string) uint64 {
 }
 
 // options differ from version to version in the number of shards, so that files come and go.
-func options(seed uint64) SaveOptions { return SaveOptions{MaxShardBytes: int64(4000 * (4*(seed%2) + 1))} }
+func options(seed uint64) SaveOptions {
+	return SaveOptions{MaxShardBytes: int64(4000 * (4*(seed%2) + 1))}
+}
 
 func save(t *testing.T, dir string, seed uint64) {
 	t.Helper()

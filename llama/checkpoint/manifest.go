@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"hash"
 	"io"
 	"io/fs"
 	"strings"
@@ -189,71 +188,6 @@ func (s *source) stream(name string, use func(r io.Reader, size int64) error) (e
 			s.path(name), got, listed.SHA256, manifestName)
 	}
 	return used
-}
-
-// adder adds one file to a checkpoint that is being written.
-type adder func(name string, write func(io.Writer) error) error
-
-// commit writes a checkpoint: fill adds the files, the manifest follows. If anything fails, what stood
-// under the name before stands there still.
-func commit(ctx context.Context, s Store, name string, fill func(add adder) error) (err error) {
-	w, err := s.Create(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Abort()) }()
-	m := &Manifest{Format: 1}
-	add := func(name string, write func(io.Writer) error) error {
-		f, err := w.Create(name)
-		if err != nil {
-			return err
-		}
-		d := &digester{to: f, digest: sha256.New()}
-		if err := write(d); err != nil {
-			f.Close()
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-		m.Files = append(m.Files, ManifestFile{name, d.size, hex.EncodeToString(d.digest.Sum(nil))})
-		return ctx.Err()
-	}
-	if err := fill(add); err != nil {
-		return err
-	}
-	return w.Commit(ctx, m)
-}
-
-// addBytes adds a file of known content.
-func (add adder) addBytes(name string, text []byte) error {
-	return add(name, func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
-}
-
-// addJSON adds an indented JSON file.
-func (add adder) addJSON(name string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return tandem.Errorf(tandem.Invalid, "checkpoint.write", "%s: %w", name, err)
-	}
-	return add.addBytes(name, append(text, '\n'))
-}
-
-// digester counts and digests what passes to a file.
-type digester struct {
-	to     io.Writer
-	digest hash.Hash
-	size   int64
-}
-
-func (d *digester) Write(p []byte) (int, error) {
-	n, err := d.to.Write(p)
-	d.digest.Write(p[:n])
-	d.size += int64(n)
-	return n, err
 }
 
 // Verify compares every file of a checkpoint with its manifest and names each that differs. A foreign

@@ -49,9 +49,6 @@ type SaveOptions struct {
 	MaxShardBytes int64
 }
 
-// lineageName is the file of the model's lineage.
-const lineageName = "tandem.json"
-
 // carried are the files that go with a model from folder to folder; those whose name begins with one of
 // carriedPrefixes do too, since licences ask for it.
 var (
@@ -153,40 +150,6 @@ func loadModel(ctx context.Context, src *source) (*Model, error) {
 	return m, nil
 }
 
-func loadLineage(src *source) (*tandem.Model, error) {
-	if !src.has(lineageName) {
-		return nil, nil
-	}
-	text, err := src.readAll(lineageName)
-	if err != nil {
-		return nil, err
-	}
-	var lineage tandem.Model
-	if err := json.Unmarshal(text, &lineage); err != nil {
-		return nil, tandem.Errorf(tandem.Corrupt, "checkpoint.Load", "%s: %w", src.path(lineageName), err)
-	}
-	return &lineage, nil
-}
-
-// ReadLineage reads a folder's tandem.json and nothing else of it: nil for a model that tandem has not
-// made.
-func ReadLineage(ctx context.Context, path string) (*tandem.Model, error) {
-	s, name, where, err := locate(path)
-	if err != nil {
-		return nil, err
-	}
-	var lineage *tandem.Model
-	err = reading(ctx, s, name, where, func(src *source) (err error) {
-		lineage, err = loadLineage(src)
-		return err
-	})
-	if err != nil || lineage == nil {
-		return nil, err
-	}
-	lineage.URL = where
-	return lineage, nil
-}
-
 // Save writes a model's folder, and replaces the one that stands there if tandem wrote it: until the new
 // one is whole, the old one is what Load reads. A folder with a model that tandem has not written is
 // left alone, with code Conflict. Files in the folder that do not belong to the model stay.
@@ -231,9 +194,7 @@ func SaveTo(ctx context.Context, s Store, name string, m *Model, o SaveOptions) 
 			}
 		}
 		if m.Lineage != nil {
-			lineage := *m.Lineage
-			lineage.URL = ""
-			if err := add.addJSON(lineageName, lineage); err != nil {
+			if err := addLineage(add, *m.Lineage); err != nil {
 				return err
 			}
 		}

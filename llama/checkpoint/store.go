@@ -26,7 +26,8 @@ type Store interface {
 type Writer interface {
 	// Create begins a file of a plain name. Its content is durable when Close has returned nil.
 	Create(file string) (io.WriteCloser, error)
-	// Commit stores the manifest, which makes the checkpoint exist. Every file must have been closed.
+	// Commit stores the manifest, which makes the checkpoint exist. Every file must have been closed. Files
+	// that the manifest lists and that were not created stay as the version before has them.
 	Commit(ctx context.Context, m *Manifest) error
 	// Abort takes back what was not committed. After Commit it does nothing but release the name.
 	Abort() error
