@@ -2,7 +2,7 @@
 // combines their scores (Llama 2, sections 3.2.2 and 3.2.3).
 //
 // Its place in the loop is between annotation, whose comparisons it is fitted to, and rejection and ppo,
-// which improve a policy against the score that a [Pair] of its models gives.
+// which improve a policy against the score that a [Scorer] gives.
 //
 // A reward model is the chat model's own checkpoint with the next-token head replaced by a scalar head r,
 // read at the last token of the dialogue. It is fitted by the ranking loss with a margin by degree,

@@ -1,0 +1,107 @@
+package ppo
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"tandem"
+)
+
+// Renderer is what PPO needs of the policy's tokenizer and chat template (chat.Renderer).
+type Renderer interface {
+	// RenderPrompt returns the ids of a dialogue up to where the assistant's answer begins.
+	RenderPrompt(d tandem.Dialogue) ([]int32, error)
+	// Text is an answer's text, without the stop token.
+	Text(ids []int32) string
+	// Stop lists the tokens that end an answer.
+	Stop() []int32
+}
+
+// Dialogues is the environment of the loop: prompts from people, answers judged by the reward models'
+// combined score.
+type Dialogues struct {
+	renderer  Renderer
+	scorer    tandem.Scorer
+	prompts   []tandem.Prompt // held-out ones behind the others
+	questions []Question
+	heldOut   []Question
+	seed      uint64
+	epoch     int // of order
+	order     []int
+}
+
+// NewDialogues renders the prompts. Each epoch of training prompts has its own order, keyed by seed.
+func NewDialogues(r Renderer, s tandem.Scorer, training, heldOut []tandem.Prompt, seed uint64) (*Dialogues, error) {
+	if len(training) == 0 {
+		return nil, tandem.Errorf(tandem.Invalid, "ppo.NewDialogues", "there are no prompts to train on")
+	}
+	d := &Dialogues{renderer: r, scorer: s, seed: seed, epoch: -1}
+	var err error
+	if d.questions, err = d.render(training); err != nil {
+		return nil, err
+	}
+	if d.heldOut, err = d.render(heldOut); err != nil {
+		return nil, fmt.Errorf("held out: %w", err)
+	}
+	return d, nil
+}
+
+func (d *Dialogues) render(prompts []tandem.Prompt) ([]Question, error) {
+	var questions []Question
+	for i, p := range prompts {
+		if err := p.Validate(); err != nil {
+			return nil, fmt.Errorf("prompt %d: %w", i, err)
+		}
+		ids, err := d.renderer.RenderPrompt(p.Messages)
+		if err != nil {
+			return nil, fmt.Errorf("prompt %d: %w", i, err)
+		}
+		questions = append(questions, Question{Tokens: ids, Key: p.Messages.Key(), Index: len(d.prompts)})
+		d.prompts = append(d.prompts, p)
+	}
+	return questions, nil
+}
+
+// Questions goes through the training prompts, every epoch in another order.
+func (d *Dialogues) Questions(iteration, n int) ([]Question, error) {
+	questions := make([]Question, n)
+	for i := range questions {
+		at := iteration*n + i
+		epoch := at / len(d.questions)
+		if epoch != d.epoch {
+			d.epoch = epoch
+			d.order = rand.New(rand.NewPCG(d.seed, uint64(epoch))).Perm(len(d.questions))
+		}
+		questions[i] = d.questions[d.order[at%len(d.questions)]]
+	}
+	return questions, nil
+}
+
+// HeldOut returns the held-out prompts.
+func (d *Dialogues) HeldOut() []Question { return d.heldOut }
+
+// Stop lists the tokens that end an answer.
+func (d *Dialogues) Stop() []int32 { return d.renderer.Stop() }
+
+// Score returns the combined score of each answer. An answer that was cut at the token limit is scored
+// as the text that it is.
+func (d *Dialogues) Score(ctx context.Context, answers []Answer) ([]float64, error) {
+	requests := make([]tandem.ScoreRequest, len(answers))
+	for i, a := range answers {
+		p := d.prompts[a.Question.Index]
+		requests[i] = tandem.ScoreRequest{
+			Messages: p.Messages.With(tandem.Assistant, d.renderer.Text(a.Tokens)),
+			Safety:   p.Safety,
+		}
+	}
+	scores, err := d.scorer.Score(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	combined := make([]float64, len(scores))
+	for i, s := range scores {
+		combined[i] = s.Combined
+	}
+	return combined, nil
+}

@@ -1,0 +1,61 @@
+package rewardmodel
+
+import (
+	"fmt"
+
+	"tandem"
+	"tandem/llama/train"
+)
+
+// Prepared is what a training task was made from, for logs and reports.
+type Prepared struct {
+	Pairs    int `json:"pairs"`
+	Cut      int `json:"cut"`      // pairs with a dialogue that lost its beginning
+	LeftOut  int `json:"left_out"` // chosen answer unsafe, the other safe (section 3.2.1)
+	Labelled int `json:"labelled"` // answers with a safety label that is learnt from
+}
+
+// NewTask makes the training task of comparisons; it is a train.Task and a train.Measurer. maxTokens is
+// the model's context, or less.
+func NewTask(r Renderer, comparisons []tandem.Comparison, c Config, maxTokens int) (train.Measurer, Prepared, error) {
+	var prepared Prepared
+	if c.MaxTokens > 0 {
+		maxTokens = min(maxTokens, c.MaxTokens)
+	}
+	var pairs []Pair
+	for i, comparison := range comparisons {
+		if !comparison.Trainable() {
+			prepared.LeftOut++
+			continue
+		}
+		chosen, rejected := comparison.Dialogues()
+		a, cutA, err := render(r, chosen, maxTokens)
+		if err != nil {
+			return nil, prepared, fmt.Errorf("comparison %d (%s): %w", i, comparison.ID, err)
+		}
+		b, cutB, err := render(r, rejected, maxTokens)
+		if err != nil {
+			return nil, prepared, fmt.Errorf("comparison %d (%s): %w", i, comparison.ID, err)
+		}
+		if cutA || cutB {
+			prepared.Cut++
+		}
+		p := Pair{Chosen: a, Rejected: b, Margin: c.Margin.Margin(comparison), ChosenLabel: comparison.Chosen.Label, RejectedLabel: comparison.Rejected.Label}
+		if c.AuxiliaryWeight > 0 {
+			prepared.Labelled += p.labelled()
+		}
+		pairs = append(pairs, p)
+	}
+	prepared.Pairs = len(pairs)
+	if len(pairs) == 0 {
+		return nil, prepared, tandem.Errorf(tandem.Invalid, "rewardmodel.NewTask", "there are no comparisons to learn %s from", c.Aspect)
+	}
+	auxiliary := c.AuxiliaryWeight
+	if prepared.Labelled == 0 {
+		auxiliary = 0
+	}
+	return newTask(pairs, auxiliary), prepared, nil
+}
+
+// Calibrated reports whether a model fitted to p's task has a meaningful σ(r).
+func (p Prepared) Calibrated() bool { return p.Labelled > 0 }

@@ -1,0 +1,235 @@
+package rewardmodel_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"tandem"
+	"tandem/internal/blas"
+	"tandem/internal/parallel"
+	"tandem/llama"
+	"tandem/llama/nn"
+	"tandem/llama/nn/kernel"
+	"tandem/llama/train"
+	"tandem/rewardmodel"
+	"tandem/statistics"
+)
+
+// letters renders a dialogue as the letters of its messages, a = 3 …, between BOS 1 and EOS 2.
+type letters struct{}
+
+func (letters) RenderScored(d tandem.Dialogue) ([]int32, error) {
+	ids := []int32{1}
+	for _, m := range d {
+		for _, r := range m.Content {
+			ids = append(ids, 3+r-'a')
+		}
+	}
+	return append(ids, 2), nil
+}
+
+// utility is what the annotators of this test prefer: every a is good, every b bad, c to e are filling.
+func utility(answer string) float64 {
+	return float64(strings.Count(answer, "a")) - float64(strings.Count(answer, "b"))
+}
+
+func answer(rng *rand.Rand) string {
+	b := make([]byte, 4+rng.IntN(12))
+	for i := range b {
+		b[i] = "abcde"[rng.IntN(5)]
+	}
+	return string(b)
+}
+
+// judged draws comparisons by the utility, with degrees by its gap and a safe label from 0 on.
+func judged(rng *rand.Rand, n int) []tandem.Comparison {
+	label := func(answer string) tandem.SafetyLabel {
+		if utility(answer) >= 0 {
+			return tandem.Safe
+		}
+		return tandem.Unsafe
+	}
+	var comparisons []tandem.Comparison
+	for len(comparisons) < n {
+		x, y := answer(rng), answer(rng)
+		if utility(x) < utility(y) {
+			x, y = y, x
+		}
+		gap := utility(x) - utility(y)
+		if gap == 0 {
+			continue
+		}
+		comparisons = append(comparisons, tandem.Comparison{
+			ID: fmt.Sprint(len(comparisons)), Aspect: tandem.Safety,
+			Prompt:   tandem.Prompt{Messages: tandem.Dialogue{{Role: tandem.User, Content: "e"}}},
+			Chosen:   tandem.Response{Content: x, Label: label(x)},
+			Rejected: tandem.Response{Content: y, Label: label(y)},
+			Degree:   tandem.Degree(min(gap, 4)),
+		})
+	}
+	return comparisons
+}
+
+func device(t testing.TB) nn.Device {
+	t.Helper()
+	library, err := blas.Load(blas.Options{Name: "gonum"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernels, err := kernel.Select("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nn.NewCPU(library, kernels, parallel.New(2))
+}
+
+func untrained() *llama.Weights {
+	w := llama.NewWeights(llama.Config{
+		VocabSize: 8, HiddenSize: 32, IntermediateSize: 64, NumHiddenLayers: 2, NumAttentionHeads: 2, NumKeyValueHeads: 2,
+		HeadDim: 16, MaxPositionEmbeddings: 64, RMSNormEps: 1e-5, RopeTheta: 10000, BOS: 1, EOS: []int{2}, PAD: 0,
+	}, true)
+	w.Init(rand.New(rand.NewPCG(3, 4)))
+	return w
+}
+
+// A reward model fitted to comparisons from a known utility recovers its order and, by the safety labels,
+// its zero.
+func TestRecoversAKnownUtility(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a hundred training steps; not under the race detector")
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	c, err := rewardmodel.Preset("practice", tandem.Safety)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Margin, c.Fit.LearningRate = rewardmodel.SmallMargin, 3e-3
+	w := untrained()
+	task, prepared, err := rewardmodel.NewTask(letters{}, judged(rng, 4000), c, w.Config.MaxPositionEmbeddings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !prepared.Calibrated() || prepared.Cut != 0 || prepared.LeftOut != 0 {
+		t.Errorf("prepared %+v", prepared)
+	}
+	held, _, err := rewardmodel.NewTask(letters{}, judged(rng, 300), c, w.Config.MaxPositionEmbeddings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last train.Stats
+	fit := train.Trainer{Device: device(t), Weights: w, Task: task, HeldOut: held, Config: c.Fit, Observe: func(s train.Stats) { last = s }}
+	if err := fit.Fit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("after %d steps: %v", last.Step, last.Metrics)
+	if a := last.Metrics["eval_accuracy"]; a < 0.97 {
+		t.Errorf("accuracy %.3f on held-out pairs, want at least 0.97", a)
+	}
+
+	classifier, err := llama.NewClassifier(w, llama.ForwardConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge := rewardmodel.Judge{Classifier: classifier, Renderer: letters{}, MaxTokens: 64}
+	var dialogues []tandem.Dialogue
+	var want []float64
+	for range 300 {
+		a := answer(rng)
+		dialogues = append(dialogues, tandem.Dialogue{{Role: tandem.User, Content: "e"}, {Role: tandem.Assistant, Content: a}})
+		want = append(want, utility(a))
+	}
+	scores, err := judge.Scores(t.Context(), dialogues)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tau, err := statistics.KendallTauB(scores, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := 0
+	for i, s := range scores {
+		if (s > 0) == (want[i] >= 0) {
+			right++
+		}
+	}
+	t.Logf("Kendall τ %.3f, safe or unsafe told at 0 for %d of %d", tau, right, len(scores))
+	if tau < 0.9 {
+		t.Errorf("Kendall τ %.3f, want at least 0.9", tau)
+	}
+	if right < 270 {
+		t.Errorf("σ(r) = ½ separates %d of %d answers, want at least 270", right, len(scores))
+	}
+}
+
+// A score in a batch is the score alone, to the bit, and a long dialogue loses its beginning, not its end.
+func TestScoresDependOnTheDialogueAlone(t *testing.T) {
+	classifier, err := llama.NewClassifier(untrained(), llama.ForwardConfig{Tokens: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge := rewardmodel.Judge{Classifier: classifier, Renderer: letters{}, MaxTokens: 20}
+	rng := rand.New(rand.NewPCG(9, 9))
+	var dialogues []tandem.Dialogue
+	for range 30 {
+		dialogues = append(dialogues, tandem.Dialogue{{Role: tandem.User, Content: answer(rng)}, {Role: tandem.Assistant, Content: answer(rng)}})
+	}
+	together, err := judge.Scores(t.Context(), dialogues)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range dialogues {
+		alone, err := judge.Scores(t.Context(), []tandem.Dialogue{d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Float64bits(alone[0]) != math.Float64bits(together[i]) {
+			t.Errorf("dialogue %d scores %v alone and %v in a batch", i, alone[0], together[i])
+		}
+	}
+	long := tandem.Dialogue{{Role: tandem.User, Content: strings.Repeat("b", 40)}, {Role: tandem.Assistant, Content: strings.Repeat("a", 18)}}
+	short := tandem.Dialogue{{Role: tandem.User, Content: ""}, {Role: tandem.Assistant, Content: strings.Repeat("a", 18)}}
+	scores, err := judge.Scores(t.Context(), []tandem.Dialogue{long, short})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if scores[0] != scores[1] {
+		t.Errorf("cut to its last 20 tokens the long dialogue scores %v, want %v", scores[0], scores[1])
+	}
+}
+
+func TestTaskCountsWhatItLeavesOut(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	comparisons := judged(rng, 10)
+	comparisons[3].Chosen.Label, comparisons[3].Rejected.Label = tandem.Unsafe, tandem.Safe
+	comparisons[4].Rejected.Content = strings.Repeat("c", 80)
+	_, prepared, err := rewardmodel.NewTask(letters{}, comparisons, rewardmodel.DefaultConfig(tandem.Helpfulness), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (rewardmodel.Prepared{Pairs: 9, Cut: 1, LeftOut: 1}); prepared != want {
+		t.Errorf("prepared %+v, want %+v", prepared, want)
+	}
+	if prepared.Calibrated() {
+		t.Error("a model that learns from no label is calibrated")
+	}
+	if _, _, err := rewardmodel.NewTask(letters{}, nil, rewardmodel.DefaultConfig(tandem.Safety), 64); tandem.CodeOf(err) != tandem.Invalid {
+		t.Errorf("no comparisons at all: %v", err)
+	}
+}
+
+func TestAccuracyByDegree(t *testing.T) {
+	comparisons := []tandem.Comparison{{Degree: tandem.Better}, {Degree: tandem.SlightlyBetter}, {Degree: tandem.Better}, {Degree: tandem.Better}}
+	total, byDegree, err := rewardmodel.AccuracyByDegree(comparisons, []float64{1, 0, 1, 2}, []float64{0, 1, 1, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if total.N != 4 || total.Accuracy.Value != 0.625 {
+		t.Errorf("total %+v", total)
+	}
+	if len(byDegree) != 2 || byDegree[0].Degree != tandem.Better || byDegree[0].N != 3 || math.Abs(byDegree[0].Accuracy.Value-2.5/3) > 1e-12 || byDegree[1].Accuracy.Value != 0 {
+		t.Errorf("by degree %+v", byDegree)
+	}
+}
