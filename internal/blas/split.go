@@ -4,19 +4,21 @@ import (
 	"tandem/internal/parallel"
 )
 
-// The grid of a split product. A tile is one library call, which packs its operands anew, so tiles are
-// kept tall and wide; there are up to mostTiles of them, so that every core of a usual machine has one.
+// The grid of a split product. A tile is one library call, which packs its operands anew: tiles of 128
+// rows and columns cost a tenth of the rate of one call, tiles of 256 a few hundredths. So there are no
+// more of the small ones than keep two to four cores busy.
 const (
 	mostTiles   = 16
-	leastRows   = 64
-	leastCols   = 64
+	fewTiles    = 4
+	leastSide   = 128     // rows or columns of a tile where there are at most fewTiles
+	fullSide    = 256     // where there are more
+	leastFlops  = 2 << 20 // of a tile: some 10 µs, less is not worth a goroutine
 	rowUnit     = 8       // tiles start at multiples, which kernels handle without a remainder
-	colUnit     = 32      // likewise
-	leastFlops  = 2 << 20 // some 10 µs: less is not worth a goroutine
+	colUnit     = 16      // likewise
 	flopsPerMAC = 2
 )
 
-// GemmParallel is Gemm with the product cut in tiles of rows and, where there are few rows, columns of C,
+// GemmParallel is Gemm with the product cut in tiles of rows and columns of C,
 // which workers compute at once. The tiles depend on the shape alone, so for one library and kernel the
 // bits of C depend on neither scheduling nor the number of workers.
 func (l *Library) GemmParallel(w parallel.Workers, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
@@ -45,17 +47,23 @@ func (l *Library) GemmParallel(w parallel.Workers, transA, transB bool, m, n, k 
 // grid is how a product is cut: rows × cols tiles of at most tileRows × tileCols elements of C.
 type grid struct{ rows, cols, tileRows, tileCols int }
 
-// gridFor cuts an [m, n] result with inner dimension k. Rows are halved while tiles stay tall enough, and
-// then columns; powers of two keep the tiles equal, since the slowest decides.
+// gridFor cuts an [m, n] result with inner dimension k: in two along its longer side, and each part again.
+// Powers of two keep the tiles equal, since the slowest decides.
 func gridFor(m, n, k int) grid {
 	rows, cols := 1, 1
 	work := flopsPerMAC * m * n * k
-	fits := func() bool { return 2*rows*cols <= mostTiles && work/(2*rows*cols) >= leastFlops }
-	for fits() && m/(2*rows) >= leastRows {
-		rows *= 2
-	}
-	for fits() && n/(2*cols) >= leastCols {
-		cols *= 2
+	for 2*rows*cols <= mostTiles && work/(2*rows*cols) >= leastFlops {
+		least := fullSide
+		if 2*rows*cols <= fewTiles {
+			least = leastSide
+		}
+		if height, width := m/rows, n/cols; max(height, width) < 2*least {
+			break
+		} else if height >= width {
+			rows *= 2
+		} else {
+			cols *= 2
+		}
 	}
 	g := grid{tileRows: roundUp((m+rows-1)/rows, rowUnit), tileCols: roundUp((n+cols-1)/cols, colUnit)}
 	if rows == 1 {
