@@ -12,7 +12,7 @@ import (
 // ForwardConfig sizes a Forward or a Classifier.
 type ForwardConfig struct {
 	// Tokens is how many tokens pass through the model at once; memory grows with it. A longer sequence
-	// passes alone. Defaults to 1024.
+	// passes alone, in pieces of so many tokens. Defaults to 1024.
 	Tokens int
 	// Workers is how many goroutines compute. Defaults to the number of cores that Go uses.
 	Workers int
@@ -29,11 +29,13 @@ type Forward struct {
 	turn    chan struct{} // holds one value while no call is at work
 	weights *Weights
 	trunk   *trunk
-	pool    *pages
-	limit   int // tokens of a pass
+	pool    *pages // for sequences that pass whole: one layer
+	long    *pages // for those that pass in pieces: all layers
+	limit   int    // tokens of a pass
 
 	rows    []row
 	wanted  []int
+	picks   []pick // where the wanted rows are
 	caches  []cache
 	logits  []float32    // [headRows, vocab]
 	drawers chan *drawer // one for each worker; nil for a classifier
@@ -53,6 +55,7 @@ func NewForward(w *Weights, config ForwardConfig) (*Forward, error) {
 		weights: w,
 		trunk:   t,
 		pool:    t.pool(1),
+		long:    t.pool(w.Config.NumHiddenLayers),
 		limit:   config.Tokens,
 	}
 	if !w.IsClassifier() {
@@ -144,15 +147,12 @@ func (f *Forward) each(ctx context.Context, sequences [][]int32, asked which, vi
 		return ctx.Err()
 	}
 	for from := 0; from < len(sequences); {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		to, tokens := from, 0
 		for to < len(sequences) && (to == from || tokens+len(sequences[to]) <= f.limit) {
 			tokens += len(sequences[to])
 			to++
 		}
-		if err := f.pass(sequences, from, to, asked, visit); err != nil {
+		if err := f.pass(ctx, sequences, from, to, asked, visit); err != nil {
 			return err
 		}
 		from = to
@@ -160,33 +160,47 @@ func (f *Forward) each(ctx context.Context, sequences [][]int32, asked which, vi
 	return nil
 }
 
-// pass is each for the sequences in [from, to), all at once.
-func (f *Forward) pass(sequences [][]int32, from, to int, asked which, visit func([]float32, []pick) error) error {
-	f.rows, f.wanted = f.rows[:0], f.wanted[:0]
+// pass is each for the sequences in [from, to): all at once, or where a single one is longer than the limit
+// in pieces, with a cache that keeps every layer between them.
+func (f *Forward) pass(ctx context.Context, sequences [][]int32, from, to int, asked which, visit func([]float32, []pick) error) error {
+	pool := f.pool
+	if len(sequences[from]) > f.limit {
+		pool = f.long
+	}
 	f.caches = f.caches[:0]
 	for range to - from {
-		f.caches = append(f.caches, cache{pool: f.pool})
+		f.caches = append(f.caches, cache{pool: pool})
 	}
 	defer func() {
 		for i := range f.caches {
 			f.caches[i].release()
 		}
 	}()
-	var picks []pick
+	f.rows, f.wanted, f.picks = f.rows[:0], f.wanted[:0], f.picks[:0]
+	run := func() error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := visit(f.trunk.run(f.rows, f.wanted), f.picks)
+		f.rows, f.wanted, f.picks = f.rows[:0], f.wanted[:0], f.picks[:0]
+		return err
+	}
 	for i := from; i < to; i++ {
 		first, end := asked(len(sequences[i]))
 		for position, token := range sequences[i] {
+			if len(f.rows) == f.limit {
+				if err := run(); err != nil {
+					return err
+				}
+			}
 			if first <= position && position < end {
-				picks = append(picks, pick{i, position})
+				f.picks = append(f.picks, pick{i, position})
 				f.wanted = append(f.wanted, len(f.rows))
 			}
 			f.rows = append(f.rows, row{&f.caches[i-from], position, token})
 		}
 	}
-	if len(picks) == 0 {
-		return nil
-	}
-	return visit(f.trunk.run(f.rows, f.wanted), picks)
+	return run()
 }
 
 // check reports the first sequence that the model cannot take.

@@ -343,6 +343,12 @@ func TestForwardOfNothing(t *testing.T) {
 	if err != nil || len(got) != 3 || len(got[0]) != 0 || len(got[1]) != 1 || got[1][0] != 0 {
 		t.Errorf("log-probabilities of empty and one-token sequences: %v, %v", got, err)
 	}
+	if got, err := f.LogProbs(context.Background(), [][]int32{{}}); err != nil || len(got) != 1 {
+		t.Errorf("log-probabilities of an empty sequence: %v, %v", got, err)
+	}
+	if got, err := f.Hidden(context.Background(), nil); err != nil || len(got) != 0 {
+		t.Errorf("hidden states of no sequences: %v, %v", got, err)
+	}
 }
 
 func TestForwardStopsWithItsContext(t *testing.T) {

@@ -21,6 +21,7 @@ type trunk struct {
 	rope    *Rope                  // grown to the positions seen
 	scratch chan *attentionScratch // one for each worker
 	blocks  []span
+	kept    []row
 
 	// Activations of a pass over n rows, grown to the largest pass so far.
 	x      []float32 // [n, d], the residual stream
@@ -80,7 +81,9 @@ func (t *trunk) run(rows []row, wanted []int) []float32 {
 		t.fillCaches(rows, index)
 		if index == len(t.weights.Layers)-1 && len(wanted) < n {
 			// Nobody reads the other rows after the last keys and values are made.
-			rows, n = t.keep(rows, wanted), len(wanted)
+			if rows, n = t.keep(rows, wanted), len(wanted); n == 0 {
+				return nil
+			}
 		}
 		t.attend(rows, index)
 		t.product(t.added, t.mixed, l.O, n, c.AttentionSize(), d)
@@ -126,13 +129,13 @@ func resize(buffer []float32, n int) []float32 {
 // keep moves the wanted rows' queries and residuals to the front.
 func (t *trunk) keep(rows []row, wanted []int) []row {
 	d, width := t.config.HiddenSize, t.config.QKVSize()
-	kept := make([]row, len(wanted))
+	t.kept = t.kept[:0]
 	for to, from := range wanted {
-		kept[to] = rows[from]
+		t.kept = append(t.kept, rows[from])
 		copy(t.x[to*d:(to+1)*d], t.x[from*d:(from+1)*d])
 		copy(t.qkv[to*width:(to+1)*width], t.qkv[from*width:(from+1)*width])
 	}
-	return kept
+	return t.kept
 }
 
 // fillCaches turns queries and keys by their positions and stores keys and values.
