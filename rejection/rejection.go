@@ -3,7 +3,6 @@ package rejection
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"tandem"
 )
@@ -81,20 +80,14 @@ func Sample(ctx context.Context, policy tandem.Generator, scorer tandem.Scorer, 
 			})
 		}
 	}
-	texts := make([]strings.Builder, len(requests))
-	for chunk, err := range policy.Generate(ctx, requests) {
-		if err != nil {
-			return nil, fmt.Errorf("sample answers: %w", err)
-		}
-		texts[chunk.Request].WriteString(chunk.Text)
-		candidate := &sets[chunk.Request/c.K].Candidates[chunk.Request%c.K]
-		candidate.Tokens += len(chunk.Tokens)
-		candidate.Finish = chunk.Finish
+	answers, err := tandem.Collect(ctx, policy, requests)
+	if err != nil {
+		return nil, fmt.Errorf("sample answers: %w", err)
 	}
 	toScore := make([]tandem.ScoreRequest, len(requests))
 	for i, r := range requests {
 		toScore[i] = tandem.ScoreRequest{
-			Messages: r.Messages.With(tandem.Assistant, texts[i].String()),
+			Messages: r.Messages.With(tandem.Assistant, answers[i].Text),
 			Safety:   prompts[i/c.K].Safety,
 		}
 	}
@@ -102,9 +95,8 @@ func Sample(ctx context.Context, policy tandem.Generator, scorer tandem.Scorer, 
 	if err != nil {
 		return nil, fmt.Errorf("score answers: %w", err)
 	}
-	for i := range requests {
-		candidate := &sets[i/c.K].Candidates[i%c.K]
-		candidate.Sample, candidate.Text, candidate.Score = i%c.K, texts[i].String(), scores[i]
+	for i, a := range answers {
+		sets[i/c.K].Candidates[i%c.K] = Candidate{Sample: i % c.K, Text: a.Text, Tokens: len(a.Tokens), Finish: a.Finish, Score: scores[i]}
 	}
 	return sets, nil
 }
