@@ -116,7 +116,7 @@ func (m *matcher) split(text string, parseSpecial bool) []Fragment {
 		return nil
 	}
 	if m.empty {
-		return []Fragment{{text, None}}
+		return []Fragment{{text, None, 0, len(text)}}
 	}
 	var out []Fragment
 	done := 0 // text before it is cut off
@@ -140,13 +140,13 @@ func (m *matcher) split(text string, parseSpecial bool) []Fragment {
 			stop = len(text) - len(strings.TrimLeftFunc(text[stop:], unicode.IsSpace))
 		}
 		if done < start {
-			out = append(out, Fragment{text[done:start], None})
+			out = append(out, Fragment{text[done:start], None, done, start})
 		}
-		out = append(out, Fragment{"", p.token.ID})
+		out = append(out, Fragment{"", p.token.ID, max(start, done), stop})
 		done = stop
 	}
 	if done < len(text) {
-		out = append(out, Fragment{text[done:], None})
+		out = append(out, Fragment{text[done:], None, done, len(text)})
 	}
 	return out
 }

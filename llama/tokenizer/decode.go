@@ -43,6 +43,13 @@ func (d *Decoder) Next(ids ...int32) string {
 	return strings.Join(d.state.push(pieces, false), "")
 }
 
+// Skip takes ids whose text is already shown, such as a prompt's: what comes after goes on from them, and
+// a space that a tokenizer strips at the beginning of a text is not stripped there.
+func (d *Decoder) Skip(ids ...int32) {
+	d.Next(ids...)
+	d.Flush()
+}
+
 // Flush ends the text and returns what Next held back; bytes of an incomplete character become U+FFFD.
 func (d *Decoder) Flush() string {
 	return strings.Join(d.state.push(nil, true), "")

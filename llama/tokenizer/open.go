@@ -81,6 +81,33 @@ func (t *Tokenizer) Save(dir string) error {
 // Files returns the tokenizer's files by name; they are not to be changed.
 func (t *Tokenizer) Files() map[string][]byte { return t.files }
 
+// Parse reads a tokenizer whose files are in memory, by name: tokenizer.json, else tokenizer.model, else
+// one file in llama2.c's format, tok….bin; tokenizer_config.json and its companions beside them.
+func Parse(files map[string][]byte) (*Tokenizer, error) {
+	for _, name := range [...]string{"tokenizer.json", "tokenizer.model"} {
+		if _, ok := files[name]; ok {
+			return parseOwn(name, files)
+		}
+	}
+	for name := range files {
+		if ok, _ := filepath.Match("tok*.bin", name); ok {
+			return parseOwn(name, files)
+		}
+	}
+	return nil, tandem.Errorf(tandem.NotFound, op, "there is neither tokenizer.json nor tokenizer.model")
+}
+
+// parseOwn parses the file called name with its companions alone, which are what Save writes.
+func parseOwn(name string, files map[string][]byte) (*Tokenizer, error) {
+	own := map[string][]byte{name: files[name]}
+	for _, n := range companions {
+		if data, ok := files[n]; ok {
+			own[n] = data
+		}
+	}
+	return parse(name, own)
+}
+
 // findIn picks a folder's tokenizer file.
 func findIn(dir string) (string, error) {
 	for _, name := range []string{"tokenizer.json", "tokenizer.model"} {

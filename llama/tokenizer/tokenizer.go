@@ -72,6 +72,17 @@ func (t *Tokenizer) AddedID(content string) (int32, bool) {
 	return id, ok
 }
 
+// SpecialContents lists what the special tokens are spelled as.
+func (t *Tokenizer) SpecialContents() []string {
+	var out []string
+	for _, patterns := range t.added.special.byFirst {
+		for _, p := range patterns {
+			out = append(out, p.text)
+		}
+	}
+	return out
+}
+
 // AddsBOS reports whether addSpecial begins a text with the BOS token; AddsEOS whether it ends it with
 // the EOS token.
 func (t *Tokenizer) AddsBOS() bool {
@@ -113,8 +124,9 @@ func (t *Tokenizer) EncodeContinuation(text string) ([]int32, error) {
 
 // Fragment is a stretch of text, or a special token that stood there.
 type Fragment struct {
-	Text string
-	ID   int32 // None for text
+	Text       string
+	ID         int32 // None for text
+	Start, End int   // bytes of the text that was cut
 }
 
 // Fragments cuts text at every special token that is spelled in it, the longest first.

@@ -119,7 +119,7 @@ func TestEncodeContinuationPrependsNoSpace(t *testing.T) {
 func TestFragments(t *testing.T) {
 	tok := openTestdata(t, "llama3")
 	got := tok.Fragments("<|start|>a<|end|><|end|")
-	want := []Fragment{{"", 701}, {"a", None}, {"", 702}, {"<|end|", None}}
+	want := []Fragment{{"", 701, 0, 9}, {"a", None, 9, 10}, {"", 702, 10, 17}, {"<|end|", None, 17, 23}}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

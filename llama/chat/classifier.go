@@ -1,0 +1,79 @@
+package chat
+
+import (
+	"context"
+
+	"tandem"
+	"tandem/llama"
+	"tandem/llama/checkpoint"
+	"tandem/llama/tokenizer"
+)
+
+// Classifier is a reward model as it stands in its folder: a dialogue or a rendered text in, the raw
+// scalar r out. Package rewardmodel makes scores of a pair of them. Any number of goroutines may use it;
+// a scalar never depends on what it was computed with.
+type Classifier struct {
+	Weights   *llama.Weights
+	Tokenizer *tokenizer.Tokenizer
+	Template  *Template
+	// Model is what the folder held beside them; nil from NewClassifier.
+	Model *checkpoint.Model
+
+	classifier *llama.Classifier
+}
+
+// OpenClassifier loads a reward model from its folder.
+func OpenClassifier(ctx context.Context, path string, c Config) (*Classifier, error) {
+	m, t, err := open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	out, err := NewClassifier(m.Weights, t, c)
+	if err != nil {
+		return nil, tandem.Errorf(tandem.CodeOf(err), op, "%s: %w", path, err)
+	}
+	out.Model = m
+	return out, nil
+}
+
+// NewClassifier makes a classifier of weights in memory.
+func NewClassifier(w *llama.Weights, t *tokenizer.Tokenizer, c Config) (*Classifier, error) {
+	template, err := templateOf(w, t, c)
+	if err != nil {
+		return nil, err
+	}
+	classifier, err := llama.NewClassifier(w, c.Forward)
+	if err != nil {
+		return nil, err
+	}
+	return &Classifier{Weights: w, Tokenizer: t, Template: template, classifier: classifier}, nil
+}
+
+// Scores returns the raw scalar of each dialogue, which ends with an assistant message. Dialogues longer
+// than the context lose tokens on their left; cut counts them all.
+func (c *Classifier) Scores(ctx context.Context, dialogues []tandem.Dialogue) (scores []float32, cut int, err error) {
+	return c.scores(ctx, len(dialogues), func(i, most int) (Example, error) {
+		return c.Template.Scored(ctx, dialogues[i], most)
+	})
+}
+
+// TextScores is Scores for texts that a template rendered already.
+func (c *Classifier) TextScores(ctx context.Context, texts []string) (scores []float32, cut int, err error) {
+	return c.scores(ctx, len(texts), func(i, most int) (Example, error) {
+		return c.Template.ScoredText(texts[i], most)
+	})
+}
+
+func (c *Classifier) scores(ctx context.Context, n int, render func(i, most int) (Example, error)) (scores []float32, cut int, err error) {
+	sequences := make([][]int32, n)
+	for i := range sequences {
+		e, err := render(i, c.Weights.Config.MaxPositionEmbeddings)
+		if err != nil {
+			return nil, 0, tandem.Errorf(tandem.CodeOf(err), op, "text %d to score: %w", i, err)
+		}
+		sequences[i] = e.Tokens
+		cut += e.Cut
+	}
+	scores, err = c.classifier.Scores(ctx, sequences)
+	return scores, cut, err
+}

@@ -1,0 +1,410 @@
+package jinja
+
+import (
+	"html"
+	"math"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// given are the arguments of a filter, a test or a method.
+type given struct {
+	s          *state
+	name       string
+	positional []any
+	named      map[string]any
+}
+
+// arg returns the argument at a place or by a name.
+func (g given) arg(i int, name string) (any, bool) {
+	if i < len(g.positional) {
+		return g.positional[i], true
+	}
+	v, ok := g.named[name]
+	return v, ok
+}
+
+// text returns an argument that must be a string.
+func (g given) text(i int, name, absent string) string {
+	v, ok := g.arg(i, name)
+	if !ok || v == nil {
+		return absent
+	}
+	t, ok := v.(string)
+	if !ok {
+		g.s.fail("%s: its argument %s is %s", g.name, name, typeName(v))
+	}
+	return t
+}
+
+// int returns an argument that must be an integer.
+func (g given) int(i int, name string, absent int64) int64 {
+	v, ok := g.arg(i, name)
+	if !ok || v == nil {
+		return absent
+	}
+	n, ok := integer(v)
+	if !ok {
+		g.s.fail("%s: its argument %s is %s", g.name, name, typeName(v))
+	}
+	return n
+}
+
+func (g given) flag(i int, name string) bool {
+	v, _ := g.arg(i, name)
+	return truth(v)
+}
+
+type filter func(s *state, v any, g given) any
+
+// stringFilters map text to text.
+func stringFilter(name string) func(string) string {
+	switch name {
+	case "upper":
+		return strings.ToUpper
+	case "lower":
+		return strings.ToLower
+	case "capitalize":
+		return capitalize
+	case "title":
+		return title
+	case "escape", "e":
+		return html.EscapeString
+	}
+	return nil
+}
+
+func capitalize(t string) string {
+	_, n := utf8.DecodeRuneInString(t)
+	return strings.ToUpper(t[:n]) + strings.ToLower(t[n:])
+}
+
+// filterNamed returns a filter, or nil.
+func filterNamed(name string) filter {
+	if f := stringFilter(name); f != nil {
+		return func(s *state, v any, _ given) any { return s.text(f(s.str(v))) }
+	}
+	switch name {
+	case "trim":
+		return func(s *state, v any, g given) any { return stripped(s.str(v), g, 0, true, true) }
+	case "string":
+		return func(s *state, v any, _ given) any { return s.str(v) }
+	case "safe":
+		return func(_ *state, v any, _ given) any { return v }
+	case "tojson":
+		return func(s *state, v any, g given) any { return s.toJSON(v, g) }
+	case "replace":
+		return func(s *state, v any, g given) any {
+			return s.replace(s.str(v), g.text(0, "old", ""), g.text(1, "new", ""), g.int(2, "count", -1))
+		}
+	case "default", "d":
+		return func(_ *state, v any, g given) any {
+			_, missing := v.(undefined)
+			if missing || g.flag(1, "boolean") && !truth(v) {
+				if other, ok := g.arg(0, "default_value"); ok {
+					return other
+				}
+				return ""
+			}
+			return v
+		}
+	case "length", "count":
+		return func(s *state, v any, _ given) any { return s.length(v) }
+	case "int":
+		return toInt
+	case "float":
+		return func(_ *state, v any, g given) any {
+			if f, _, ok := number(v); ok {
+				return f
+			}
+			if t, ok := v.(string); ok {
+				if f, err := strconv.ParseFloat(strings.TrimSpace(t), 64); err == nil {
+					return f
+				}
+			}
+			if other, ok := g.arg(0, "default"); ok {
+				return other
+			}
+			return 0.0
+		}
+	case "abs":
+		return func(s *state, v any, _ given) any {
+			if i, ok := integer(v); ok {
+				return max(i, -i)
+			}
+			f, _, ok := number(v)
+			if !ok {
+				s.fail("abs of %s", typeName(v))
+			}
+			return math.Abs(f)
+		}
+	case "round":
+		return func(s *state, v any, g given) any {
+			f, _, ok := number(v)
+			if !ok {
+				s.fail("round of %s", typeName(v))
+			}
+			scale := math.Pow(10, float64(g.int(0, "precision", 0)))
+			switch g.text(1, "method", "common") {
+			case "ceil":
+				return math.Ceil(f*scale) / scale
+			case "floor":
+				return math.Floor(f*scale) / scale
+			}
+			return math.RoundToEven(f*scale) / scale
+		}
+	}
+	return listFilter(name)
+}
+
+// listFilter returns a filter of lists, or nil.
+func listFilter(name string) filter {
+	switch name {
+	case "list":
+		return func(s *state, v any, _ given) any { return s.list(slices.Clone(s.iterate(v))) }
+	case "items":
+		return func(s *state, v any, _ given) any {
+			if _, ok := v.(undefined); ok {
+				return s.list(nil)
+			}
+			d, ok := v.(*dict)
+			if !ok {
+				s.fail("items of %s", typeName(v))
+			}
+			return s.items(d)
+		}
+	case "dictsort":
+		return func(s *state, v any, _ given) any {
+			d, ok := v.(*dict)
+			if !ok {
+				s.fail("dictsort of %s", typeName(v))
+			}
+			sorted := s.items(d)
+			sort.SliceStable(sorted.items, func(i, j int) bool {
+				s.step()
+				key := func(i int) string { return strings.ToLower(sorted.items[i].(*list).items[0].(string)) }
+				return key(i) < key(j)
+			})
+			return sorted
+		}
+	case "first":
+		return func(s *state, v any, _ given) any {
+			if items := s.iterate(v); len(items) > 0 {
+				return items[0]
+			}
+			return undefined{"the first of nothing"}
+		}
+	case "last":
+		return func(s *state, v any, _ given) any {
+			if items := s.iterate(v); len(items) > 0 {
+				return items[len(items)-1]
+			}
+			return undefined{"the last of nothing"}
+		}
+	case "join":
+		return func(s *state, v any, g given) any {
+			attribute, byAttribute := g.arg(1, "attribute")
+			return s.join(s.iterate(v), g.text(0, "d", ""), func(item any) any {
+				if byAttribute {
+					return s.path(item, attribute)
+				}
+				return item
+			})
+		}
+	case "reverse":
+		return func(s *state, v any, _ given) any {
+			items := slices.Clone(s.iterate(v))
+			slices.Reverse(items)
+			if _, ok := v.(string); ok {
+				return s.join(items, "", func(item any) any { return item })
+			}
+			return s.list(items)
+		}
+	case "sort":
+		return func(s *state, v any, g given) any {
+			attribute, byAttribute := g.arg(2, "attribute")
+			key := func(item any) any {
+				if byAttribute {
+					item = s.path(item, attribute)
+				}
+				if t, ok := item.(string); ok && !g.flag(1, "case_sensitive") {
+					return strings.ToLower(t)
+				}
+				return item
+			}
+			items := slices.Clone(s.iterate(v))
+			slices.SortStableFunc(items, func(a, b any) int {
+				if g.flag(0, "reverse") {
+					a, b = b, a
+				}
+				return s.compare(key(a), key(b))
+			})
+			return s.list(items)
+		}
+	case "unique":
+		return func(s *state, v any, _ given) any {
+			var out []any
+			for _, item := range s.iterate(v) {
+				if !s.contains(&list{out}, item) {
+					out = append(out, item)
+				}
+			}
+			return s.list(out)
+		}
+	case "min", "max":
+		return func(s *state, v any, _ given) any {
+			var best any = undefined{name + " of nothing"}
+			for i, item := range s.iterate(v) {
+				if c := 0; i > 0 {
+					if c = s.compare(item, best); c == 0 || c < 0 != (name == "min") {
+						continue
+					}
+				}
+				best = item
+			}
+			return best
+		}
+	case "sum":
+		return func(s *state, v any, g given) any {
+			var total any = int64(0)
+			attribute, byAttribute := g.arg(0, "attribute")
+			for _, item := range s.iterate(v) {
+				if byAttribute {
+					item = s.path(item, attribute)
+				}
+				total = s.arithmetic("+", total, item)
+			}
+			return total
+		}
+	case "map":
+		return func(s *state, v any, g given) any {
+			var out []any
+			attribute, byAttribute := g.named["attribute"]
+			other, hasOther := g.named["default"]
+			for _, item := range s.iterate(v) {
+				s.step()
+				if byAttribute {
+					value := s.path(item, attribute)
+					if _, missing := value.(undefined); missing && hasOther {
+						value = other
+					}
+					out = append(out, value)
+					continue
+				}
+				name := g.text(0, "filter", "")
+				f := filterNamed(name)
+				if f == nil {
+					s.fail("the filter %q is not supported", name)
+				}
+				out = append(out, f(s, item, given{s, name, g.positional[1:], g.named}))
+			}
+			return s.list(out)
+		}
+	case "select", "reject", "selectattr", "rejectattr":
+		return func(s *state, v any, g given) any {
+			return s.choose(v, g, strings.HasSuffix(name, "attr"), name[0] == 's')
+		}
+	}
+	return nil
+}
+
+// choose is select, reject, selectattr and rejectattr.
+func (s *state) choose(v any, g given, byAttribute, keep bool) any {
+	rest := g.positional
+	var path any
+	if byAttribute {
+		if len(rest) == 0 {
+			s.fail("%s without an attribute", g.name)
+		}
+		path, rest = rest[0], rest[1:]
+	}
+	check := func(v any) bool { return truth(v) }
+	if len(rest) > 0 {
+		name, _ := rest[0].(string)
+		t := testNamed(name)
+		if t == nil {
+			s.fail("the test %q is not supported", name)
+		}
+		check = func(v any) bool { return t(s, v, given{s, name, rest[1:], g.named}) }
+	}
+	var out []any
+	for _, item := range s.iterate(v) {
+		s.step()
+		of := item
+		if byAttribute {
+			of = s.path(item, path)
+		}
+		if check(of) == keep {
+			out = append(out, item)
+		}
+	}
+	return s.list(out)
+}
+
+// path follows an attribute with dots.
+func (s *state) path(v, attribute any) any {
+	if i, ok := integer(attribute); ok {
+		return subscript{literal{v}, literal{i}}.eval(s)
+	}
+	name, ok := attribute.(string)
+	if !ok {
+		s.fail("an attribute that is %s", typeName(attribute))
+	}
+	for _, part := range strings.Split(name, ".") {
+		v = subscript{literal{v}, literal{part}}.eval(s)
+	}
+	return v
+}
+
+func (s *state) join(items []any, by string, of func(any) any) string {
+	var b strings.Builder
+	for i, item := range items {
+		t := s.str(of(item))
+		s.grow(len(t) + len(by))
+		if i > 0 {
+			b.WriteString(by)
+		}
+		b.WriteString(t)
+	}
+	return b.String()
+}
+
+// items is a dict as a list of pairs.
+func (s *state) items(d *dict) *list {
+	out := make([]any, len(d.keys))
+	for i, k := range d.keys {
+		out[i] = s.list([]any{k, d.values[k]})
+	}
+	return s.list(out)
+}
+
+func (s *state) replace(text, old, by string, count int64) string {
+	n := int64(strings.Count(text, old))
+	if count >= 0 {
+		n = min(n, count)
+	}
+	s.growTimes(len(by), n)
+	s.grow(len(text))
+	return strings.Replace(text, old, by, int(n))
+}
+
+func toInt(_ *state, v any, g given) any {
+	if i, ok := integer(v); ok {
+		return i
+	}
+	if f, ok := v.(float64); ok && math.Abs(f) < 1<<62 {
+		return int64(f)
+	}
+	if t, ok := v.(string); ok {
+		if i, err := strconv.ParseInt(strings.TrimSpace(t), 10, 64); err == nil {
+			return i
+		}
+	}
+	if other, ok := g.arg(0, "default"); ok {
+		return other
+	}
+	return int64(0)
+}
