@@ -1,0 +1,27 @@
+package annotation
+
+import (
+	"tandem/internal/web"
+)
+
+// Store is what this package needs kept; a *store.Store is one. Each file says what it needs of it.
+type Store interface {
+	projectStore
+	promptStore
+	taskStore
+	claimStore
+	remarkStore
+	draftStore
+	judgmentStore
+}
+
+// Register adds the operations of collection to an API.
+func Register(api web.API, s Store) {
+	registerProjects(api, s)
+	registerPrompts(api, s)
+	registerTasks(api, s)
+	registerClaims(api, s)
+	registerRemarks(api, s)
+	registerDrafts(api, s)
+	registerJudgments(api, s)
+}

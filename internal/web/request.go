@@ -1,0 +1,30 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+)
+
+// contextKey keys what this package keeps in contexts.
+type contextKey int
+
+const (
+	requestIDKey contextKey = iota
+	callerKey
+)
+
+// WithRequestID returns a context that knows its request's id.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey, id)
+}
+
+// RequestID is the id of the request that ctx belongs to; empty outside one.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey).(string)
+	return id
+}
+
+// logFailure logs what a caller is not told.
+func logFailure(ctx context.Context, log *slog.Logger, operation string, err error) {
+	log.ErrorContext(ctx, "request failed", "operation", operation, "request_id", RequestID(ctx), "error", err)
+}

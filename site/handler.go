@@ -1,0 +1,126 @@
+package site
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/go-chi/chi/v5"
+
+	"tandem"
+	"tandem/internal/web"
+)
+
+// Config says how the site answers.
+type Config struct {
+	// Keys finds out who a key belongs to.
+	Keys web.Keys
+	// Ready reports whether the site can do its work, for /readyz. Nil is always ready.
+	Ready func(context.Context) error
+	// Version stands in the OpenAPI document. Defaults to "devel".
+	Version string
+	// PublicURL is where browsers reach the site. Empty for one on the loopback interface. With https,
+	// browsers are told to stay with it.
+	PublicURL string
+	// MaxBody is the largest request body, in bytes, of any operation; most allow less. Defaults to 32 MiB.
+	MaxBody int64
+	// Log takes the access log and what callers are not told. Defaults to discarding it.
+	Log *slog.Logger
+}
+
+// DefaultConfig returns the defaults; Keys is left to the caller.
+func DefaultConfig() Config {
+	return Config{Version: "devel", MaxBody: 32 << 20, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+}
+
+// Validate reports the first field that no site can run with.
+func (c Config) Validate() error {
+	const op = "site.Config"
+	if c.Keys == nil {
+		return tandem.Errorf(tandem.Invalid, op, "Keys is missing: nobody could be told apart")
+	}
+	if c.MaxBody < 1 {
+		return tandem.Errorf(tandem.Invalid, op, "MaxBody is %d", c.MaxBody)
+	}
+	if c.PublicURL != "" {
+		if _, err := origin(c.PublicURL); err != nil {
+			return tandem.Errorf(tandem.Invalid, op, "PublicURL: %w", err)
+		}
+	}
+	return nil
+}
+
+// Part registers one package's operations and pages: annotation.Register with what it needs, for one.
+type Part func(web.API)
+
+// Handler composes the parts into one handler.
+func Handler(config Config, parts ...Part) (http.Handler, error) {
+	defaults := DefaultConfig()
+	if config.Version == "" {
+		config.Version = defaults.Version
+	}
+	if config.MaxBody == 0 {
+		config.MaxBody = defaults.MaxBody
+	}
+	if config.Log == nil {
+		config.Log = defaults.Log
+	}
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	protection, err := crossOrigin(config.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	router := chi.NewRouter()
+	router.Use(
+		identify,
+		accessLog(config.Log),
+		recoverPanics(config.Log),
+		secure(config.PublicURL),
+		protection,
+		limitBody(config.MaxBody),
+	)
+	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		web.WriteProblem(w, r, web.NewProblem(http.StatusNotFound, "There is nothing at "+r.URL.Path+"."))
+	})
+	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		web.WriteProblem(w, r, web.NewProblem(http.StatusMethodNotAllowed, r.Method+" is not possible at "+r.URL.Path+"."))
+	})
+	router.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "ok") })
+	router.Get("/readyz", func(w http.ResponseWriter, r *http.Request) {
+		if config.Ready != nil {
+			if err := config.Ready(r.Context()); err != nil {
+				config.Log.WarnContext(r.Context(), "not ready", "error", err)
+				web.WriteProblem(w, r, web.NewProblem(http.StatusServiceUnavailable, "The site is not ready."))
+				return
+			}
+		}
+		answer(w, "ready")
+	})
+	api := web.NewAPI(router, config.Version, config.Keys, config.Log)
+	for _, register := range parts {
+		register(api)
+	}
+	api.Describe()
+	return router, nil
+}
+
+func answer(w http.ResponseWriter, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, text+"\n") // a client that is gone needs no answer
+}
+
+// origin is the scheme and host of a public URL.
+func origin(public string) (*url.URL, error) {
+	u, err := url.Parse(public)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, tandem.Errorf(tandem.Invalid, "", "%q is not an http or https URL", public)
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
