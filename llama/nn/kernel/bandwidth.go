@@ -17,6 +17,9 @@ func (s *Set) MemoryBandwidth(ctx context.Context, workers parallel.Workers) (by
 		grain    = 1 << 16 // 256 KiB: long enough to stream, short enough to even cores out
 		passes   = 12
 	)
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	data := make([]float32, elements)
 	// Written once, since pages that never were are all the same page of zeros.
 	workers.For(elements, grain, func(from, to int) {

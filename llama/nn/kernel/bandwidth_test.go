@@ -8,9 +8,6 @@ import (
 )
 
 func TestMemoryBandwidthStops(t *testing.T) {
-	if testing.Short() {
-		t.Skip("allocates 256 MiB")
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := plainSet().MemoryBandwidth(ctx, parallel.New(1)); err == nil {
