@@ -6,22 +6,27 @@ import (
 	"math/rand/v2"
 
 	"tandem"
+	"tandem/llama/chat"
 )
 
-// Renderer is what PPO needs of the policy's tokenizer and chat template (chat.Renderer).
+// Renderer renders prompts for the policy. chat.Template is one.
 type Renderer interface {
-	// RenderPrompt returns the ids of a dialogue up to where the assistant's answer begins.
-	RenderPrompt(d tandem.Dialogue) ([]int32, error)
-	// Text is an answer's text, without the stop token.
-	Text(ids []int32) string
-	// Stop lists the tokens that end an answer.
-	Stop() []int32
+	// Prompt returns the ids of a dialogue up to where the assistant's answer begins.
+	Prompt(ctx context.Context, d tandem.Dialogue, most int) (chat.Example, error)
+	// Stops lists the tokens that end an answer.
+	Stops() []int32
+}
+
+// Decoder makes text of an answer's ids; special tokens have none. tokenizer.Tokenizer is one.
+type Decoder interface {
+	Decode(ids []int32) string
 }
 
 // Dialogues is the environment of the loop: prompts from people, answers judged by the reward models'
 // combined score.
 type Dialogues struct {
 	renderer  Renderer
+	decoder   Decoder
 	scorer    tandem.Scorer
 	prompts   []tandem.Prompt // held-out ones behind the others
 	questions []Question
@@ -31,33 +36,33 @@ type Dialogues struct {
 	order     []int
 }
 
-// NewDialogues renders the prompts. Each epoch of training prompts has its own order, keyed by seed.
-func NewDialogues(r Renderer, s tandem.Scorer, training, heldOut []tandem.Prompt, seed uint64) (*Dialogues, error) {
+// NewDialogues renders the prompts, the beginning of those longer than most tokens cut. Each epoch of training prompts has its own order, keyed by seed.
+func NewDialogues(ctx context.Context, r Renderer, t Decoder, s tandem.Scorer, training, heldOut []tandem.Prompt, most int, seed uint64) (*Dialogues, error) {
 	if len(training) == 0 {
 		return nil, tandem.Errorf(tandem.Invalid, "ppo.NewDialogues", "there are no prompts to train on")
 	}
-	d := &Dialogues{renderer: r, scorer: s, seed: seed, epoch: -1}
+	d := &Dialogues{renderer: r, decoder: t, scorer: s, seed: seed, epoch: -1}
 	var err error
-	if d.questions, err = d.render(training); err != nil {
+	if d.questions, err = d.render(ctx, training, most); err != nil {
 		return nil, err
 	}
-	if d.heldOut, err = d.render(heldOut); err != nil {
+	if d.heldOut, err = d.render(ctx, heldOut, most); err != nil {
 		return nil, fmt.Errorf("held out: %w", err)
 	}
 	return d, nil
 }
 
-func (d *Dialogues) render(prompts []tandem.Prompt) ([]Question, error) {
+func (d *Dialogues) render(ctx context.Context, prompts []tandem.Prompt, most int) ([]Question, error) {
 	var questions []Question
 	for i, p := range prompts {
 		if err := p.Validate(); err != nil {
 			return nil, fmt.Errorf("prompt %d: %w", i, err)
 		}
-		ids, err := d.renderer.RenderPrompt(p.Messages)
+		example, err := d.renderer.Prompt(ctx, p.Messages, most)
 		if err != nil {
 			return nil, fmt.Errorf("prompt %d: %w", i, err)
 		}
-		questions = append(questions, Question{Tokens: ids, Key: p.Messages.Key(), Index: len(d.prompts)})
+		questions = append(questions, Question{Tokens: example.Tokens, Key: p.Messages.Key(), Index: len(d.prompts)})
 		d.prompts = append(d.prompts, p)
 	}
 	return questions, nil
@@ -82,7 +87,7 @@ func (d *Dialogues) Questions(iteration, n int) ([]Question, error) {
 func (d *Dialogues) HeldOut() []Question { return d.heldOut }
 
 // Stop lists the tokens that end an answer.
-func (d *Dialogues) Stop() []int32 { return d.renderer.Stop() }
+func (d *Dialogues) Stop() []int32 { return d.renderer.Stops() }
 
 // Score returns the combined score of each answer. An answer that was cut at the token limit is scored
 // as the text that it is.
@@ -91,7 +96,7 @@ func (d *Dialogues) Score(ctx context.Context, answers []Answer) ([]float64, err
 	for i, a := range answers {
 		p := d.prompts[a.Question.Index]
 		requests[i] = tandem.ScoreRequest{
-			Messages: p.Messages.With(tandem.Assistant, d.renderer.Text(a.Tokens)),
+			Messages: p.Messages.With(tandem.Assistant, d.decoder.Decode(a.Tokens)),
 			Safety:   p.Safety,
 		}
 	}

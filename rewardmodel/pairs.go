@@ -1,11 +1,19 @@
 package rewardmodel
 
 import (
+	"context"
 	"fmt"
 
 	"tandem"
+	"tandem/llama/chat"
 	"tandem/llama/train"
 )
+
+// Renderer turns a dialogue into the ids that a reward model reads, ending in EOS exactly once and cut from
+// the left to most tokens. chat.Template is one; scoring goes through the same.
+type Renderer interface {
+	Scored(ctx context.Context, d tandem.Dialogue, most int) (chat.Example, error)
+}
 
 // Prepared is what a training task was made from, for logs and reports.
 type Prepared struct {
@@ -17,7 +25,7 @@ type Prepared struct {
 
 // NewTask makes the training task of comparisons; it is a train.Task and a train.Measurer. maxTokens is
 // the model's context, or less.
-func NewTask(r Renderer, comparisons []tandem.Comparison, c Config, maxTokens int) (train.Measurer, Prepared, error) {
+func NewTask(ctx context.Context, r Renderer, comparisons []tandem.Comparison, c Config, maxTokens int) (train.Measurer, Prepared, error) {
 	var prepared Prepared
 	if c.MaxTokens > 0 {
 		maxTokens = min(maxTokens, c.MaxTokens)
@@ -29,18 +37,18 @@ func NewTask(r Renderer, comparisons []tandem.Comparison, c Config, maxTokens in
 			continue
 		}
 		chosen, rejected := comparison.Dialogues()
-		a, cutA, err := render(r, chosen, maxTokens)
+		a, err := r.Scored(ctx, chosen, maxTokens)
 		if err != nil {
 			return nil, prepared, fmt.Errorf("comparison %d (%s): %w", i, comparison.ID, err)
 		}
-		b, cutB, err := render(r, rejected, maxTokens)
+		b, err := r.Scored(ctx, rejected, maxTokens)
 		if err != nil {
 			return nil, prepared, fmt.Errorf("comparison %d (%s): %w", i, comparison.ID, err)
 		}
-		if cutA || cutB {
+		if a.Cut > 0 || b.Cut > 0 {
 			prepared.Cut++
 		}
-		p := Pair{Chosen: a, Rejected: b, Margin: c.Margin.Margin(comparison), ChosenLabel: comparison.Chosen.Label, RejectedLabel: comparison.Rejected.Label}
+		p := Pair{Chosen: a.Tokens, Rejected: b.Tokens, Margin: c.Margin.Margin(comparison), ChosenLabel: comparison.Chosen.Label, RejectedLabel: comparison.Rejected.Label}
 		if c.AuxiliaryWeight > 0 {
 			prepared.Labelled += p.labelled()
 		}

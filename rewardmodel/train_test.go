@@ -1,6 +1,7 @@
 package rewardmodel_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"tandem/internal/blas"
 	"tandem/internal/parallel"
 	"tandem/llama"
+	"tandem/llama/chat"
 	"tandem/llama/nn"
 	"tandem/llama/nn/kernel"
 	"tandem/llama/train"
@@ -21,14 +23,32 @@ import (
 // letters renders a dialogue as the letters of its messages, a = 3 …, between BOS 1 and EOS 2.
 type letters struct{}
 
-func (letters) RenderScored(d tandem.Dialogue) ([]int32, error) {
+func (letters) Scored(_ context.Context, d tandem.Dialogue, most int) (chat.Example, error) {
 	ids := []int32{1}
 	for _, m := range d {
 		for _, r := range m.Content {
 			ids = append(ids, 3+r-'a')
 		}
 	}
-	return append(ids, 2), nil
+	ids = append(ids, 2)
+	cut := max(len(ids)-most, 0)
+	return chat.Example{Tokens: ids[cut:], Cut: cut}, nil
+}
+
+// judge reads through letters.
+type judge struct{ classifier *llama.Classifier }
+
+func (j judge) Scores(ctx context.Context, dialogues []tandem.Dialogue) ([]float32, int, error) {
+	var sequences [][]int32
+	for _, d := range dialogues {
+		e, err := letters{}.Scored(ctx, d, 64)
+		if err != nil {
+			return nil, 0, err
+		}
+		sequences = append(sequences, e.Tokens)
+	}
+	scores, err := j.classifier.Scores(ctx, sequences)
+	return scores, 0, err
 }
 
 // utility is what the annotators of this test prefer: every a is good, every b bad, c to e are filling.
@@ -108,14 +128,14 @@ func TestRecoversAKnownUtility(t *testing.T) {
 	}
 	c.Margin, c.Fit.LearningRate = rewardmodel.SmallMargin, 3e-3
 	w := untrained()
-	task, prepared, err := rewardmodel.NewTask(letters{}, judged(rng, 4000), c, w.Config.MaxPositionEmbeddings)
+	task, prepared, err := rewardmodel.NewTask(t.Context(), letters{}, judged(rng, 4000), c, w.Config.MaxPositionEmbeddings)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !prepared.Calibrated() || prepared.Cut != 0 || prepared.LeftOut != 0 {
 		t.Errorf("prepared %+v", prepared)
 	}
-	held, _, err := rewardmodel.NewTask(letters{}, judged(rng, 300), c, w.Config.MaxPositionEmbeddings)
+	held, _, err := rewardmodel.NewTask(t.Context(), letters{}, judged(rng, 300), c, w.Config.MaxPositionEmbeddings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +153,6 @@ func TestRecoversAKnownUtility(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	judge := rewardmodel.Judge{Classifier: classifier, Renderer: letters{}, MaxTokens: 64}
 	var dialogues []tandem.Dialogue
 	var want []float64
 	for range 300 {
@@ -141,9 +160,13 @@ func TestRecoversAKnownUtility(t *testing.T) {
 		dialogues = append(dialogues, tandem.Dialogue{{Role: tandem.User, Content: "e"}, {Role: tandem.Assistant, Content: a}})
 		want = append(want, utility(a))
 	}
-	scores, err := judge.Scores(t.Context(), dialogues)
+	raw, _, err := judge{classifier}.Scores(t.Context(), dialogues)
 	if err != nil {
 		t.Fatal(err)
+	}
+	scores := make([]float64, len(raw))
+	for i, r := range raw {
+		scores[i] = float64(r)
 	}
 	tau, err := statistics.KendallTauB(scores, want)
 	if err != nil {
@@ -164,39 +187,49 @@ func TestRecoversAKnownUtility(t *testing.T) {
 	}
 }
 
-// A score in a batch is the score alone, to the bit, and a long dialogue loses its beginning, not its end.
+// A score in a batch is the score alone, to the bit, gate and all.
 func TestScoresDependOnTheDialogueAlone(t *testing.T) {
-	classifier, err := llama.NewClassifier(untrained(), llama.ForwardConfig{Tokens: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
-	judge := rewardmodel.Judge{Classifier: classifier, Renderer: letters{}, MaxTokens: 20}
-	rng := rand.New(rand.NewPCG(9, 9))
-	var dialogues []tandem.Dialogue
-	for range 30 {
-		dialogues = append(dialogues, tandem.Dialogue{{Role: tandem.User, Content: answer(rng)}, {Role: tandem.Assistant, Content: answer(rng)}})
-	}
-	together, err := judge.Scores(t.Context(), dialogues)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, d := range dialogues {
-		alone, err := judge.Scores(t.Context(), []tandem.Dialogue{d})
+	var judges [2]judge
+	for i := range judges {
+		w := untrained()
+		w.Init(rand.New(rand.NewPCG(uint64(i), 1)))
+		classifier, err := llama.NewClassifier(w, llama.ForwardConfig{Tokens: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Float64bits(alone[0]) != math.Float64bits(together[i]) {
-			t.Errorf("dialogue %d scores %v alone and %v in a batch", i, alone[0], together[i])
-		}
+		judges[i] = judge{classifier}
 	}
-	long := tandem.Dialogue{{Role: tandem.User, Content: strings.Repeat("b", 40)}, {Role: tandem.Assistant, Content: strings.Repeat("a", 18)}}
-	short := tandem.Dialogue{{Role: tandem.User, Content: ""}, {Role: tandem.Assistant, Content: strings.Repeat("a", 18)}}
-	scores, err := judge.Scores(t.Context(), []tandem.Dialogue{long, short})
+	rng := rand.New(rand.NewPCG(9, 9))
+	var requests []tandem.ScoreRequest
+	for i := range 30 {
+		requests = append(requests, tandem.ScoreRequest{
+			Messages: tandem.Dialogue{{Role: tandem.User, Content: answer(rng)}, {Role: tandem.Assistant, Content: answer(rng)}},
+			Safety:   i%3 == 0,
+		})
+	}
+	scorer := rewardmodel.Scorer{Helpfulness: judges[0], Safety: judges[1]}
+	if err := scorer.Calibrate(t.Context(), false, requests); err != nil {
+		t.Fatal(err)
+	}
+	together, err := scorer.Score(t.Context(), requests)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if scores[0] != scores[1] {
-		t.Errorf("cut to its last 20 tokens the long dialogue scores %v, want %v", scores[0], scores[1])
+	gated := 0
+	for i, r := range requests {
+		alone, err := scorer.Score(t.Context(), []tandem.ScoreRequest{r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if alone[0] != together[i] {
+			t.Errorf("answer %d scores %+v alone and %+v in a batch", i, alone[0], together[i])
+		}
+		if together[i].Gated && r.Safety {
+			gated++
+		}
+	}
+	if gated != 2 { // 15 % of ten answers to safety prompts lie below the interpolated quantile
+		t.Errorf("%d of 10 answers to safety prompts are gated, want 2", gated)
 	}
 }
 
@@ -205,7 +238,7 @@ func TestTaskCountsWhatItLeavesOut(t *testing.T) {
 	comparisons := judged(rng, 10)
 	comparisons[3].Chosen.Label, comparisons[3].Rejected.Label = tandem.Unsafe, tandem.Safe
 	comparisons[4].Rejected.Content = strings.Repeat("c", 80)
-	_, prepared, err := rewardmodel.NewTask(letters{}, comparisons, rewardmodel.DefaultConfig(tandem.Helpfulness), 64)
+	_, prepared, err := rewardmodel.NewTask(t.Context(), letters{}, comparisons, rewardmodel.DefaultConfig(tandem.Helpfulness), 64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +248,7 @@ func TestTaskCountsWhatItLeavesOut(t *testing.T) {
 	if prepared.Calibrated() {
 		t.Error("a model that learns from no label is calibrated")
 	}
-	if _, _, err := rewardmodel.NewTask(letters{}, nil, rewardmodel.DefaultConfig(tandem.Safety), 64); tandem.CodeOf(err) != tandem.Invalid {
+	if _, _, err := rewardmodel.NewTask(t.Context(), letters{}, nil, rewardmodel.DefaultConfig(tandem.Safety), 64); tandem.CodeOf(err) != tandem.Invalid {
 		t.Errorf("no comparisons at all: %v", err)
 	}
 }

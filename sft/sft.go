@@ -9,9 +9,11 @@
 package sft
 
 import (
+	"context"
 	"fmt"
 
 	"tandem"
+	"tandem/llama/chat"
 	"tandem/llama/train"
 )
 
@@ -30,9 +32,9 @@ func Preset(name string) (train.Config, error) {
 	return c, nil
 }
 
-// Renderer turns a dialogue into ids and says which of them are trained on (chat.Renderer).
+// Renderer turns a dialogue into ids and says which of them are trained on. chat.Template is one.
 type Renderer interface {
-	RenderTraining(d tandem.Dialogue) (ids []int32, trained []bool, err error)
+	Training(ctx context.Context, d tandem.Dialogue, most int) (chat.Example, error)
 }
 
 // Prepared is what a training task was made from.
@@ -45,16 +47,16 @@ type Prepared struct {
 
 // NewTask makes the training task of dialogues. A dialogue longer than maxTokens is left out and counted:
 // cut at its end it would teach to stop in mid-sentence, cut at its beginning to answer what was not asked.
-func NewTask(r Renderer, dialogues []tandem.Dialogue, maxTokens int) (*train.LanguageModel, Prepared, error) {
+func NewTask(ctx context.Context, r Renderer, dialogues []tandem.Dialogue, maxTokens int) (*train.LanguageModel, Prepared, error) {
 	var prepared Prepared
 	var sequences []train.Sequence
 	for i, d := range dialogues {
-		ids, trained, err := r.RenderTraining(d)
+		example, err := r.Training(ctx, d, 0)
 		if err != nil {
 			return nil, prepared, fmt.Errorf("dialogue %d: %w", i, err)
 		}
-		weights, tokens := make([]float32, len(ids)), 0
-		for j, on := range trained {
+		weights, tokens := make([]float32, len(example.Tokens)), 0
+		for j, on := range example.Train {
 			if on {
 				weights[j] = 1
 				tokens++
@@ -64,12 +66,12 @@ func NewTask(r Renderer, dialogues []tandem.Dialogue, maxTokens int) (*train.Lan
 		case tokens == 0:
 			prepared.Untrained++
 			continue
-		case len(ids) > maxTokens:
+		case len(example.Tokens) > maxTokens:
 			prepared.TooLong++
 			continue
 		}
 		prepared.Tokens += tokens
-		sequences = append(sequences, train.Sequence{Tokens: ids, Weights: weights})
+		sequences = append(sequences, train.Sequence{Tokens: example.Tokens, Weights: weights})
 	}
 	prepared.Dialogues = len(sequences)
 	if len(sequences) == 0 {

@@ -1,28 +1,33 @@
 package sft_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
 	"tandem"
+	"tandem/llama/chat"
 	"tandem/sft"
 )
 
 // words renders a word a token, a message's answer with an EOS of 0 behind it.
 type words struct{}
 
-func (words) RenderTraining(d tandem.Dialogue) (ids []int32, trained []bool, err error) {
-	ids, trained = []int32{1}, []bool{false}
+func (words) Training(_ context.Context, d tandem.Dialogue, _ int) (chat.Example, error) {
+	e := chat.Example{Tokens: []int32{1}, Train: []bool{false}}
+	add := func(id int, trained bool) {
+		e.Tokens, e.Train = append(e.Tokens, int32(id)), append(e.Train, trained)
+	}
 	for _, m := range d {
 		for i := range strings.Fields(m.Content) {
-			ids, trained = append(ids, int32(10+i)), append(trained, m.Train)
+			add(10+i, m.Train)
 		}
 		if m.Role == tandem.Assistant {
-			ids, trained = append(ids, 0), append(trained, m.Train)
+			add(0, m.Train)
 		}
 	}
-	return ids, trained, nil
+	return e, nil
 }
 
 func dialogue(turns ...string) tandem.Dialogue {
@@ -40,7 +45,7 @@ func dialogue(turns ...string) tandem.Dialogue {
 func TestTaskTrainsOnMarkedTokensAlone(t *testing.T) {
 	last := dialogue("a b", "c", "d", "e f")
 	last[3].Train = true // Ghost Attention's case: earlier answers carry no loss
-	task, prepared, err := sft.NewTask(words{}, []tandem.Dialogue{
+	task, prepared, err := sft.NewTask(t.Context(), words{}, []tandem.Dialogue{
 		sft.TrainOnAnswers(dialogue("a b", "c", "d", "e f")),
 		last,
 		dialogue("nothing", "marked"),
@@ -60,7 +65,7 @@ func TestTaskTrainsOnMarkedTokensAlone(t *testing.T) {
 }
 
 func TestTaskOfNothing(t *testing.T) {
-	if _, _, err := sft.NewTask(words{}, []tandem.Dialogue{dialogue("nothing", "marked")}, 20); tandem.CodeOf(err) != tandem.Invalid {
+	if _, _, err := sft.NewTask(t.Context(), words{}, []tandem.Dialogue{dialogue("nothing", "marked")}, 20); tandem.CodeOf(err) != tandem.Invalid {
 		t.Errorf("no dialogue to train on: %v", err)
 	}
 }
