@@ -15,8 +15,12 @@ const (
 	classification = "LlamaForSequenceClassification"
 )
 
-// maxSize bounds every size in a configuration, so that products of three of them fit in an int.
-const maxSize = 1 << 20
+// maxSize bounds every size in a configuration, so that products of three of them fit in an int, and
+// maxContext the context, in tokens.
+const (
+	maxSize    = 1 << 20
+	maxContext = 1 << 28
+)
 
 // fields is a JSON object whose values are decoded one by one, so that errors name the field.
 type fields map[string]json.RawMessage
@@ -64,16 +68,17 @@ func ParseConfig(text []byte) (c llama.Config, classifier bool, err error) {
 	for _, field := range []struct {
 		name     string
 		value    *int
+		limit    int
 		required bool
 	}{
-		{"vocab_size", &c.VocabSize, true},
-		{"hidden_size", &c.HiddenSize, true},
-		{"intermediate_size", &c.IntermediateSize, true},
-		{"num_hidden_layers", &c.NumHiddenLayers, true},
-		{"num_attention_heads", &c.NumAttentionHeads, true},
-		{"num_key_value_heads", &c.NumKeyValueHeads, false},
-		{"head_dim", &c.HeadDim, false},
-		{"max_position_embeddings", &c.MaxPositionEmbeddings, false},
+		{"vocab_size", &c.VocabSize, maxSize, true},
+		{"hidden_size", &c.HiddenSize, maxSize, true},
+		{"intermediate_size", &c.IntermediateSize, maxSize, true},
+		{"num_hidden_layers", &c.NumHiddenLayers, maxSize, true},
+		{"num_attention_heads", &c.NumAttentionHeads, maxSize, true},
+		{"num_key_value_heads", &c.NumKeyValueHeads, maxSize, false},
+		{"head_dim", &c.HeadDim, maxSize, false},
+		{"max_position_embeddings", &c.MaxPositionEmbeddings, maxContext, false},
 	} {
 		found, err := f.get(field.name, field.value)
 		if err != nil {
@@ -82,8 +87,8 @@ func ParseConfig(text []byte) (c llama.Config, classifier bool, err error) {
 		if !found && field.required {
 			return c, false, tandem.Errorf(tandem.Invalid, opConfig, "%s is missing", field.name)
 		}
-		if n := *field.value; found && (n <= 0 || n > maxSize && field.name != "max_position_embeddings") {
-			return c, false, tandem.Errorf(tandem.Invalid, opConfig, "%s is %d, not between 1 and %d", field.name, n, maxSize)
+		if n := *field.value; found && (n <= 0 || n > field.limit) {
+			return c, false, tandem.Errorf(tandem.Invalid, opConfig, "%s is %d, not between 1 and %d", field.name, n, field.limit)
 		}
 	}
 	if c.NumKeyValueHeads == 0 {
@@ -143,11 +148,11 @@ func architecture(f fields) (classifier bool, err error) {
 	}
 	// transformers keeps the number of labels as the length of id2label; 2 is its default.
 	labels := 2
-	var names2 map[string]any
-	if found, err := f.get("id2label", &names2); err != nil {
+	var byID map[string]any
+	if found, err := f.get("id2label", &byID); err != nil {
 		return false, err
 	} else if found {
-		labels = len(names2)
+		labels = len(byID)
 	}
 	if _, err := f.get("num_labels", &labels); err != nil {
 		return false, err

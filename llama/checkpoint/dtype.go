@@ -128,8 +128,9 @@ func singleToHalf(bits uint32) uint16 {
 	return sign | uint16((magnitude-(127-15)<<23+0xfff+magnitude>>13&1)>>13)
 }
 
-// parseDType reads a dtype by its safetensors or torch name, as configurations and flags spell it.
-func parseDType(op, name string) (DType, error) {
+// ParseDType reads a type of number by its safetensors or torch name, as flags and configurations spell
+// it. Empty is F32.
+func ParseDType(name string) (DType, error) {
 	switch name {
 	case "", "F32", "float32", "float":
 		return F32, nil
@@ -138,5 +139,5 @@ func parseDType(op, name string) (DType, error) {
 	case "F16", "float16", "half":
 		return F16, nil
 	}
-	return "", tandem.Errorf(tandem.Unsupported, op, "numbers of type %q are not supported (float32, bfloat16 and float16 are)", name)
+	return "", tandem.Errorf(tandem.Unsupported, "checkpoint.ParseDType", "numbers of type %q are not supported (float32, bfloat16 and float16 are)", name)
 }

@@ -67,8 +67,7 @@ func (s *folder) Create(ctx context.Context, name string) (Writer, error) {
 	if err := refuseForeign(dir); err != nil {
 		return nil, err
 	}
-	_, err = os.Stat(dir)
-	w := &folderWriter{store: s, dir: dir, stage: filepath.Join(dir, staging), made: err != nil}
+	w := &folderWriter{store: s, dir: dir, stage: filepath.Join(dir, staging), made: missingFolders(dir)}
 	if err := w.take(ctx); err != nil {
 		return nil, err
 	}
@@ -79,10 +78,22 @@ func (s *folder) Create(ctx context.Context, name string) (Writer, error) {
 	return w, nil
 }
 
-// refuseForeign keeps a model that tandem has not written, and so cannot restore, from being overwritten.
+// missingFolders lists dir and the folders above it that do not exist yet, the innermost first.
+func missingFolders(dir string) (missing []string) {
+	for {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return missing
+		}
+		missing = append(missing, dir)
+		dir = filepath.Dir(dir)
+	}
+}
+
+// refuseForeign keeps a model that tandem has not written from being overwritten, and one whose manifest
+// can no longer be read, so that nobody could tell what belongs to it.
 func refuseForeign(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, manifestName)); err == nil {
-		return nil
+	if listed, err := listedFiles(dir); err != nil || listed != nil {
+		return err
 	}
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -196,7 +207,7 @@ func (s *folder) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// listedFiles are the files of the committed version in a folder; none if there is none.
+// listedFiles are the files of the committed version in a folder; nil if there is none.
 func listedFiles(dir string) ([]string, error) {
 	path := filepath.Join(dir, manifestName)
 	text, err := os.ReadFile(path)
@@ -209,7 +220,7 @@ func listedFiles(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	names := []string{}
 	for _, f := range m.Files {
 		names = append(names, f.Name)
 	}

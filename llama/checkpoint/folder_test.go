@@ -260,7 +260,7 @@ func TestFolderNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"", ".", "..", "../x", "/x", "x/y", ".x", lockName, `x\y`, "c:x"} {
+	for _, name := range []string{"", ".", "..", "../x", "/x", "x/y", ".x", lockName, manifestName, draftName, `x\y`, "c:x"} {
 		if _, err := w.Create(name); tandem.CodeOf(err) != tandem.Invalid {
 			t.Errorf("file %q: %v", name, err)
 		}

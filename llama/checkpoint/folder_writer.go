@@ -16,13 +16,16 @@ import (
 	"tandem"
 )
 
+// draftName is the manifest in the staging folder while it is being written.
+const draftName = "manifest.draft"
+
 // folderWriter writes one version of a checkpoint.
 type folderWriter struct {
 	store     *folder
 	dir       string // the checkpoint's folder
 	stage     string // dir/.staging
 	lock      *flock.Flock
-	made      bool // the folder was not there before
+	made      []string // dir and folders above it that were not there before
 	committed bool
 }
 
@@ -67,7 +70,7 @@ func (w *folderWriter) take(ctx context.Context) error {
 }
 
 func (w *folderWriter) Create(file string) (io.WriteCloser, error) {
-	if !plainName(file) || file == lockName {
+	if !plainName(file) || file == lockName || file == manifestName || file == draftName {
 		return nil, tandem.Errorf(tandem.Invalid, opFolder, "%q cannot name a file of a checkpoint", file)
 	}
 	return w.create(file)
@@ -104,12 +107,14 @@ func (w *folderWriter) Commit(ctx context.Context, m *Manifest) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := w.refuseOverwriting(m); err != nil {
+		return err
+	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return tandem.Errorf(tandem.Internal, opFolder, "%w", err)
 	}
-	const draft = "manifest.draft"
-	f, err := w.create(draft)
+	f, err := w.create(draftName)
 	if err != nil {
 		return err
 	}
@@ -119,7 +124,7 @@ func (w *folderWriter) Commit(ctx context.Context, m *Manifest) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if err := w.rename(filepath.Join(w.stage, draft), filepath.Join(w.stage, manifestName)); err != nil {
+	if err := w.rename(filepath.Join(w.stage, draftName), filepath.Join(w.stage, manifestName)); err != nil {
 		return err
 	}
 	w.committed = true // from here on a crash ends in the new version
@@ -127,6 +132,21 @@ func (w *folderWriter) Commit(ctx context.Context, m *Manifest) error {
 		return err
 	}
 	return w.move()
+}
+
+// refuseOverwriting keeps files that lie in the folder and belong to no version of the checkpoint.
+func (w *folderWriter) refuseOverwriting(m *Manifest) error {
+	listed, err := listedFiles(w.dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range m.Files {
+		path := filepath.Join(w.dir, f.Name)
+		if _, err := os.Lstat(path); err == nil && !slices.Contains(listed, f.Name) {
+			return tandem.Errorf(tandem.Conflict, opFolder, "%s was not written by tandem, and will not be overwritten", path)
+		}
+	}
+	return nil
 }
 
 // move brings the committed version from the staging folder to its place. It may run again after a crash
@@ -169,8 +189,8 @@ func (w *folderWriter) move() error {
 	if err := w.rename(staged, filepath.Join(w.dir, manifestName)); err != nil {
 		return err
 	}
-	if w.made {
-		if err := w.syncDir(filepath.Dir(w.dir)); err != nil {
+	for _, dir := range w.made {
+		if err := w.syncDir(filepath.Dir(dir)); err != nil {
 			return err
 		}
 	}
@@ -187,8 +207,8 @@ func (w *folderWriter) Abort() error {
 			err = removeIfThere(w.lock.Path())
 			os.Remove(w.stage)
 		}
-		if w.made {
-			os.Remove(w.dir) // stays if anything lies in it
+		for _, dir := range w.made {
+			os.Remove(dir) // stays if anything lies in it
 		}
 	}
 	if unlock := w.lock.Close(); err == nil && unlock != nil {

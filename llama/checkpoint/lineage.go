@@ -15,7 +15,7 @@ const lineageName = "tandem.json"
 // made.
 func ReadLineage(ctx context.Context, path string) (*tandem.Model, error) {
 	s, name, where, err := locate(path)
-	if err != nil {
+	if err != nil || isFile(where) {
 		return nil, err
 	}
 	var lineage *tandem.Model

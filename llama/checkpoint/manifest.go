@@ -191,10 +191,11 @@ func (s *source) stream(name string, use func(r io.Reader, size int64) error) (e
 }
 
 // Verify compares every file of a checkpoint with its manifest and names each that differs. A foreign
-// folder, which has no manifest, is accepted, and a nil manifest says that nothing was compared.
+// folder, which has no manifest, is accepted, as is a single file; a nil manifest says that nothing was
+// compared.
 func Verify(ctx context.Context, path string) (*Manifest, error) {
 	s, name, where, err := locate(path)
-	if err != nil {
+	if err != nil || isFile(where) {
 		return nil, err
 	}
 	var m *Manifest

@@ -71,7 +71,7 @@ func Load(ctx context.Context, path string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := os.Stat(where); err == nil && !info.IsDir() {
+	if isFile(where) {
 		if strings.HasSuffix(where, ".safetensors") {
 			return nil, tandem.Errorf(tandem.Invalid, "checkpoint.Load", "%s holds weights without a configuration; name its folder", where)
 		}
@@ -216,6 +216,12 @@ func locate(path string) (s Store, name, where string, err error) {
 	}
 	where = filepath.Clean(path)
 	return Folder(where), ".", where, nil
+}
+
+// isFile reports whether path is there and no folder.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
 }
 
 // storePath names a checkpoint in messages: by its path where it has one.

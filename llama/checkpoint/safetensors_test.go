@@ -187,3 +187,12 @@ func FuzzReadTensors(f *testing.F) {
 		}
 	})
 }
+
+func TestParseDType(t *testing.T) {
+	for name, want := range map[string]DType{"": F32, "float32": F32, "bfloat16": BF16, "BF16": BF16, "half": F16, "int8": ""} {
+		got, err := ParseDType(name)
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("%q: %q, %v", name, got, err)
+		}
+	}
+}

@@ -250,6 +250,20 @@ func TestSaveRefuses(t *testing.T) {
 	if err := Save(ctx, theirs, good, SaveOptions{}); tandem.CodeOf(err) != tandem.Conflict || !strings.Contains(err.Error(), theirs) {
 		t.Errorf("overwriting a foreign model: %v", err)
 	}
+	damaged := filepath.Join(t.TempDir(), "m")
+	save(t, damaged, 1)
+	put(t, filepath.Join(damaged, manifestName), []byte("{"))
+	if err := Save(ctx, damaged, good, SaveOptions{}); tandem.CodeOf(err) != tandem.Corrupt || !strings.Contains(err.Error(), manifestName) {
+		t.Errorf("overwriting a model with a damaged manifest: %v", err)
+	}
+	mine := t.TempDir()
+	put(t, filepath.Join(mine, "tokenizer.json"), []byte("mine"))
+	if err := Save(ctx, mine, good, SaveOptions{}); tandem.CodeOf(err) != tandem.Conflict || !strings.Contains(err.Error(), "tokenizer.json") {
+		t.Errorf("overwriting a tokenizer: %v", err)
+	}
+	if names := list(t, mine); !slices.Equal(names, []string{"tokenizer.json"}) || read(t, mine+"/tokenizer.json") != "mine" {
+		t.Errorf("a refused save leaves %v", names)
+	}
 	notes := t.TempDir()
 	put(t, filepath.Join(notes, "notes.txt"), []byte("mine"))
 	if err := Save(ctx, notes, good, SaveOptions{MaxShardBytes: 1000}); err != nil {
