@@ -93,7 +93,7 @@ CREATE TABLE imports (
     file       text NOT NULL CHECK (file <> ''),
     sha256     bytea NOT NULL CHECK (octet_length(sha256) = 32),
     format     text NOT NULL CHECK (format <> ''),
-    aspects    text NOT NULL CHECK (aspects IN ('helpfulness', 'safety', 'both')),
+    aspects    text NOT NULL CHECK (aspects IN ('', 'helpfulness', 'safety', 'both')), -- empty: as each record says
     records    integer NOT NULL CHECK (records >= 0),    -- comparisons that the file held
     added      integer NOT NULL CHECK (added >= 0),
     duplicates integer NOT NULL CHECK (duplicates >= 0), -- of each other or of earlier imports

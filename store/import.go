@@ -20,7 +20,7 @@ type Import struct {
 	File       string
 	SHA256     string // of the file, hexadecimal
 	Format     string
-	Aspects    string // "helpfulness", "safety" or "both"
+	Aspects    string // "helpfulness", "safety", "both", or empty for what each record says
 	Records    int    // comparisons read
 	Added      int
 	Duplicates int            // of each other or of earlier imports
@@ -32,8 +32,8 @@ type Import struct {
 // ImportSource is a file of comparisons on its way in.
 type ImportSource struct {
 	File    string // its name, for people
-	Format  string // "hh", "ultrafeedback", "trl", "openrlhf", "pku"
-	Aspects string // what it was imported as
+	Format  string // "hh", "ultrafeedback", "trl" …
+	Aspects string // what it is imported as; see Import
 	// Comparisons yields the file's records. An error, of reading or of a malformed record, ends the import
 	// and is returned as it is; nothing of the file is kept.
 	Comparisons iter.Seq2[tandem.Comparison, error]

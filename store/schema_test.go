@@ -79,7 +79,7 @@ func TestEnumsAreTheDomains(t *testing.T) {
 		"tasks.kind":          texts(store.Pairwise, store.Ranking, store.Rating),
 		"annotators.role":     texts(store.RoleAnnotator, store.RoleEngineer, store.RoleAdmin),
 		"api_keys.scopes":     texts(store.Scopes()...),
-		"imports.aspects":     {"both", "helpfulness", "safety"},
+		"imports.aspects":     {"", "both", "helpfulness", "safety"},
 		"assignments.outcome": {"skipped", "submitted"},
 		"remarks.kind":        {"flag", "skip"},
 		"snapshot_items.kind": {"i", "j"},

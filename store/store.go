@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,10 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// defaultConns is how many connections a process holds at most, unless the URL says pool_max_conns. A
+// stream keeps one for as long as it is read.
+const defaultConns = 16
+
 // Open connects to the database at url and takes on the role tandem_app, which the user of url must be
 // or be a member of. Errors: Unavailable when it does not answer or was never migrated, Conflict when its
 // schema is not the one that this program was written for.
@@ -34,6 +39,9 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, tandem.Errorf(tandem.Invalid, op, "the database's URL: %w", err)
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = defaultConns
 	}
 	parameters := config.ConnConfig.RuntimeParams
 	parameters["search_path"] = schema

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/internal/pgtest"
 	"tandem/store"
 )
 
@@ -42,7 +43,7 @@ func newWorld(t *testing.T, s *store.Store, c worldConfig) *world {
 	}
 	prompts := make([]tandem.Prompt, c.tasks)
 	for i := range prompts {
-		prompts[i] = tandem.Prompt{Messages: tandem.Dialogue{{Role: tandem.User, Content: "Question " + strconv.Itoa(i)}}}
+		prompts[i] = tandem.Prompt{Messages: tandem.Dialogue{{Role: tandem.User, Content: fmt.Sprintf("%s, question %d", c.project.Name, i)}}}
 	}
 	if prompts, err = s.AddPrompts(t.Context(), prompts); err != nil {
 		t.Fatal(err)
@@ -110,6 +111,14 @@ func (w *world) submit(sub store.Submission) store.Judgment {
 		w.Fatal(err)
 	}
 	return j
+}
+
+// expire lets every lease run out.
+func (w *world) expire(db pgtest.Database) {
+	w.Helper()
+	if _, err := connect(w.T, db.URL).Exec(w.Context(), `UPDATE slots SET lease_until = clock_timestamp() WHERE done_at IS NULL AND lease_until IS NOT NULL`); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // progress reads how far the project is.

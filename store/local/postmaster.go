@@ -66,16 +66,29 @@ func isServer(pid int) bool {
 	return err == nil && strings.HasPrefix(filepath.Base(strings.TrimSpace(string(out))), "postgres")
 }
 
-// removeStalePostmaster removes the file that a fallen server left, and its socket folder if that was
-// one of ours. The caller holds the lock and has seen that no server runs.
-func removeStalePostmaster(data string) {
-	file := filepath.Join(data, "postmaster.pid")
-	if content, err := os.ReadFile(file); err == nil {
-		if lines := strings.Split(string(content), "\n"); len(lines) > 4 {
-			removeSocketFolder(strings.TrimSpace(lines[4]))
-		}
-		_ = os.Remove(file) // Postgres judges for itself what it finds
+// clearFallen removes the files of a server that fell, and returns the socket folder that it used where
+// that still stands: connections that were made before find the next server there. The caller holds the
+// lock and has seen that no server runs.
+func (c cluster) clearFallen() (socketFolder string) {
+	file := filepath.Join(c.data(), "postmaster.pid")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return ""
 	}
+	_ = os.Remove(file) // Postgres judges for itself what it finds
+	lines := strings.Split(string(content), "\n")
+	if len(lines) <= 4 {
+		return ""
+	}
+	folder := strings.TrimSpace(lines[4])
+	// The folder lies where others may write: it must still be the one that we made.
+	info, err := os.Lstat(folder)
+	if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 || int(info.Sys().(*syscall.Stat_t).Uid) != c.uid {
+		return ""
+	}
+	_ = os.Remove(socketPath(folder))
+	_ = os.Remove(socketPath(folder) + ".lock")
+	return folder
 }
 
 // removeSocketFolder removes a folder that makeSocketFolder made, after its server is gone.

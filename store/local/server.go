@@ -221,10 +221,11 @@ func (s *Server) start(ctx context.Context) error {
 func (s *Server) launch(ctx context.Context) error {
 	const op = "local.Start"
 	c := s.cluster
-	removeStalePostmaster(c.data())
-	var err error
-	if s.socket, err = makeSocketFolder(c.account, socketBases(c.account, s.config.Getenv)); err != nil {
-		return err
+	if s.socket = c.clearFallen(); s.socket == "" {
+		var err error
+		if s.socket, err = makeSocketFolder(c.account, socketBases(c.account, s.config.Getenv)); err != nil {
+			return err
+		}
 	}
 	said, err := c.openLog()
 	if err == nil {
