@@ -1,7 +1,5 @@
 package tokenizer
 
-import "unicode/utf8"
-
 // symbol is a stretch of a text that is one token so far: a link of the list that merging shortens.
 type symbol struct {
 	id         int32 // None for characters that the vocabulary does not have
@@ -63,16 +61,6 @@ func link(symbols []symbol) {
 	if n := len(symbols); n > 0 {
 		symbols[n-1].next = -1
 	}
-}
-
-// characters makes one symbol of each character of text, without ids.
-func characters(text string) []symbol {
-	symbols := make([]symbol, 0, utf8.RuneCountInString(text))
-	for i, r := range text {
-		symbols = append(symbols, symbol{id: None, start: int32(i), end: int32(i + utf8.RuneLen(r))})
-	}
-	link(symbols)
-	return symbols
 }
 
 // candidate is a pair that may merge.

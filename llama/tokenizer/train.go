@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"slices"
 	"sort"
 	"strings"
 
@@ -46,6 +47,9 @@ func (c TrainConfig) Validate() error {
 	for _, s := range special {
 		if s == "" || seen[s] {
 			return tandem.Errorf(tandem.Invalid, op, "the special token %q is empty or named twice", s)
+		}
+		if slices.Contains(alphabet(), s) {
+			return tandem.Errorf(tandem.Invalid, op, "the special token %q is also how a byte is spelled", s)
 		}
 		seen[s] = true
 	}

@@ -97,6 +97,7 @@ func TestTrainRefuses(t *testing.T) {
 	for name, change := range map[string]func(*TrainConfig){
 		"too small":      func(c *TrainConfig) { c.VocabSize = 261 },
 		"PAD equals EOS": func(c *TrainConfig) { c.PAD = c.EOS },
+		"a byte":         func(c *TrainConfig) { c.BOS = "<" },
 		"no BOS":         func(c *TrainConfig) { c.BOS = "" },
 		"no frequency":   func(c *TrainConfig) { c.MinFrequency = 0 },
 	} {

@@ -146,7 +146,7 @@ def llama3():
     t = Tokenizer.from_str(json.dumps(model))
     t.add_special_tokens([AddedToken(s, normalized=False, special=True) for s in ("<|start|>", "<|end|>", "<|pad|>")])
     t.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), bos_template(t, "<|start|>")])
-    save("llama3", t, {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|start|>", "eos_token": {"content": "<|end|>"}, "pad_token": "<|pad|>"})
+    save("llama3", t, {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|start|>", "eos_token": {"__type": "AddedToken", "content": "<|end|>", "lstrip": False, "normalized": False, "rstrip": False, "single_word": False}, "pad_token": "<|pad|>"})
 
 
 def qwen2():
