@@ -21,6 +21,7 @@ type BenchConfig struct {
 	Workers int           // defaults to the number of cores that Go uses
 	Kernel  *kernel.Set   // defaults to the fastest that the processor has
 	BLAS    *blas.Library // what peak and bare products are measured with. Defaults to the machine's
+	Peak    float64       // the machine's peak in flops per second, where it is known. Defaults to measuring it
 }
 
 // BenchResult is what `tandem bench generate` and `tandem bench score` report. A rate is the best run's.
@@ -32,8 +33,8 @@ type BenchResult struct {
 	PeakFlopsPerSecond float64 `json:"peak_flops_per_second"` // the best square matrix product
 	ShareOfPeak        float64 `json:"share_of_peak"`
 	PeakMemoryBytes    int64   `json:"peak_memory_bytes"` // of the process, after the first run; 0 where the system does not say
-	// BareFlopsPerSecond is the rate of one step's matrix products alone, at the same number of rows, by
-	// the BLAS.
+	// BareFlopsPerSecond is the rate of the same matrix products alone, at the same number of rows, by the
+	// BLAS, taken in turn with the steps.
 	BareFlopsPerSecond float64 `json:"bare_flops_per_second"`
 	ShareOfBare        float64 `json:"share_of_bare"`
 	// Bandwidth stands where one sequence is decoded at a time, which reads all matrices for every token.
@@ -44,7 +45,7 @@ type BenchResult struct {
 // BenchBandwidth compares decoding with reading memory.
 type BenchBandwidth struct {
 	WeightBytes          int64   `json:"weight_bytes"`          // read for a token
-	ReadBytesPerSecond   float64 `json:"read_bytes_per_second"` // of a large array, by all workers
+	ReadBytesPerSecond   float64 `json:"read_bytes_per_second"` // of a large array, by all workers, in turn with the steps
 	BoundTokensPerSecond float64 `json:"bound_tokens_per_second"`
 	ShareOfBound         float64 `json:"share_of_bound"`
 }
@@ -66,15 +67,24 @@ type BenchShape struct {
 	BLAS         string `json:"blas"`
 }
 
-// bench is a benchmark under way.
+// bench is a benchmark under way. Its work is measured in turn with what it is compared with, piece by
+// piece, so that both meet the same neighbours on the machine; of each the best run counts.
 type bench struct {
 	config  BenchConfig
 	weights *Weights
 	workers parallel.Workers
 	result  BenchResult
 
-	array              []float32 // what readMemory reads
-	readBytesPerSecond float64   // 0 where it was not measured
+	x, y, array []float32 // what the comparisons work on
+
+	run, best benchTimes
+}
+
+// benchTimes are the times of one run.
+type benchTimes struct {
+	work time.Duration // the benchmark's own
+	bare time.Duration // the products alone
+	read time.Duration // reading memory; 0 where that is not compared
 }
 
 func newBench(w *Weights, config BenchConfig) (*bench, error) {
@@ -132,7 +142,6 @@ func BenchGenerate(ctx context.Context, w *Weights, config BenchConfig) (BenchRe
 	if err != nil {
 		return BenchResult{}, err
 	}
-	best := time.Duration(0)
 	steps := config.Tokens - 1
 	if steps < 1 {
 		return BenchResult{}, tandem.Errorf(tandem.Invalid, "llama.BenchGenerate", "%d new tokens are too few to measure", config.Tokens)
@@ -148,22 +157,19 @@ func BenchGenerate(ctx context.Context, w *Weights, config BenchConfig) (BenchRe
 		if _, err := s.Step(ctx); err != nil {
 			return BenchResult{}, err
 		}
-		start := time.Now()
 		for !s.Idle() {
+			start := time.Now()
 			if _, err := s.Step(ctx); err != nil {
 				return BenchResult{}, err
 			}
+			b.run.work += time.Since(start)
+			b.compare(config.Batch)
 		}
-		if took := time.Since(start); best == 0 || took < best {
-			best = took
-		}
-		b.compare(config.Batch)
+		b.endRun()
 	}
-	tokens := float64(config.Batch * steps)
-	b.result.TokensPerSecond = tokens / best.Seconds()
-	// The mean position of a decoded token.
-	b.result.FlopsPerSecond = b.result.TokensPerSecond * b.flops(float64(config.Prompt)+float64(config.Tokens)/2)
-	return b.finish(ctx)
+	// The mean position of a decoded token is half of the answer behind the prompt.
+	position := float64(config.Prompt) + float64(config.Tokens)/2
+	return b.finish(ctx, steps, config.Batch, config.Batch*steps, position)
 }
 
 // BenchScore measures the pass over whole sequences: Batch sequences of Prompt random tokens each, scored
@@ -183,7 +189,8 @@ func BenchScore(ctx context.Context, w *Weights, config BenchConfig) (BenchResul
 	}
 	classifier := &Classifier{forward}
 	sequences, tokens := b.prompts(), config.Batch*config.Prompt
-	best := time.Duration(0)
+	rows := min(tokens, forward.limit)
+	passes := (tokens + rows - 1) / rows
 	for range config.Runs {
 		start := time.Now()
 		if w.IsClassifier() {
@@ -194,14 +201,13 @@ func BenchScore(ctx context.Context, w *Weights, config BenchConfig) (BenchResul
 		if err != nil {
 			return BenchResult{}, err
 		}
-		if took := time.Since(start); best == 0 || took < best {
-			best = took
+		b.run.work = time.Since(start)
+		for range passes {
+			b.compare(rows)
 		}
-		b.compare(min(tokens, forward.limit))
+		b.endRun()
 	}
-	b.result.TokensPerSecond = float64(tokens) / best.Seconds()
-	b.result.FlopsPerSecond = b.result.TokensPerSecond * b.flops(float64(config.Prompt)/2)
-	return b.finish(ctx)
+	return b.finish(ctx, passes, rows, tokens, float64(config.Prompt)/2)
 }
 
 // prompts returns Batch distinct sequences of Prompt random tokens.
@@ -254,64 +260,85 @@ func (b *bench) elements() int {
 	return n
 }
 
-// compare measures, after every run so that both meet the same neighbours on the machine, what the run is
-// compared with: the products of one step of so many rows, bare, and for a single row the speed of memory.
-// The best counts.
+// compare measures one pass of bare products with so many rows, and for a single row the speed of memory.
 func (b *bench) compare(rows int) {
 	if b.result.PeakMemoryBytes == 0 {
-		b.result.PeakMemoryBytes = peakMemory() // before the arrays of the comparison
+		b.result.PeakMemoryBytes = peakMemory() // before the comparison's own arrays
 	}
 	matrices, most := b.matrices(), 0
 	for _, m := range matrices {
 		most = max(most, m.out, m.in)
 	}
-	x, y := slices.Repeat([]float32{1}, rows*most), make([]float32, rows*most)
-	flops := 2 * float64(rows) * float64(b.elements())
-	for range 3 {
-		start := time.Now()
-		for _, m := range matrices {
-			b.config.BLAS.GemmParallel(b.workers, false, true, rows, m.out, m.in, 1, x, m.in, m.data, m.in, 0, y, m.out)
-		}
-		b.result.BareFlopsPerSecond = max(b.result.BareFlopsPerSecond, flops/time.Since(start).Seconds())
+	if b.x == nil {
+		b.x, b.y = slices.Repeat([]float32{1}, rows*most), make([]float32, rows*most)
 	}
+	start := time.Now()
+	for _, m := range matrices {
+		b.config.BLAS.GemmParallel(b.workers, false, true, rows, m.out, m.in, 1, b.x, m.in, m.data, m.in, 0, b.y, m.out)
+	}
+	b.run.bare += time.Since(start)
 	if rows == 1 {
-		b.readBytesPerSecond = max(b.readBytesPerSecond, b.readMemory())
+		b.run.read += b.readMemory()
 	}
 }
 
-// readMemory returns how many bytes a second all workers read of an array several times the size of a
-// cache.
-func (b *bench) readMemory() float64 {
-	const floats, chunk = 64 << 20, 1 << 16
+// readFloats is the length of the array that readMemory reads, several times the size of a cache.
+const readFloats = 64 << 20
+
+// readMemory returns how long all workers take to read the array.
+func (b *bench) readMemory() time.Duration {
+	const chunk = 1 << 16
 	if b.array == nil {
-		b.array = slices.Repeat([]float32{1}, floats) // pages that nobody wrote to would all be one page
+		b.array = slices.Repeat([]float32{1}, readFloats) // pages that nobody wrote to would all be one page
 	}
 	start := time.Now()
-	b.workers.For(floats/chunk, 1, func(from, to int) {
+	b.workers.For(readFloats/chunk, 1, func(from, to int) {
 		for i := from; i < to; i++ {
 			b.config.Kernel.Sum(b.array[i*chunk : (i+1)*chunk])
 		}
 	})
-	return 4 * floats / time.Since(start).Seconds()
+	return time.Since(start)
 }
 
-// finish adds the machine's peak and the shares.
-func (b *bench) finish(ctx context.Context) (BenchResult, error) {
-	r := b.result
-	r.ShareOfBare = r.FlopsPerSecond / r.BareFlopsPerSecond
-	if b.readBytesPerSecond > 0 {
-		bytes := 4 * float64(b.elements())
-		r.Bandwidth = &BenchBandwidth{
-			WeightBytes:          int64(bytes),
-			ReadBytesPerSecond:   b.readBytesPerSecond,
-			BoundTokensPerSecond: b.readBytesPerSecond / bytes,
-			ShareOfBound:         r.TokensPerSecond * bytes / b.readBytesPerSecond,
+// endRun keeps the run's times where they are the best so far.
+func (b *bench) endRun() {
+	keep := func(best *time.Duration, took time.Duration) {
+		if *best == 0 || took < *best {
+			*best = took
 		}
 	}
-	peak, err := blas.PeakFlops(ctx, b.config.BLAS, b.workers)
-	if err != nil {
-		return BenchResult{}, err
+	keep(&b.best.work, b.run.work)
+	keep(&b.best.bare, b.run.bare)
+	keep(&b.best.read, b.run.read)
+	b.run = benchTimes{}
+}
+
+// finish works out the rates of runs that took the given tokens, each at the given mean position, and were
+// compared with so many passes of rows; and it adds the machine's peak.
+func (b *bench) finish(ctx context.Context, passes, rows, tokens int, position float64) (BenchResult, error) {
+	r := b.result
+	r.TokensPerSecond = float64(tokens) / b.best.work.Seconds()
+	r.FlopsPerSecond = r.TokensPerSecond * b.flops(position)
+	r.BareFlopsPerSecond = 2 * float64(b.elements()) * float64(passes*rows) / b.best.bare.Seconds()
+	r.ShareOfBare = r.FlopsPerSecond / r.BareFlopsPerSecond
+	if b.best.read > 0 {
+		bytes := 4 * float64(b.elements())
+		rate := 4 * readFloats * float64(passes) / b.best.read.Seconds()
+		r.Bandwidth = &BenchBandwidth{
+			WeightBytes:          int64(bytes),
+			ReadBytesPerSecond:   rate,
+			BoundTokensPerSecond: rate / bytes,
+			ShareOfBound:         r.TokensPerSecond * bytes / rate,
+		}
 	}
-	r.PeakFlopsPerSecond, r.ShareOfPeak = peak.FlopsPerSecond, r.FlopsPerSecond/peak.FlopsPerSecond
+	r.PeakFlopsPerSecond = b.config.Peak
+	if r.PeakFlopsPerSecond == 0 {
+		peak, err := blas.PeakFlops(ctx, b.config.BLAS, b.workers)
+		if err != nil {
+			return BenchResult{}, err
+		}
+		r.PeakFlopsPerSecond = peak.FlopsPerSecond
+	}
+	r.ShareOfPeak = r.FlopsPerSecond / r.PeakFlopsPerSecond
 	return r, nil
 }

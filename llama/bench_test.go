@@ -16,7 +16,7 @@ func TestBenchesReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(41, 1))
-	config := BenchConfig{Batch: 2, Prompt: 5, Tokens: 4, Runs: 1, BLAS: library}
+	config := BenchConfig{Batch: 2, Prompt: 5, Tokens: 4, Runs: 1, BLAS: library, Peak: 1e9}
 	for name, run := range map[string]func() (BenchResult, error){
 		"generate": func() (BenchResult, error) {
 			return BenchGenerate(t.Context(), randomWeights(testConfig(), false, rng), config)
