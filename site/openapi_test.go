@@ -1,0 +1,76 @@
+package site_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tandem"
+	"tandem/annotation"
+	"tandem/dashboard"
+	"tandem/internal/web"
+	"tandem/site"
+	"tandem/store"
+)
+
+type noKeys struct{}
+
+func (noKeys) VerifyKey(context.Context, string) (store.Key, error) {
+	return store.Key{}, tandem.Errorf(tandem.Unauthorized, "fake", "the key is not valid")
+}
+
+// TestTheWholeDocument holds the OpenAPI document of all parts together: every operation has a name of
+// its own, asks for a key, refuses without one, and describes its problems; every reference leads somewhere.
+func TestTheWholeDocument(t *testing.T) {
+	handler, err := site.Handler(site.Config{Keys: noKeys{}},
+		func(api web.API) { annotation.Register(api, nil) },
+		func(api web.API) { dashboard.Register(api, nil) },
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
+	var document struct {
+		Paths map[string]map[string]struct {
+			OperationID string                     `json:"operationId"`
+			Summary     string                     `json:"summary"`
+			Security    []map[string][]string      `json:"security"`
+			Responses   map[string]json.RawMessage `json:"responses"`
+		} `json:"paths"`
+		Components struct {
+			Schemas map[string]json.RawMessage `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for path, operations := range document.Paths {
+		for method, operation := range operations {
+			if seen[operation.OperationID] || operation.OperationID == "" || operation.Summary == "" {
+				t.Errorf("%s %s is called %q", method, path, operation.OperationID)
+			}
+			seen[operation.OperationID] = true
+			if len(operation.Security) != 1 || !strings.Contains(string(operation.Responses["default"]), "#/components/schemas/Problem") {
+				t.Errorf("%s: security %v, problems %s", operation.OperationID, operation.Security, operation.Responses["default"])
+			}
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, httptest.NewRequest(strings.ToUpper(method), strings.NewReplacer("{", "", "}", "").Replace(path), nil))
+			if w.Code != 401 {
+				t.Errorf("%s without a key: %d", operation.OperationID, w.Code)
+			}
+		}
+	}
+	if len(seen) < 20 {
+		t.Errorf("the document describes %d operations", len(seen))
+	}
+	for _, ref := range regexp.MustCompile(`"#/components/schemas/([^"]+)"`).FindAllStringSubmatch(w.Body.String(), -1) {
+		if document.Components.Schemas[ref[1]] == nil {
+			t.Errorf("the schema %q is referred to and missing", ref[1])
+		}
+	}
+}
