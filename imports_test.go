@@ -22,6 +22,7 @@ type rule struct {
 // The tree's rules: imports point one way, root ← llama, store, statistics ← stages ← pipeline ← site, cmd.
 var rules = []rule{
 	{".", nil},
+	{"internal/practice/annotator", []string{".", "internal/practice/...", "annotation", "store"}}, // comes through /api/v1
 	{"internal/practice/...", []string{".", "internal/practice/...", "statistics"}},
 	{"internal/...", []string{".", "internal/...", "migrations", "store/..."}},
 	{"migrations", nil},
