@@ -61,18 +61,24 @@ func Migrate(ctx context.Context, ownerURL string) error {
 // ensureAppRole makes the role that everything but migrations runs as, where it is missing. Roles belong
 // to the whole server, so it may stand already, and may be one that logs in.
 func ensureAppRole(ctx context.Context, conn *pgx.Conn) error {
-	var exists bool
-	err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)`, appRole).Scan(&exists)
-	if err != nil || exists {
+	var exists, member bool
+	if err := conn.QueryRow(ctx, `
+		SELECT count(*) > 0, coalesce(bool_or(pg_has_role(current_user, oid, 'MEMBER')), false) FROM pg_roles WHERE rolname = $1`,
+		appRole).Scan(&exists, &member); err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx, `CREATE ROLE `+appRole); err != nil {
-		return tandem.Errorf(tandem.Forbidden, "store.Migrate",
-			"the role %s does not exist and could not be made; have an administrator run: CREATE ROLE %[1]s; GRANT %[1]s TO the user of DATABASE_URL: %w", appRole, err)
+	if !exists {
+		if _, err := conn.Exec(ctx, `CREATE ROLE `+appRole); err != nil {
+			return tandem.Errorf(tandem.Forbidden, "store.Migrate",
+				"the role %s does not exist and could not be made; have an administrator run: CREATE ROLE %[1]s; GRANT %[1]s TO the user of DATABASE_URL: %w", appRole, err)
+		}
 	}
-	// Store.Open takes this role on, so whoever migrates with the one DATABASE_URL must be a member.
-	_, err = conn.Exec(ctx, `GRANT `+appRole+` TO CURRENT_USER`)
-	return err
+	if !member {
+		// Where one DATABASE_URL serves both, its user takes the role on in Open. Who may not grant it has
+		// another login for that, or is told then.
+		_, _ = conn.Exec(ctx, `GRANT `+appRole+` TO CURRENT_USER`)
+	}
+	return nil
 }
 
 // migrateOwn runs the embedded files.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -58,6 +59,11 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	s := &Store{pool: pool, db: pool}
 	if err := s.checkVersion(ctx); err != nil {
 		pool.Close()
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
+			return nil, tandem.Errorf(tandem.Forbidden, op,
+				"the user %s may not act as the role %s; have an administrator run: GRANT %[2]s TO %[1]s: %[3]w", config.ConnConfig.User, appRole, err)
+		}
 		return nil, fail(op, err)
 	}
 	return s, nil

@@ -102,14 +102,14 @@ func removeSocketFolder(folder string) {
 }
 
 // awaitExit waits until no server runs in data, for at most patience.
-func awaitExit(data string, patience time.Duration) (bool, error) {
+func awaitExit(data string, patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		running, err := readPostmaster(data)
 		if err != nil || running == nil {
-			return err == nil, err
+			return err
 		}
 		if time.Now().After(deadline) {
-			return false, nil
+			return tandem.Errorf(tandem.Unavailable, "local.Start", "the Postgres of %s (process %d) is stopping and does not end", data, running.pid)
 		}
 	}
 }

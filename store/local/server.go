@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tandem"
 )
@@ -28,6 +29,7 @@ const (
 	lockRetry     = 20 * time.Millisecond
 	startPatience = 5 * time.Minute // crash recovery replays the log first
 	stopPatience  = time.Minute
+	deafPatience  = 10 * time.Second // for a server that says it is ready and takes no connection
 )
 
 // Config says which server to start.
@@ -202,20 +204,29 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if running != nil && running.status == "stopping" {
-		if _, err := awaitExit(c.data(), stopPatience); err != nil {
-			return err
-		}
-		running = nil
-	}
-	if running != nil {
+	if running != nil && running.status != "stopping" {
 		s.config.Log.Info("joining the private Postgres", "server", s.String(), "pid", running.pid)
 		s.socket = running.socket
-	} else if err := s.launch(ctx); err != nil {
+		err := s.prepare(ctx)
+		if !errors.Is(err, errGone) {
+			return err
+		}
+	}
+	// None runs, or it is on its way out.
+	if err := awaitExit(c.data(), stopPatience); err != nil {
 		return err
 	}
-	return s.prepare(ctx)
+	if err := s.launch(ctx); err != nil {
+		return err
+	}
+	if err := s.prepare(ctx); !errors.Is(err, errGone) {
+		return err
+	}
+	return tandem.Errorf(tandem.Unavailable, "local.Start", "%v fell at once; its log is %s", s, c.log())
 }
+
+// errGone says that the server which was about to be joined fell or stopped meanwhile.
+var errGone = errors.New("the server is gone")
 
 // launch starts the server's process, which outlives this one.
 func (s *Server) launch(ctx context.Context) error {
@@ -252,6 +263,9 @@ func (s *Server) launch(ctx context.Context) error {
 func (s *Server) prepare(ctx context.Context) error {
 	const op = "local.Start"
 	conn, err := s.connect(ctx)
+	if errors.Is(err, errGone) {
+		return err
+	}
 	if err != nil {
 		return tandem.Errorf(tandem.Unavailable, op, "%v does not answer: %w", s, err)
 	}
@@ -277,23 +291,29 @@ func (s *Server) prepare(ctx context.Context) error {
 }
 
 // connect connects as the superuser, patiently: a server that was adopted may still be replaying its log.
+// The error is errGone where the server goes away meanwhile.
 func (s *Server) connect(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	for {
+	for began := time.Now(); ; {
 		conn, err := pgx.Connect(ctx, s.AdminURL())
 		if err == nil {
 			return conn, nil
 		}
-		if running, errRead := readPostmaster(s.cluster.data()); errRead != nil || running == nil {
+		running, errRead := readPostmaster(s.cluster.data())
+		if errRead != nil {
 			return nil, errors.Join(err, errRead)
-		} else if running.status == "ready" && ctx.Err() == nil {
-			// It had become ready between the two looks, or refuses for a reason that will not pass.
-			return pgx.Connect(ctx, s.AdminURL())
+		}
+		if running == nil {
+			return nil, errGone
+		}
+		var refused *pgconn.PgError
+		starting := errors.As(err, &refused) && refused.Code == "57P03" // cannot_connect_now
+		if ctx.Err() != nil || (refused != nil && !starting) || (running.status == "ready" && !starting && time.Since(began) > deafPatience) {
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(err, ctx.Err())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
