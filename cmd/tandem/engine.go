@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"tandem/internal/blas"
 	"tandem/internal/parallel"
 	"tandem/llama/nn"
@@ -28,7 +30,11 @@ func (f engineFlags) open(w *world) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	kernels, err := kernel.Select(f.Kernel)
+	name := f.Kernel
+	if name == "" { // OpenBLAS held to AVX2 means a fair comparison by AVX2 throughout
+		name = kernel.NameForCoreType(os.Getenv("OPENBLAS_CORETYPE"))
+	}
+	kernels, err := kernel.Select(name)
 	if err != nil {
 		return nil, err
 	}
