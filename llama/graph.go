@@ -29,9 +29,10 @@ type Graph struct {
 	params  map[string]*gorgonia.Node
 	inputs  []input
 
-	hidden, logits *gorgonia.Node
-	targets        bool // batches must bring targets
-	compiled       bool
+	hidden   *gorgonia.Node
+	logits   *gorgonia.Node // of the rows that have a target
+	targets  bool           // batches must bring targets
+	compiled bool
 }
 
 // input is a float input that batches fill.
@@ -85,32 +86,40 @@ func (g *Graph) Hidden() *gorgonia.Node {
 	return g.hidden
 }
 
-// Logits is Output · hidden, [N, vocabulary]. The model must be a policy.
-func (g *Graph) Logits() *gorgonia.Node {
-	if g.logits != nil {
-		return g.logits
+// Logits is Output · hidden for every token, [N, vocabulary]. The model must be a policy.
+func (g *Graph) Logits() *gorgonia.Node { return nn.Linear(g.Hidden(), g.output("Logits")) }
+
+// LogProbs is ln P(target) of every token under softmax(logits / temperature), [N]; 0 where the batch has
+// no target, and no logits are computed there. Divide by the temperature that was sampled with, or the
+// ratio of PPO's first step is not 1. The model must be a policy.
+func (g *Graph) LogProbs(temperature float64) *gorgonia.Node {
+	return nn.LogProb(g.targetLogits(), temperature)
+}
+
+// Entropy is the entropy of softmax(logits / temperature) in nats, [N], 0 where the batch has no target: a
+// diagnostic without a gradient.
+func (g *Graph) Entropy(temperature float64) *gorgonia.Node {
+	return nn.Entropy(g.targetLogits(), temperature)
+}
+
+// targetLogits are the logits of the rows that have a target.
+func (g *Graph) targetLogits() *gorgonia.Node {
+	if g.logits == nil {
+		g.targets = true
+		g.logits = nn.Linear(nn.TargetRows(g.Hidden()), g.output("LogProbs"))
 	}
-	if g.weights.IsClassifier() {
-		panic(tandem.Errorf(tandem.Invalid, "llama.Graph.Logits", "the model is a classifier and has no output matrix"))
-	}
-	output := g.params["output"]
-	if g.weights.Config.TieWordEmbeddings {
-		output = g.params["embed"]
-	}
-	g.logits = nn.Linear(g.Hidden(), output)
 	return g.logits
 }
 
-// LogProbs is ln P(target) of every token under softmax(logits / temperature), [N]; 0 where the batch has
-// no target. Divide by the temperature that was sampled with, or the ratio of PPO's first step is not 1.
-func (g *Graph) LogProbs(temperature float64) *gorgonia.Node {
-	g.targets = true
-	return nn.LogProb(g.Logits(), temperature)
-}
-
-// Entropy is the entropy of softmax(logits / temperature) in nats, [N]: a diagnostic without a gradient.
-func (g *Graph) Entropy(temperature float64) *gorgonia.Node {
-	return nn.Entropy(g.Logits(), temperature)
+// output is the output matrix, [vocabulary, d].
+func (g *Graph) output(method string) *gorgonia.Node {
+	switch {
+	case g.weights.IsClassifier():
+		panic(tandem.Errorf(tandem.Invalid, "llama.Graph."+method, "the model is a classifier and has no output matrix"))
+	case g.weights.Config.TieWordEmbeddings:
+		return g.params["embed"]
+	}
+	return g.params["output"]
 }
 
 // Values is the scalar head's output for every token, [N]: a critic. The model must be a classifier.

@@ -34,6 +34,11 @@ func (g *Graph) Compile(loss *gorgonia.Node, outputs ...*gorgonia.Node) (*Progra
 	}
 	g.compiled = true
 	p := &Program{graph: g, loss: loss, outputs: outputs}
+	for _, n := range outputs {
+		if n.Op() == nil {
+			return nil, tandem.Errorf(tandem.Invalid, op, "the output %s is an input", n.Name())
+		}
+	}
 	keep := append([]*gorgonia.Node{}, outputs...)
 	if loss != nil {
 		keep = append(keep, loss)

@@ -358,3 +358,51 @@ func TestLossFallsOnAToyTask(t *testing.T) {
 		t.Errorf("the loss went from %g to %g", first, last)
 	}
 }
+
+// Rows without a target have no logits: they read 0, send nothing back, and may be all there are.
+func TestRowsWithoutTargets(t *testing.T) {
+	w := graphWeights(graphConfig(true), false)
+	b := graphBatch()
+	run := func(targets []int32) []float32 {
+		b.Targets = targets
+		g := NewGraph(testDevice(t), w, Shape{40, 5})
+		p, err := g.Compile(nil, g.LogProbs(0.8), g.Entropy(0.8))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Forward(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Concat(r.Outputs...)
+	}
+	all, some := slices.Clone(b.Targets), slices.Clone(b.Targets)
+	for i := range some {
+		if i%3 != 0 {
+			some[i] = -1
+		}
+	}
+	whole, part := run(all), run(some)
+	for i, got := range part {
+		want := whole[i]
+		if some[i%len(some)] < 0 {
+			want = 0
+		}
+		if math.Abs(float64(got-want)) > 1e-5 {
+			t.Errorf("value %d is %g, want %g", i, got, want)
+		}
+	}
+	p, none := languageModel(t, w, Shape{40, 5}), languageBatch()
+	for i := range none.Targets {
+		none.Targets[i] = -1
+	}
+	r, err := p.Run(none)
+	if err != nil || r.Loss != 0 {
+		t.Errorf("the loss without targets is %g, %v", r.Loss, err)
+	}
+	for _, p := range w.Gradients().Params() {
+		if slices.ContainsFunc(p.Grad, func(g float32) bool { return g != 0 }) {
+			t.Errorf("%s has a gradient without targets", p.Name)
+		}
+	}
+}

@@ -45,14 +45,23 @@ const rowGrain = 16
 const chunk = 1 << 14
 
 func (c *CPU) Linear(n, in, out int, y, x, w []float32) {
+	if n == 0 {
+		return
+	}
 	c.blas.GemmParallel(c.workers, false, true, n, out, in, 1, x, in, w, in, 0, y, out)
 }
 
 func (c *CPU) LinearGradX(n, in, out int, dx, dy, w []float32) {
+	if n == 0 {
+		return
+	}
 	c.blas.GemmParallel(c.workers, false, false, n, in, out, 1, dy, out, w, in, 0, dx, in)
 }
 
 func (c *CPU) LinearAddGradW(n, in, out int, dw, dy, x []float32) {
+	if n == 0 {
+		return
+	}
 	c.blas.GemmParallel(c.workers, true, false, out, in, n, 1, dy, out, x, in, 1, dw, in)
 }
 
@@ -128,10 +137,7 @@ func (c *CPU) LogProb(vocabulary int, y, lse, logits []float32, targets []int32,
 		for i := from; i < to; i++ {
 			row := logits[i*vocabulary : (i+1)*vocabulary]
 			lse[i] = c.kernels.LogSumExp(row, 1/t)
-			y[i] = 0
-			if targets[i] >= 0 {
-				y[i] = row[targets[i]]/t - lse[i]
-			}
+			y[i] = row[targets[i]]/t - lse[i]
 		}
 	})
 }
@@ -141,7 +147,7 @@ func (c *CPU) LogProbGrad(vocabulary int, dlogits, dy, lse, logits []float32, ta
 	c.workers.For(len(targets), 1, func(from, to int) {
 		for i := from; i < to; i++ {
 			row, out := logits[i*vocabulary:(i+1)*vocabulary], dlogits[i*vocabulary:(i+1)*vocabulary]
-			if targets[i] < 0 || dy[i] == 0 {
+			if dy[i] == 0 {
 				clear(out)
 				continue
 			}

@@ -45,8 +45,7 @@ type Device interface {
 	// AttentionGrad sets dqkv from dy and from lse as Attention left it.
 	AttentionGrad(dqkv, dy, lse, qkv []float32, offsets []int32, h Heads)
 
-	// LogProb sets lse[i] to the logarithm of Σ exp(logits[i]/t), and y[i] to logits[i, targets[i]]/t −
-	// lse[i], 0 where the target is −1.
+	// LogProb sets lse[i] to the logarithm of Σ exp(logits[i]/t), and y[i] to logits[i, targets[i]]/t − lse[i].
 	LogProb(vocabulary int, y, lse, logits []float32, targets []int32, t float32)
 	// LogProbGrad sets dlogits [n, vocabulary]; dlogits may be logits.
 	LogProbGrad(vocabulary int, dlogits, dy, lse, logits []float32, targets []int32, t float32)

@@ -203,14 +203,15 @@ func TestGradients(t *testing.T) {
 			h := testHeads(tokens)
 			return n.dot(Attention(Rotate(n.rows(PerToken, 1, 48), h), h))
 		},
-		"logprob": func(n *network) *gorgonia.Node { return n.dot(LogProb(n.rows(PerToken, 1, 11), 0.7)) },
-		"head":    func(n *network) *gorgonia.Node { return n.dot(Head(n.rows(PerToken, 1, 6), n.param(1, 1, 6))) },
+		"target rows": func(n *network) *gorgonia.Node { return n.dot(TargetRows(n.rows(PerToken, 1, 6))) },
+		"logprob":     func(n *network) *gorgonia.Node { return n.dot(LogProb(TargetRows(n.rows(PerToken, 1, 11)), 0.7)) },
+		"head":        func(n *network) *gorgonia.Node { return n.dot(Head(n.rows(PerToken, 1, 6), n.param(1, 1, 6))) },
 		"scores": func(n *network) *gorgonia.Node {
 			return n.dot(Head(LastRows(n.rows(PerToken, 1, 6)), n.param(1, 1, 6)))
 		},
 		"tied matrix": func(n *network) *gorgonia.Node {
 			w := n.param(0.5, 11, 6)
-			return n.dot(LogProb(Linear(n.scope.Embedding(w), w), 1))
+			return n.dot(LogProb(Linear(TargetRows(n.scope.Embedding(w)), w), 1))
 		},
 		"sum of losses": func(n *network) *gorgonia.Node {
 			x := n.rows(PerToken, 1, 6)

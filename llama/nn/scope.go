@@ -13,13 +13,14 @@ type Rows int
 const (
 	Fixed       Rows = iota // all of them: parameters
 	PerToken                // one for each token: [N, …]
+	PerTarget               // one for each token that has a target: [N, …]
 	PerSequence             // one for each sequence: [S, …]
 	PerPair                 // one for each two sequences: [S/2, …]
 	Scalar                  // a single number: [1]
 )
 
 func (r Rows) String() string {
-	return [...]string{"fixed", "token", "sequence", "pair", "scalar"}[r]
+	return [...]string{"fixed", "token", "target", "sequence", "pair", "scalar"}[r]
 }
 
 // Scope is where the ops of one graph find the device that computes them and the batch that they compute.
@@ -33,6 +34,9 @@ type Scope struct {
 
 	rows map[*gorgonia.Node]Rows
 	ops  int // made so far: an op's identity within its graph
+
+	targetRows []int32 // the rows that have a target, set by TargetRows
+	targets    []int32 // their targets
 }
 
 // NewScope returns a scope with an empty graph for batches of at most tokens tokens in at most sequences
@@ -72,6 +76,8 @@ func (s *Scope) Filled(r Rows) int {
 	switch r {
 	case PerToken:
 		return len(s.Batch.Tokens)
+	case PerTarget:
+		return len(s.targets)
 	case PerSequence:
 		return s.Batch.Sequences()
 	case PerPair:
@@ -85,7 +91,7 @@ func (s *Scope) RowsOf(n *gorgonia.Node) Rows { return s.rows[n] }
 
 func (s *Scope) capacity(r Rows) int {
 	switch r {
-	case PerToken:
+	case PerToken, PerTarget:
 		return s.Tokens
 	case PerSequence:
 		return s.Sequences
