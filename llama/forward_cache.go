@@ -6,7 +6,7 @@ const pageTokens = 64
 
 // page holds the keys and values of pageTokens consecutive positions of a sequence. For every layer that
 // is kept, and in it for every key/value head, K [pageTokens, e] is followed by Vᵀ [e, pageTokens]: both
-// products of attention then read rows of their inner dimension, as [kernel.MatMulT] wants them.
+// products of attention then read rows of their inner dimension, as kernel.Set.MatMulT wants them.
 type page struct {
 	data []float32
 	refs int // sequences that read it; only a page with one reference is written to

@@ -21,6 +21,7 @@ type goldenValues struct {
 	Mask        [][]float32 `json:"mask"`
 	Loss        float64     `json:"loss"`
 	Temperature float64     `json:"temperature"`
+	Greedy      []int32     `json:"greedy"`
 	Pairs       []struct {
 		Chosen   int     `json:"chosen"`
 		Rejected int     `json:"rejected"`

@@ -71,10 +71,10 @@ type sequence struct {
 	id      int
 	request Request
 	cache   cache
-	fed     int     // tokens in the cache
+	fed     int     // tokens in the cache, counting those of the step under way
 	last    int32   // the last sampled token, not fed yet
 	answer  int     // sampled tokens
-	prompt  *prompt // where others with the same prompt wait; nil when none did
+	prompt  *prompt // where others with the same prompt wait
 }
 
 // prompt gathers the waiting requests that have it in common.

@@ -2,7 +2,6 @@ package llama_test
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -116,44 +115,6 @@ func TestTinyStories(t *testing.T) {
 	}
 }
 
-// golden is what transformers computed with a model of testdata (see its README).
-type golden struct {
-	Sequences   [][]int32 `json:"sequences"`
-	Temperature float64   `json:"temperature"`
-	Greedy      []int32   `json:"greedy"`
-	tensors     map[string][]float32
-}
-
-func readGolden(t *testing.T, dir string) golden {
-	t.Helper()
-	var g golden
-	text, err := os.ReadFile(filepath.Join(dir, "golden.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &g); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.Open(filepath.Join(dir, "golden.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tensors, _, err := checkpoint.ReadTensors(file, info.Size(), file.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.tensors = make(map[string][]float32)
-	for _, tensor := range tensors {
-		g.tensors[tensor.Name] = tensor.Data
-	}
-	return g
-}
-
 // near reports the first of got that is further than 1e-4 from want.
 func near(t *testing.T, what string, got, want []float32) {
 	t.Helper()
@@ -179,7 +140,7 @@ func TestGoldenInference(t *testing.T) {
 	for _, file := range files {
 		dir := filepath.Dir(file)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			w, g := loadModel(t, dir), readGolden(t, dir)
+			w, g := loadModel(t, dir), readGoldenValues(t, dir)
 			if w.IsClassifier() {
 				classifier, err := llama.NewClassifier(w, llama.ForwardConfig{})
 				if err != nil {
