@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"iter"
 	"os"
@@ -21,7 +23,9 @@ const DefaultMaxLine = 16 << 20
 // File is an open data file whose content is decompressed as it is read.
 type File struct {
 	name   string
-	reader io.Reader
+	reader io.Reader // decompressed
+	raw    io.Reader // the file as it is, hashed as it is read
+	hash   hash.Hash
 	file   *os.File
 }
 
@@ -35,8 +39,9 @@ func Open(name string) (*File, error) {
 	if err != nil {
 		return nil, tandem.Errorf(tandem.Unavailable, op, "%w", err)
 	}
-	buffered := bufio.NewReaderSize(file, 1<<16)
-	f := &File{name: name, reader: buffered, file: file}
+	sum := sha256.New()
+	buffered := bufio.NewReaderSize(io.TeeReader(file, sum), 1<<16)
+	f := &File{name: name, reader: buffered, raw: buffered, hash: sum, file: file}
 	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		if f.reader, err = gzip.NewReader(buffered); err != nil {
 			file.Close()
@@ -51,6 +56,14 @@ func (f *File) Name() string { return f.name }
 
 // Read reads decompressed bytes.
 func (f *File) Read(p []byte) (int, error) { return f.reader.Read(p) }
+
+// Sum reads what is left and returns the SHA-256 of the file as it lies on the disk.
+func (f *File) Sum() ([sha256.Size]byte, error) {
+	if _, err := io.Copy(io.Discard, f.raw); err != nil {
+		return [sha256.Size]byte{}, tandem.Errorf(tandem.Corrupt, "dataset.Sum", "%s: %w", f.name, err)
+	}
+	return [sha256.Size]byte(f.hash.Sum(nil)), nil
+}
 
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }

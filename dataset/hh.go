@@ -70,33 +70,50 @@ func (p *pair) joinOpenAnswer() {
 	}
 }
 
-// parseTurns splits a transcript into its messages.
+// parseTurns splits a transcript into its messages, in one pass.
 func parseTurns(text string) (tandem.Dialogue, error) {
 	if !isTranscript(text) {
 		return nil, fmt.Errorf("the transcript does not begin with %q", humanMark)
 	}
 	var d tandem.Dialogue
+	var turns []string // of the speaker who speaks
+	say := func(role tandem.Role) {
+		if len(turns) > 0 {
+			d = append(d, tandem.Message{Role: role, Content: strings.Join(turns, "\n\n")})
+			turns = nil
+		}
+	}
+	speaker := tandem.User
 	for text != "" {
 		role, mark := tandem.User, humanMark
 		if strings.HasPrefix(text, assistantMark) {
 			role, mark = tandem.Assistant, assistantMark
 		}
+		if role != speaker {
+			say(speaker)
+			speaker = role
+		}
 		text = text[len(mark):]
-		end := len(text)
-		for _, m := range []string{humanMark, assistantMark} {
-			if at := strings.Index(text, m); at >= 0 && at < end {
-				end = at
-			}
-		}
-		content := strings.TrimPrefix(text[:end], " ")
-		if last := len(d) - 1; last >= 0 && d[last].Role == role {
-			d[last].Content += "\n\n" + content
-		} else {
-			d = append(d, tandem.Message{Role: role, Content: content})
-		}
+		end := nextMark(text)
+		turns = append(turns, strings.TrimPrefix(text[:end], " "))
 		text = text[end:]
 	}
+	say(speaker)
 	return d, nil
+}
+
+// nextMark is where the next turn of a transcript begins: the length of text if none does.
+func nextMark(text string) int {
+	for at := 0; ; at++ {
+		next := strings.Index(text[at:], "\n\n")
+		if next < 0 {
+			return len(text)
+		}
+		at += next
+		if strings.HasPrefix(text[at:], humanMark) || strings.HasPrefix(text[at:], assistantMark) {
+			return at
+		}
+	}
 }
 
 // transcript renders a dialogue in the transcript form. It refuses what the form cannot hold: a system

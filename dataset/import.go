@@ -8,6 +8,7 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tandem"
@@ -225,8 +226,8 @@ func (i *Import) count(p pair, fingerprint [16]byte) bool {
 	return p.outcome == kept
 }
 
-// fingerprint is a hash of what makes a comparison this comparison: aspect, prompt and the two answers
-// in their order.
+// fingerprint is a hash of what makes a comparison this comparison: aspect, prompt, the two answers in
+// their order, and the verdict. The same pair judged to another degree is another comparison.
 func fingerprint(c tandem.Comparison) [16]byte {
 	hash := sha256.New()
 	write := func(s string) { fmt.Fprintf(hash, "%d:%s,", len(s), s) }
@@ -237,6 +238,12 @@ func fingerprint(c tandem.Comparison) [16]byte {
 	}
 	write(c.Chosen.Content)
 	write(c.Rejected.Content)
+	write(c.Degree.String())
+	write(string(c.Chosen.Label))
+	write(string(c.Rejected.Label))
+	if c.Margin != nil {
+		write(strconv.FormatFloat(*c.Margin, 'g', -1, 64))
+	}
 	return [16]byte(hash.Sum(nil))
 }
 

@@ -3,6 +3,7 @@ package dataset
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tandem"
 )
@@ -158,6 +160,9 @@ func TestReportCountsEachPairOnce(t *testing.T) {
 	if report != want {
 		t.Errorf("got  %+v\nwant %+v", report, want)
 	}
+	if skipped := report.Skipped(); len(skipped) != 5 || skipped["duplicates"] != 2 {
+		t.Errorf("skipped %v", skipped)
+	}
 	if sum := report.Add(report); sum.Read != 16 || sum.Duplicates != 4 || sum.EmptyAnswers != 2 {
 		t.Errorf("twice the report is %+v", sum)
 	}
@@ -256,6 +261,17 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%s: %d records, error %v", path, n, err)
 		}
 	}
+	file, err := Open(filepath.Join(folder, "a.jsonl.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if sum, err := file.Sum(); err != nil || sum != sha256.Sum256(packed.Bytes()) {
+		t.Errorf("sum %x, error %v; it is that of the file on the disk, however much was read", sum, err)
+	}
 	cut := write("cut.jsonl.gz", packed.Bytes()[:packed.Len()-12])
 	if _, err := count(cut); err == nil || tandem.CodeOf(err) != tandem.Corrupt || !strings.Contains(err.Error(), "cut.jsonl.gz:") {
 		t.Errorf("truncated gzip: %v", err)
@@ -271,6 +287,19 @@ func TestLongLine(t *testing.T) {
 	got, _, err := read(t, ImportConfig{Format: TRL, As: AsSafety}, `{"prompt":"Q","chosen":"`+long+`","rejected":"b"}`)
 	if err != nil || len(got) != 1 || got[0].Chosen.Content != long {
 		t.Fatalf("%d comparisons, error %v", len(got), err)
+	}
+}
+
+// TestManyTurns holds that a transcript of a hundred thousand turns of one speaker is read in one pass.
+func TestManyTurns(t *testing.T) {
+	turns := strings.Repeat(`\n\nHuman: again`, 100_000)
+	start := time.Now()
+	got, _, err := read(t, ImportConfig{Format: HH, As: AsSafety}, `{"chosen":"`+turns+`\n\nAssistant: a","rejected":"`+turns+`\n\nAssistant: b"}`)
+	if err != nil || len(got) != 1 || got[0].Prompt.Messages.Turns() != 1 {
+		t.Fatalf("%d comparisons, error %v", len(got), err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 
@@ -294,3 +323,47 @@ var errDisk = errors.New("disk full")
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errDisk }
+
+// TestAnotherVerdictIsNoDuplicate: two annotators may judge one pair, and say it differently.
+func TestAnotherVerdictIsNoDuplicate(t *testing.T) {
+	const pair = `{"prompt":"Q","chosen":"a","rejected":"b","degree":%q}` + "\n"
+	got, report, err := read(t, ImportConfig{Format: TRL, As: AsSafety},
+		fmt.Sprintf(pair, "better")+fmt.Sprintf(pair, "slightly_better")+fmt.Sprintf(pair, "better"))
+	if err != nil || report.Kept != 2 || report.Duplicates != 1 || got[0].ID == got[1].ID {
+		t.Errorf("report %v, error %v", report, err)
+	}
+}
+
+// FuzzImport holds that no input, however malformed, does more than yield comparisons that are whole, or
+// an error.
+func FuzzImport(f *testing.F) {
+	for _, seed := range []string{
+		`{"chosen":"\n\nHuman: Q\n\nAssistant: yes","rejected":"\n\nHuman: Q\n\nAssistant: no"}`,
+		`{"prompt":"Q","chosen":[{"role":"assistant","content":"a"}],"rejected":"b","margin":1,"degree":"better"}`,
+		`{"prompt":"Q","response_0":"a","response_1":"b","better_response_id":0,"safer_response_id":1,"is_response_0_safe":true}`,
+		`{"conversations":[{"from":"human","value":"Q"}],"chosen":{"from":"gpt","value":"a"},"rejected":{"from":"gpt","value":"b"}}`,
+		`{"chosen":"","rejected":[]}`, `{"chosen":"\n\nHuman:","rejected":"\n\nAssistant:"}`, `[]`, `{"prompt":{}}`, "\xff", "null",
+	} {
+		for i := range Formats() {
+			f.Add(seed, i)
+		}
+	}
+	f.Fuzz(func(t *testing.T, file string, format int) {
+		formats := Formats()
+		imp, err := NewImport(ImportConfig{Format: formats[((format%len(formats))+len(formats))%len(formats)], As: AsSafety})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for c, err := range imp.Read("f", strings.NewReader(file)) {
+			if err != nil {
+				if tandem.CodeOf(err) != tandem.Invalid {
+					t.Fatalf("code %q of %v", tandem.CodeOf(err), err)
+				}
+				return
+			}
+			if err := c.Prompt.Validate(); err != nil || c.Chosen.Content == c.Rejected.Content {
+				t.Fatalf("%+v: %v", c, err)
+			}
+		}
+	})
+}

@@ -41,6 +41,20 @@ func (r Report) Add(o Report) Report {
 	return r
 }
 
+// Skipped is how many comparisons were left out, by reason; what did not occur is missing.
+func (r Report) Skipped() map[string]int {
+	skipped := make(map[string]int)
+	for reason, n := range map[string]int{
+		"ties": r.Ties, "contradictions": r.Contradictions, "prompts_differ": r.PromptsDiffer,
+		"sides_equal": r.SidesEqual, "duplicates": r.Duplicates,
+	} {
+		if n > 0 {
+			skipped[reason] = n
+		}
+	}
+	return skipped
+}
+
 // String is the report in one line; what did not occur is not mentioned.
 func (r Report) String() string {
 	var b strings.Builder
