@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tandem"
+	"tandem/llama/nn/kernel"
 )
 
 // testConfig is a small model with grouped queries and sizes that fit no vector width.
@@ -175,6 +176,24 @@ func plainLogProbs(w *Weights, tokens []int32, temperature float64) []float64 {
 	return out
 }
 
+// kernelSets are those that the processor has.
+func kernelSets(t testing.TB) []*kernel.Set {
+	t.Helper()
+	var sets []*kernel.Set
+	for _, name := range []string{kernel.AVX512, kernel.AVX2, kernel.Plain} {
+		set, err := kernel.Select(name)
+		if tandem.CodeOf(err) == tandem.Unsupported {
+			t.Logf("not tested: %v", err)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets = append(sets, set)
+	}
+	return sets
+}
+
 func newTestForward(t testing.TB, w *Weights, config ForwardConfig) *Forward {
 	t.Helper()
 	f, err := NewForward(w, config)
@@ -225,12 +244,14 @@ func TestForwardMatchesPlain(t *testing.T) {
 func TestForwardDoesNotDependOnItsBatch(t *testing.T) {
 	rng := rand.New(rand.NewPCG(12, 1))
 	ctx := context.Background()
-	for range 10 {
-		c := randomConfig(rng)
+	sets := kernelSets(t)
+	for trial := range 12 {
+		c, set := randomConfig(rng), sets[trial%len(sets)]
 		policy, head := randomWeights(c, false, rng), randomWeights(c, true, rng)
 		sequences := randomSequences(c, 9, 100, rng)
 		compute := func(config ForwardConfig, sequences ...[]int32) ([][]float32, []float32) {
 			t.Helper()
+			config.Kernel = set
 			logprobs, err := newTestForward(t, policy, config).LogProbsAt(ctx, sequences, 1.2)
 			if err != nil {
 				t.Fatal(err)
@@ -260,7 +281,7 @@ func TestForwardDoesNotDependOnItsBatch(t *testing.T) {
 			l, r := compute(config, shuffled...)
 			for i, from := range order {
 				if !slices.Equal(l[i], logprobs[from]) || r[i] != scores[from] {
-					t.Fatalf("%+v, %+v: sequence %d differs from itself alone", c, config, from)
+					t.Fatalf("%s, %+v, %+v: sequence %d differs from itself alone", set.Name(), c, config, from)
 				}
 			}
 		}

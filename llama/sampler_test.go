@@ -156,17 +156,19 @@ func TestSamplerIsTheForwardPass(t *testing.T) {
 // prompts' pieces, workers and company change.
 func TestSamplerDoesNotDependOnItsBatch(t *testing.T) {
 	rng := rand.New(rand.NewPCG(22, 1))
-	for range 6 {
-		c := randomConfig(rng)
+	sets := kernelSets(t)
+	for trial := range 6 {
+		c, set := randomConfig(rng), sets[trial%len(sets)]
 		w := randomWeights(c, false, rng)
 		requests := randomRequests(c, 14, rng)
 		var alone []answer
 		for _, r := range requests {
-			alone = append(alone, sampleAll(t, newTestSampler(t, w, SamplerConfig{Workers: 1}), r)...)
+			alone = append(alone, sampleAll(t, newTestSampler(t, w, SamplerConfig{Workers: 1, Kernel: set}), r)...)
 		}
 		for _, config := range []SamplerConfig{
 			{Workers: 1, Slots: 1}, {Workers: 3, Slots: 4, PrefillTokens: 7}, {Workers: 2, Slots: 32, PrefillTokens: 1000},
 		} {
+			config.Kernel = set
 			s := newTestSampler(t, w, config)
 			for range 2 { // the second time on used memory
 				order := rng.Perm(len(requests))
@@ -176,7 +178,7 @@ func TestSamplerDoesNotDependOnItsBatch(t *testing.T) {
 				}
 				for i, a := range sampleAll(t, s, shuffled...) {
 					if !a.equal(alone[order[i]]) {
-						t.Fatalf("%+v, %+v: request %d gives %v, alone %v", c, config, order[i], a, alone[order[i]])
+						t.Fatalf("%s, %+v: request %d gives %v, alone %v", set.Name(), c, order[i], a, alone[order[i]])
 					}
 				}
 			}
