@@ -104,8 +104,9 @@ func (w *World) Prompt(split Split, families []Family, index uint64) tandem.Prom
 func (w *World) Prompts(split Split, families []Family, n int) ([]tandem.Prompt, error) {
 	seen := map[string]bool{}
 	var prompts []tandem.Prompt
+	vain := 0 // draws since the last new prompt
 	for index := uint64(0); len(prompts) < n; index++ {
-		if index > uint64(40*n+1000) {
+		if vain++; vain > 1000+10*len(prompts) {
 			return nil, tandem.Errorf(tandem.Invalid, "practice.Prompts", "%v have only about %d different prompts on this side of the split, not %d",
 				families, len(prompts), n)
 		}
@@ -118,6 +119,7 @@ func (w *World) Prompts(split Split, families []Family, n int) ([]tandem.Prompt,
 		if !seen[key.String()] {
 			seen[key.String()] = true
 			prompts = append(prompts, p)
+			vain = 0
 		}
 	}
 	return prompts, nil

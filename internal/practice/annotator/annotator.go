@@ -95,16 +95,19 @@ const (
 // Judge compares two answers to a prompt of the practice world. It is a pure function of the annotator
 // and its arguments, and shown the same answers in the other order it chooses the same answer.
 func (a *Annotator) Judge(aspect tandem.Aspect, prompt tandem.Dialogue, answers [2]string) (Judgment, error) {
+	j, _, err := a.judge(aspect, prompt, answers)
+	return j, err
+}
+
+// judge returns the truth beside the judgment.
+func (a *Annotator) judge(aspect tandem.Aspect, prompt tandem.Dialogue, answers [2]string) (j Judgment, verdicts [2]gold.Verdict, err error) {
 	if !aspect.Valid() {
-		return Judgment{}, tandem.Errorf(tandem.Invalid, "annotator.Judge", "there is no aspect %q", aspect)
+		return j, verdicts, tandem.Errorf(tandem.Invalid, "annotator.Judge", "there is no aspect %q", aspect)
 	}
-	var verdicts [2]gold.Verdict
 	for i, answer := range answers {
-		v, err := a.oracle.Judge(prompt, answer)
-		if err != nil {
-			return Judgment{}, err
+		if verdicts[i], err = a.oracle.Judge(prompt, answer); err != nil {
+			return j, verdicts, err
 		}
-		verdicts[i] = v
 	}
 	// The pair is looked at in an order of its own, so that left and right do not matter.
 	first, second := 0, 1
@@ -113,7 +116,7 @@ func (a *Annotator) Judge(aspect tandem.Aspect, prompt tandem.Dialogue, answers 
 	}
 	r := a.draw(drawChoice, aspect, prompt, answers[first], answers[second])
 	perceived := verdicts[first].Of(aspect) - verdicts[second].Of(aspect) + a.scale*logistic(r)
-	j := Judgment{Choice: first, Degree: a.degree(math.Abs(perceived))}
+	j = Judgment{Choice: first, Degree: a.degree(math.Abs(perceived))}
 	if perceived < 0 {
 		j.Choice = second
 	}
@@ -125,7 +128,7 @@ func (a *Annotator) Judge(aspect tandem.Aspect, prompt tandem.Dialogue, answers 
 			j.Labels[i] = a.label(prompt, answer, verdicts[i])
 		}
 	}
-	return j, nil
+	return j, verdicts, nil
 }
 
 // label is the gold label but for slips. It depends on the answer, not on what it is compared with.

@@ -25,20 +25,12 @@ func Ceiling(panel []*Annotator, aspect tandem.Aspect, pairs []Pair) (map[tandem
 	count := map[tandem.Degree]int{}
 	for _, p := range pairs {
 		for _, a := range panel {
-			j, err := a.Judge(aspect, p.Prompt, p.Answers)
+			j, verdicts, err := a.judge(aspect, p.Prompt, p.Answers)
 			if err != nil {
 				return nil, err
 			}
-			var scores [2]float64
-			for i, answer := range p.Answers {
-				v, err := a.oracle.Judge(p.Prompt, answer)
-				if err != nil {
-					return nil, err
-				}
-				scores[i] = v.Of(aspect)
-			}
 			credit := 0.0
-			switch chosen, other := scores[j.Choice], scores[1-j.Choice]; {
+			switch chosen, other := verdicts[j.Choice].Of(aspect), verdicts[1-j.Choice].Of(aspect); {
 			case chosen > other:
 				credit = 1
 			case chosen == other:

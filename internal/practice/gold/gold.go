@@ -44,10 +44,13 @@ func (v Verdict) Of(a tandem.Aspect) float64 {
 }
 
 // Oracle judges answers. It is safe for concurrent use.
-type Oracle struct{ town *town.Town }
+type Oracle struct {
+	town     *town.Town
+	pleasant map[string]bool
+}
 
 // New makes an oracle of the town.
-func New() *Oracle { return &Oracle{town.New()} }
+func New() *Oracle { return &Oracle{town.New(), pleasantries()} }
 
 // Judge returns the truth about an answer, whatever the answer is, to a prompt of the practice world: a
 // dialogue that ends with a user message. It fails only for a prompt that the town knows no question of.
@@ -56,7 +59,7 @@ func (o *Oracle) Judge(prompt tandem.Dialogue, answer string) (Verdict, error) {
 	if !ok {
 		return Verdict{}, tandem.Errorf(tandem.Invalid, "gold.Judge", "%q is no question of the practice world", prompt.Opening())
 	}
-	t := read(answer)
+	t := read(answer, o.pleasant)
 	v := Verdict{Family: request.Family, Refused: t.refuses()}
 	v.Parts.Form = t.form(request.Persona)
 	v.Parts.Ending, v.Parts.Repetition, v.Parts.Brevity = t.ending(), t.repetition(), t.brevity()

@@ -22,14 +22,20 @@ type sentence struct {
 	end   byte     // '.', '!', '?', or 0 if the text ends first
 }
 
+// pleasantries are the sentences that count for nothing, folded.
+func pleasantries() map[string]bool {
+	folded := map[string]bool{town.Fold(town.Thanks): true}
+	for _, c := range town.Closings() {
+		folded[town.Fold(c)] = true
+	}
+	return folded
+}
+
 // read takes an answer apart.
-func read(answer string) text {
+func read(answer string, pleasant map[string]bool) text {
 	answer = strings.TrimSpace(answer)
 	t := text{closed: strings.HasSuffix(answer, ".") || strings.HasSuffix(answer, "!") || strings.HasSuffix(answer, "?")}
-	pleasant := map[string]int{town.Fold(town.Thanks): 0}
-	for _, c := range town.Closings() {
-		pleasant[town.Fold(c)] = 0
-	}
+	seen := map[string]bool{}
 	for len(answer) > 0 {
 		i := strings.IndexAny(answer, ".!?")
 		s := sentence{}
@@ -42,9 +48,9 @@ func read(answer string) text {
 			continue
 		}
 		key := strings.Join(s.words, " ")
-		if n, ok := pleasant[key]; ok {
-			t.repeated = t.repeated || n > 0
-			pleasant[key] = n + 1
+		if pleasant[key] {
+			t.repeated = t.repeated || seen[key]
+			seen[key] = true
 			t.pleasantries++
 			continue
 		}
