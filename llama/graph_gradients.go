@@ -16,7 +16,7 @@ type Gradients struct {
 }
 
 // Freeze excludes parameters from training by their names in [Weights.Params]: they get no gradient
-// buffer, and a graph computes nothing for them. It must come before the first graph over w.
+// buffer, and a graph computes nothing for them. It must come before the first graph over w; a clone of w trains everything.
 func (w *Weights) Freeze(names ...string) error {
 	const op = "llama.Freeze"
 	if w.gradients != nil {

@@ -41,7 +41,8 @@ type Config struct {
 	Steps int `json:"steps,omitempty"`
 	// Seed keys the order of examples. Defaults to 0.
 	Seed uint64 `json:"seed"`
-	// CheckpointEvery is after how many steps a state is saved; 0 saves one at an interruption alone.
+	// CheckpointEvery is after how many steps a state is saved, beside the last step and an interruption; 0
+	// for those alone.
 	// Defaults to 100.
 	CheckpointEvery int `json:"checkpoint_every"`
 	// EvaluateEvery is after how many steps held-out examples are measured, beside the end of the run; 0 for
