@@ -17,6 +17,7 @@ type judgmentStore interface {
 	Submit(ctx context.Context, sub store.Submission) (store.Judgment, error)
 	Revise(ctx context.Context, sub store.Submission, version int) (store.Judgment, error)
 	History(ctx context.Context, annotator string, page store.Page) ([]store.Judgment, error)
+	ProjectJudgments(ctx context.Context, projectID string, page store.Page) ([]store.Judgment, error)
 }
 
 // Verdict is what an annotator says of a task; which fields are set follows from the task's kind.
@@ -52,6 +53,7 @@ type Judgment struct {
 	ID         string         `json:"id"`
 	Assignment string         `json:"assignment_id"`
 	Task       string         `json:"task_id"`
+	Annotator  string         `json:"annotator_id" doc:"A pseudonym."`
 	Kind       store.TaskKind `json:"kind" enum:"pairwise,ranking,rating"`
 	Version    int            `json:"version" doc:"From 1; a revision adds one."`
 	Replaces   string         `json:"replaces,omitempty" doc:"The id of the version before."`
@@ -64,7 +66,7 @@ type Judgment struct {
 
 func judgmentOf(j store.Judgment) (Judgment, error) {
 	verdict, err := verdictOf(j.Verdict)
-	return Judgment{ID: j.ID, Assignment: j.Assignment, Task: j.TaskID, Kind: j.Kind, Version: j.Version, Replaces: j.Replaces,
+	return Judgment{ID: j.ID, Assignment: j.Assignment, Task: j.TaskID, Annotator: j.Annotator, Kind: j.Kind, Version: j.Version, Replaces: j.Replaces,
 		Verdict: verdict, Surplus: j.Surplus, Shown: j.Shown, Seconds: j.Duration.Seconds(), CreatedAt: j.CreatedAt}, err
 }
 
@@ -101,7 +103,7 @@ func kept(j store.Judgment, err error) (*judgmentOutput, error) {
 	return &judgmentOutput{Replayed: j.Replayed, Version: strconv.Quote(strconv.Itoa(j.Version)), Body: body}, err
 }
 
-type historyOutput struct{ Body web.List[Judgment] }
+type judgmentsOutput struct{ Body web.List[Judgment] }
 
 func registerJudgments(api web.API, s judgmentStore) {
 	annotate := web.Scopes{store.ScopeAnnotate}
@@ -135,17 +137,30 @@ func registerJudgments(api web.API, s judgmentStore) {
 	web.Register(api, annotate, huma.Operation{
 		OperationID: "list-own-judgments", Method: http.MethodGet, Path: "/api/v1/judgments",
 		Summary: "One's own judgments, the last one first", Tags: []string{"annotation"},
-	}, func(ctx context.Context, in *web.Cursor) (*historyOutput, error) {
-		judgments, err := s.History(ctx, web.Caller(ctx).Annotator, store.Page{After: in.After, Limit: in.Limit})
+	}, func(ctx context.Context, in *web.Cursor) (*judgmentsOutput, error) {
+		return listOf(in.Limit)(s.History(ctx, web.Caller(ctx).Annotator, store.Page{After: in.After, Limit: in.Limit}))
+	})
+	web.Register(api, web.Scopes{store.ScopeRead, store.ScopeAdmin}, huma.Operation{
+		OperationID: "list-judgments", Method: http.MethodGet, Path: "/api/v1/projects/{id}/judgments",
+		Summary: "A project's judgments, the first one first", Tags: []string{"tasks"},
+		Description: "The newest version of each; excluded ones are left out.",
+	}, func(ctx context.Context, in *ofProject) (*judgmentsOutput, error) {
+		return listOf(in.Limit)(s.ProjectJudgments(ctx, in.ID, store.Page{After: in.After, Limit: in.Limit}))
+	})
+}
+
+// listOf makes a page of judgments.
+func listOf(limit int) func([]store.Judgment, error) (*judgmentsOutput, error) {
+	return func(stored []store.Judgment, err error) (*judgmentsOutput, error) {
 		if err != nil {
 			return nil, err
 		}
-		items := make([]Judgment, len(judgments))
-		for i, j := range judgments {
-			if items[i], err = judgmentOf(j); err != nil {
+		judgments := make([]Judgment, len(stored))
+		for i, j := range stored {
+			if judgments[i], err = judgmentOf(j); err != nil {
 				return nil, err
 			}
 		}
-		return &historyOutput{web.ListOf(items, in.Limit, func(j Judgment) string { return j.ID })}, nil
-	})
+		return &judgmentsOutput{web.ListOf(judgments, limit, func(j Judgment) string { return j.ID })}, nil
+	}
 }

@@ -3,6 +3,7 @@ package annotation
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -14,6 +15,7 @@ import (
 type taskStore interface {
 	AddResponses(ctx context.Context, responses []store.Response) ([]string, error)
 	CreateTasks(ctx context.Context, projectID string, tasks []store.NewTask) ([]string, error)
+	Tasks(ctx context.Context, projectID string, page store.Page) ([]store.Task, error)
 }
 
 // NewTask is a task to be made: answers to a prompt, to be judged.
@@ -65,16 +67,50 @@ type madeTask struct {
 	Responses []string `json:"responses" doc:"Ids of the answers."`
 }
 
-type tasksOutput struct{ Body web.List[madeTask] }
+type madeTasksOutput struct{ Body web.List[madeTask] }
+
+// Task is a task as those see it who set it up.
+type Task struct {
+	ID        string         `json:"id"`
+	Project   string         `json:"project_id"`
+	Prompt    string         `json:"prompt_id"`
+	Kind      store.TaskKind `json:"kind" enum:"pairwise,ranking,rating"`
+	Responses []string       `json:"responses" doc:"Ids of the answers."`
+	Batch     int            `json:"batch,omitempty"`
+	Wanted    int            `json:"wanted" doc:"Judgments wanted."`
+	Done      int            `json:"done" doc:"Of them made."`
+	Closed    bool           `json:"closed,omitempty"`
+	CreatedAt time.Time      `json:"created_at"`
+}
+
+// ofProject is the input of a list that a project has.
+type ofProject struct {
+	web.PathID
+	web.Cursor
+}
+
+type tasksOutput struct{ Body web.List[Task] }
 
 func registerTasks(api web.API, s taskStore) {
 	web.Register(api, web.Scopes{store.ScopeAdmin}, huma.Operation{
 		OperationID: "create-tasks", Method: http.MethodPost, Path: "/api/v1/projects/{id}/tasks", MaxBodyBytes: 16 << 20,
 		Summary: "Make tasks, with their answers", Tags: []string{"tasks"},
 		Description: "Safe to repeat: an answer or a task that is there already is not made again. Answers with the tasks in the order sent.",
-	}, func(ctx context.Context, in *tasksInput) (*tasksOutput, error) {
+	}, func(ctx context.Context, in *tasksInput) (*madeTasksOutput, error) {
 		made, err := createTasks(ctx, s, in.ID, in.Body.Items)
-		return &tasksOutput{web.List[madeTask]{Items: made}}, err
+		return &madeTasksOutput{web.List[madeTask]{Items: made}}, err
+	})
+	web.Register(api, web.Scopes{store.ScopeRead, store.ScopeAdmin}, huma.Operation{
+		OperationID: "list-tasks", Method: http.MethodGet, Path: "/api/v1/projects/{id}/tasks",
+		Summary: "A project's tasks, the first one first", Tags: []string{"tasks"},
+	}, func(ctx context.Context, in *ofProject) (*tasksOutput, error) {
+		stored, err := s.Tasks(ctx, in.ID, store.Page{After: in.After, Limit: in.Limit})
+		tasks := make([]Task, len(stored))
+		for i, t := range stored {
+			tasks[i] = Task{ID: t.ID, Project: t.ProjectID, Prompt: t.PromptID, Kind: t.Kind, Responses: t.Responses,
+				Batch: t.Batch, Wanted: t.Wanted, Done: t.Done, Closed: t.Closed, CreatedAt: t.CreatedAt}
+		}
+		return &tasksOutput{web.ListOf(tasks, in.Limit, func(t Task) string { return t.ID })}, err
 	})
 }
 

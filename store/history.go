@@ -27,3 +27,26 @@ func (s *Store) History(ctx context.Context, annotator string, page Page) ([]Jud
 		ORDER BY j.id DESC LIMIT @limit`,
 		pgx.NamedArgs{"annotator": person, "before": before, "limit": page.limit()}, scanJudgment)
 }
+
+// ProjectJudgments lists a project's judgments in their newest versions, the first one first; those that
+// are excluded are left out.
+func (s *Store) ProjectJudgments(ctx context.Context, projectID string, page Page) ([]Judgment, error) {
+	const op = "store.ProjectJudgments"
+	project, err := parseID(op, "project", projectID)
+	if err != nil {
+		return nil, err
+	}
+	after := int64(0)
+	if page.After != "" {
+		if after, err = parseID(op, "judgment", page.After); err != nil {
+			return nil, err
+		}
+	}
+	return all(ctx, s.db, op, selectJudgment+`
+		JOIN tasks t ON t.id = j.task_id
+		WHERE t.project_id = @project AND j.id > @after
+		  AND NOT EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id)
+		  AND NOT coalesce((SELECT e.excluded FROM exclusions e WHERE e.assignment_id = j.assignment_id ORDER BY e.id DESC LIMIT 1), false)
+		ORDER BY j.id LIMIT @limit`,
+		pgx.NamedArgs{"project": project, "after": after, "limit": page.limit()}, scanJudgment)
+}
