@@ -83,11 +83,14 @@ func (o *op) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 		}
 		o.args = o.args[:0]
 		for i, v := range values {
-			d, ok := v.(*tensor.Dense)
-			if !ok {
+			switch v := v.(type) {
+			case *tensor.Dense:
+				o.args = append(o.args, v.Float32s())
+			case *gorgonia.F32: // the 1 that gorgonia.Grad begins with
+				o.args = append(o.args, []float32{float32(*v)})
+			default:
 				return tandem.Errorf(tandem.Internal, "nn."+o.name, "input %d is %T, not a dense tensor", i, v)
 			}
-			o.args = append(o.args, d.Float32s())
 		}
 		if o.adds && !o.accumulates {
 			clear(o.data)

@@ -179,3 +179,43 @@ func TestBackwardRefuses(t *testing.T) {
 		t.Error("a loss that is no scalar: no error")
 	}
 }
+
+// Gorgonia's own differentiation and machine run the ops as well, and come to the same gradient.
+func TestGorgoniaDifferentiatesTheOps(t *testing.T) {
+	build := func() (*network, *gorgonia.Node) {
+		n := newNetwork(t, 80, 4)
+		n.scope.Batch = ragged(11)
+		w := n.param(0.5, 11, 6)
+		x := n.scope.Embedding(w)
+		x = Add(x, Linear(SwiGLU(Linear(RMSNorm(x, n.param(1, 6), 1e-5), n.param(0.5, 8, 6))), n.param(0.5, 6, 4)))
+		return n, n.dot(LogProb(Linear(TargetRows(x), w), 1))
+	}
+	ours, loss := build()
+	sums := make(map[*gorgonia.Node][]float32)
+	for i, p := range ours.params {
+		sums[p] = make([]float32, len(ours.data[i]))
+	}
+	if err := Backward(loss, sums); err != nil {
+		t.Fatal(err)
+	}
+	forward(t, ours.scope, ragged(11), loss)
+
+	theirs, loss := build()
+	grads, err := gorgonia.Grad(loss, theirs.params...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := gorgonia.NewTapeMachine(theirs.scope.Graph)
+	defer machine.Close()
+	if err := machine.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range grads {
+		want := sums[ours.params[i]]
+		for j, got := range g.Value().Data().([]float32) {
+			if math.Abs(float64(got-want[j])) > 1e-5 {
+				t.Fatalf("parameter %d, element %d: %g by Gorgonia, %g by Backward", i, j, got, want[j])
+			}
+		}
+	}
+}
