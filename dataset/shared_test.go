@@ -13,6 +13,9 @@ import (
 // sharedData finds the folder of real data: TANDEM_SHARED_DATA, or shared/data beside or above the module.
 func sharedData(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("real data is left out of short runs")
+	}
 	if folder := os.Getenv("TANDEM_SHARED_DATA"); folder != "" {
 		return folder
 	}

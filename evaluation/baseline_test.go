@@ -95,6 +95,9 @@ func TestBaselinesOnSharedPairs(t *testing.T) {
 // shared reads hh pairs from the folder of real data, and skips the test where there is none.
 func shared(t *testing.T, name string, as dataset.As) []tandem.Comparison {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("real data is left out of short runs")
+	}
 	folder := os.Getenv("TANDEM_SHARED_DATA")
 	if folder == "" {
 		at, err := os.Getwd()
