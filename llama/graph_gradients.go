@@ -58,6 +58,11 @@ func (w *Weights) Gradients() *Gradients {
 	return g
 }
 
+// DropGradients lets go of gradients and activations when a fit is over: models that only sample or score
+// then cost their weights alone. Programs made before keep theirs for as long as they are kept; the next
+// graph over w begins anew.
+func (w *Weights) DropGradients() { w.gradients = nil }
+
 // Params lists the trained parameters with their gradients, in the order of [Weights.Params]: what an
 // optimizer is made from.
 func (g *Gradients) Params() []nn.Parameter { return g.params }

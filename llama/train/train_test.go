@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"tandem"
@@ -180,6 +181,20 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 		if err := trainer.Fit(t.Context()); tandem.CodeOf(err) != tandem.Conflict {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A loss that is not finite ends the run with the step's number, and the weights as they were before it.
+func TestFitStopsAtNonsense(t *testing.T) {
+	trainer := newTrainer(t)
+	trainer.Observe = func(s Stats) {
+		if s.Step == 3 {
+			trainer.Weights.Norm[0] = float32(math.NaN())
+		}
+	}
+	err := trainer.Fit(t.Context())
+	if tandem.CodeOf(err) != tandem.Invalid || !strings.Contains(err.Error(), "step 4 of 10") {
+		t.Errorf("a run with weights that are no numbers: %v", err)
 	}
 }
 

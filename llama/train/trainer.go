@@ -53,8 +53,12 @@ type Trainer struct {
 
 // Fit runs until the last step. When ctx ends it stops after at most one micro-batch, saves the state of
 // the last whole step, and returns an error that wraps context.Cause. The weights are then those of the
-// last whole step.
+// last whole step. Whatever happens, the run's gradients, activations and optimizer are let go of.
 func (t *Trainer) Fit(ctx context.Context) error {
+	defer func() {
+		t.program, t.optimizer = nil, nil
+		t.Weights.DropGradients()
+	}()
 	step, err := t.prepare(ctx)
 	if err != nil {
 		return err
@@ -62,11 +66,10 @@ func (t *Trainer) Fit(ctx context.Context) error {
 	for ; step < t.steps; step++ {
 		stats, err := t.step(ctx, step)
 		if err != nil {
-			t.Weights.Gradients().Zero() // a step that was begun is a step not taken
 			if ctx.Err() == nil {
-				return err
+				return tandem.Errorf(tandem.CodeOf(err), "train.Fit", "step %d of %d: %w", step+1, t.steps, err)
 			}
-			return t.interrupted(ctx, step)
+			return t.interrupted(ctx, step) // a step that was begun is a step not taken
 		}
 		if done := step + 1; t.HeldOut != nil && (done == t.steps || t.Config.EvaluateEvery > 0 && done%t.Config.EvaluateEvery == 0) {
 			metrics, err := t.evaluate(ctx)
