@@ -61,10 +61,11 @@ func Migrate(ctx context.Context, ownerURL string) error {
 // ensureAppRole makes the role that everything but migrations runs as, where it is missing. Roles belong
 // to the whole server, so it may stand already, and may be one that logs in.
 func ensureAppRole(ctx context.Context, conn *pgx.Conn) error {
-	var exists, member bool
+	var exists, usable bool
 	if err := conn.QueryRow(ctx, `
-		SELECT count(*) > 0, coalesce(bool_or(pg_has_role(current_user, oid, 'MEMBER')), false) FROM pg_roles WHERE rolname = $1`,
-		appRole).Scan(&exists, &member); err != nil {
+		SELECT count(*) > 0, coalesce(bool_or(rolcanlogin OR pg_has_role(current_user, oid, 'MEMBER')), false)
+		FROM pg_roles WHERE rolname = $1`,
+		appRole).Scan(&exists, &usable); err != nil {
 		return err
 	}
 	if !exists {
@@ -73,9 +74,8 @@ func ensureAppRole(ctx context.Context, conn *pgx.Conn) error {
 				"the role %s does not exist and could not be made; have an administrator run: CREATE ROLE %[1]s; GRANT %[1]s TO the user of DATABASE_URL: %w", appRole, err)
 		}
 	}
-	if !member {
-		// Where one DATABASE_URL serves both, its user takes the role on in Open. Who may not grant it has
-		// another login for that, or is told then.
+	if !usable {
+		// It cannot log in, so the user of DATABASE_URL takes it on in Open. Who may not grant it is told then.
 		_, _ = conn.Exec(ctx, `GRANT `+appRole+` TO CURRENT_USER`)
 	}
 	return nil

@@ -127,7 +127,7 @@ func (c cluster) initialise(ctx context.Context, b binaries, secrets credentials
 		args = append(args, "--no-sync")
 	}
 	if out, err := c.run(ctx, b.path("initdb"), args...); err != nil {
-		return tandem.Errorf(tandem.Unavailable, op, "%v could not make a cluster in %s: %w\n%s", b, c.data(), err, out)
+		return tandem.Errorf(tandem.Unavailable, op, "%v could not make a cluster in %s: %w\n%s", b, c.data(), err, complaints(out))
 	}
 	conf, err := os.OpenFile(filepath.Join(staging, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
@@ -193,6 +193,20 @@ func (c cluster) run(ctx context.Context, program string, args ...string) (strin
 	return strings.TrimSpace(out.String()), err
 }
 
+// complaints are the lines of a program's output that say what went wrong; all of it where none does.
+func complaints(out string) string {
+	var lines []string
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, "FATAL:") || strings.Contains(line, "PANIC:") || strings.Contains(line, "error:") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	if lines == nil {
+		return out
+	}
+	return strings.Join(lines, "\n")
+}
+
 // maxLog is the size in bytes at which the log is set aside, once, before a start.
 const maxLog = 8 << 20
 
@@ -225,5 +239,5 @@ func (c cluster) logSince(offset int64) string {
 	if len(said) > most {
 		said = said[len(said)-most:]
 	}
-	return strings.TrimSpace(string(said))
+	return complaints(strings.TrimSpace(string(said)))
 }

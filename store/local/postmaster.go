@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"tandem"
 )
@@ -99,17 +98,4 @@ func removeSocketFolder(folder string) {
 	_ = os.Remove(socketPath(folder))
 	_ = os.Remove(socketPath(folder) + ".lock")
 	_ = os.Remove(folder) // fails, rightly, if anything else lies in it
-}
-
-// awaitExit waits until no server runs in data, for at most patience.
-func awaitExit(data string, patience time.Duration) error {
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		running, err := readPostmaster(data)
-		if err != nil || running == nil {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return tandem.Errorf(tandem.Unavailable, "local.Start", "the Postgres of %s (process %d) is stopping and does not end", data, running.pid)
-		}
-	}
 }

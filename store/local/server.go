@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
@@ -27,8 +28,8 @@ const (
 
 const (
 	lockRetry     = 20 * time.Millisecond
-	startPatience = 5 * time.Minute // crash recovery replays the log first
-	stopPatience  = time.Minute
+	startPatience = 5 * time.Minute  // crash recovery replays the log first
+	stopPatience  = 30 * time.Second // for each way of stopping
 	deafPatience  = 10 * time.Second // for a server that says it is ready and takes no connection
 )
 
@@ -93,7 +94,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 
 // Close leaves the server and, if no other process uses it, stops it.
 func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*stopPatience)
 	defer cancel()
 	lock, err := s.cluster.lock(ctx)
 	if err != nil {
@@ -212,8 +213,8 @@ func (s *Server) start(ctx context.Context) error {
 			return err
 		}
 	}
-	// None runs, or it is on its way out.
-	if err := awaitExit(c.data(), stopPatience); err != nil {
+	// None runs, or whoever was stopping it was killed before it ended.
+	if err := s.stop(ctx); err != nil {
 		return err
 	}
 	if err := s.launch(ctx); err != nil {
@@ -334,6 +335,13 @@ func (s *Server) leave(ctx context.Context) error {
 		return nil
 	}
 	defer func() { _ = s.users.Unlock() }()
+	return s.stop(ctx)
+}
+
+// stop ends the server if one runs. The caller holds lock, and nobody else uses it.
+func (s *Server) stop(ctx context.Context) error {
+	const op = "local.Close"
+	c := s.cluster
 	running, err := readPostmaster(c.data())
 	if err != nil || running == nil {
 		return err
@@ -348,10 +356,16 @@ func (s *Server) leave(ctx context.Context) error {
 		}
 	}
 	s.config.Log.Info("stopping the private Postgres", "server", s.String())
-	out, err := c.run(ctx, s.binaries.path("pg_ctl"), "stop", "-s", "-w", "-m", "fast", "-t", strconv.Itoa(int(stopPatience.Seconds())), "-D", c.data())
-	if err != nil {
-		return tandem.Errorf(tandem.Unavailable, op, "%v did not stop: %w\n%s", s, err, out)
+	// Fast ends transactions and writes a checkpoint. Where that does not end, as on a full disk, immediate
+	// does, and the next start recovers from the log.
+	var failures []error
+	for _, mode := range []string{"fast", "immediate"} {
+		out, err := c.run(ctx, s.binaries.path("pg_ctl"), "stop", "-s", "-w", "-m", mode, "-t", strconv.Itoa(int(stopPatience.Seconds())), "-D", c.data())
+		if err == nil {
+			removeSocketFolder(running.socket)
+			return nil
+		}
+		failures = append(failures, fmt.Errorf("%s: %w: %s", mode, err, out))
 	}
-	removeSocketFolder(running.socket)
-	return nil
+	return tandem.Errorf(tandem.Unavailable, op, "%v did not stop: %w", s, errors.Join(failures...))
 }
