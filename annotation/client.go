@@ -25,7 +25,7 @@ type Client struct {
 	// HTTP sends the requests. Defaults to http.DefaultClient.
 	HTTP *http.Client
 	// Retries is how often a request is tried again that the server could not do now, or that was lost on
-	// the way: every operation here is safe to repeat. Defaults to 0.
+	// the way. Every operation is safe to repeat but CreateProject, which is sent once. Defaults to 0.
 	Retries int
 }
 
@@ -43,7 +43,9 @@ func (c *Client) CreateProject(ctx context.Context, p Project) (Project, error) 
 	if p.LeaseSeconds != 0 {
 		body["lease_seconds"] = p.LeaseSeconds
 	}
-	return out, c.do(ctx, http.MethodPost, "/api/v1/projects", nil, body, &out)
+	once := *c
+	once.Retries = 0
+	return out, once.do(ctx, http.MethodPost, "/api/v1/projects", nil, body, &out)
 }
 
 // Progress says how far a project is.

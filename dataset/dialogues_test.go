@@ -110,6 +110,33 @@ func TestReadTexts(t *testing.T) {
 	}
 }
 
+func TestReadPrompts(t *testing.T) {
+	got, err := all(ReadPrompts("folder/f.jsonl", strings.NewReader(`{"prompt":"Q","safety_prompt":true,"risk_category":"illicit_and_criminal"}
+{"prompt":"\n\nHuman: Q\n\nAssistant:"}
+{"prompt":[{"role":"system","content":"S"},{"role":"user","content":"Q"}]}
+{"messages":[{"role":"user","content":"Q"},{"role":"assistant","content":"A"}]}
+{"chosen":"\n\nHuman: Q\n\nAssistant: A","rejected":""}
+{"chosen":[{"role":"user","content":"Q"},{"role":"assistant","content":"A"}]}
+`)))
+	if err != nil || len(got) != 6 {
+		t.Fatalf("%d prompts, error %v", len(got), err)
+	}
+	for i, p := range got {
+		want := tandem.Dialogue{user("Q")}
+		if i == 2 {
+			want = tandem.Dialogue{system("S"), user("Q")}
+		}
+		if !slices.Equal(p.Messages, want) || p.Source != "f.jsonl" || p.Safety != (i == 0) || (p.Risk == tandem.IllicitCriminal) != (i == 0) {
+			t.Errorf("prompt %d: %+v", i+1, p)
+		}
+	}
+	for _, bad := range []string{`{"text":"Q"}`, `{"prompt":""}`, `{"prompt":[{"role":"system","content":"S"}]}`, `{"chosen":"A"}`} {
+		if _, err := all(ReadPrompts("f", strings.NewReader(bad))); tandem.CodeOf(err) != tandem.Invalid || !strings.HasPrefix(err.Error(), "f:1: ") {
+			t.Errorf("%s: error %v", bad, err)
+		}
+	}
+}
+
 func TestSplit(t *testing.T) {
 	dialogues := []tandem.Dialogue{{user("abc")}, {user(" ABC "), assistant("A")}, {user("def")}}
 	train, heldOut := Split(dialogues, tandem.Dialogue.Opening, 0.729)

@@ -1,7 +1,7 @@
 // Package dataset exchanges data with the rest of the ecosystem: preference pairs in and out, dialogues
-// for supervised fine-tuning, plain text for pretraining, and the mixes that reward models are fitted to
-// (Llama 2, section 3.2.2). It stands between files and package store, and knows neither training nor
-// Postgres.
+// for supervised fine-tuning, prompts, plain text for pretraining, and the mixes that reward models are
+// fitted to (Llama 2, section 3.2.2). It stands between files and package store, and knows neither
+// training nor Postgres.
 //
 // Everything is streamed. An [Import] reads preference files as they come and says in its [Report] what
 // became of every record: nothing is guessed at. A pair whose prompts differ between its sides, whose

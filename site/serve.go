@@ -33,6 +33,9 @@ func CheckListen(address, public string, insecure bool) error {
 
 // Serve answers requests on listener until ctx ends; then it takes no more, lets those under way finish
 // for ten seconds, and cuts off what is left. It closes the listener. A stop that was asked for is no error.
+//
+// An answer may take five minutes to write; a stream that goes on for longer moves its own deadline
+// (http.ResponseController).
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	// Requests outlive ctx by the grace, and end with it.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -42,6 +45,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute,
+		WriteTimeout:      5 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
