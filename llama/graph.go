@@ -139,6 +139,9 @@ func (g *Graph) head(method string) *gorgonia.Node {
 // Input declares float32 data that every batch brings under that name: one number for each token [N],
 // sequence [S] or pair of sequences [S/2], or a scalar [1].
 func (g *Graph) Input(name string, rows nn.Rows) *gorgonia.Node {
+	if rows == nn.Fixed || rows == nn.PerTarget {
+		panic(tandem.Errorf(tandem.Invalid, "llama.Graph.Input", "batches bring no input for each %v (%q)", rows, name))
+	}
 	for _, in := range g.inputs {
 		if in.name == name {
 			panic(tandem.Errorf(tandem.Invalid, "llama.Graph.Input", "there are two inputs %q", name))

@@ -45,23 +45,14 @@ const rowGrain = 16
 const chunk = 1 << 14
 
 func (c *CPU) Linear(n, in, out int, y, x, w []float32) {
-	if n == 0 {
-		return
-	}
 	c.blas.GemmParallel(c.workers, false, true, n, out, in, 1, x, in, w, in, 0, y, out)
 }
 
 func (c *CPU) LinearGradX(n, in, out int, dx, dy, w []float32) {
-	if n == 0 {
-		return
-	}
 	c.blas.GemmParallel(c.workers, false, false, n, in, out, 1, dy, out, w, in, 0, dx, in)
 }
 
 func (c *CPU) LinearAddGradW(n, in, out int, dw, dy, x []float32) {
-	if n == 0 {
-		return
-	}
 	c.blas.GemmParallel(c.workers, true, false, out, in, n, 1, dy, out, x, in, 1, dw, in)
 }
 

@@ -184,7 +184,7 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 	}
 }
 
-// A loss that is not finite ends the run with the step's number, and the weights as they were before it.
+// A loss that is not finite ends the run and names the step.
 func TestFitStopsAtNonsense(t *testing.T) {
 	trainer := newTrainer(t)
 	trainer.Observe = func(s Stats) {
