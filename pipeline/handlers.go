@@ -1,0 +1,216 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+
+	"tandem"
+	"tandem/evaluation"
+	"tandem/rejection"
+	"tandem/store"
+)
+
+// Handlers are the stages as units of a queue: what a worker can do.
+func (s *Studio) Handlers() map[tandem.Stage]Handler {
+	return map[tandem.Stage]Handler{
+		tandem.StagePretrain:          model(func(ctx context.Context, spec Pretrain) (tandem.Model, error) { return s.Pretrain(ctx, spec, true) }),
+		tandem.StageSFT:               model(func(ctx context.Context, spec FineTune) (tandem.Model, error) { return s.FineTune(ctx, spec, true) }),
+		tandem.StageRewardHelpfulness: model(func(ctx context.Context, spec Reward) (tandem.Model, error) { return s.Reward(ctx, spec, true) }),
+		tandem.StageRewardSafety:      model(s.rewardSafety),
+		tandem.StagePPO:               model(func(ctx context.Context, spec PPO) (tandem.Model, error) { return s.PPO(ctx, spec, true) }),
+		tandem.StageCollect:           handle(s.pose),
+		tandem.StageReject:            handle(s.sampleUnit),
+		tandem.StageEvaluate: handle(func(ctx context.Context, spec Answer) (Result, error) {
+			answers, err := s.Answer(ctx, spec)
+			return Result{Value: answers}, err
+		}),
+	}
+}
+
+// handle makes a handler of a function of its specification.
+func handle[Spec any](do func(context.Context, Spec) (Result, error)) Handler {
+	return func(ctx context.Context, _ tandem.Unit, text json.RawMessage) (Result, error) {
+		var spec Spec
+		if err := json.Unmarshal(text, &spec); err != nil {
+			return Result{}, tandem.Errorf(tandem.Invalid, "pipeline", "the unit's specification: %w", err)
+		}
+		return do(ctx, spec)
+	}
+}
+
+// model makes a handler of a stage that makes a model: its row is written when the unit is completed.
+func model[Spec any](do func(context.Context, Spec) (tandem.Model, error)) Handler {
+	return handle(func(ctx context.Context, spec Spec) (Result, error) {
+		m, err := do(ctx, spec)
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{Value: m, Write: func(ctx context.Context, s *store.Store) error { return s.AddModel(ctx, m) }}, nil
+	})
+}
+
+// RewardSafety specifies the safety model, which comes after the helpfulness model: with both there, the
+// pair is calibrated.
+type RewardSafety struct {
+	Reward
+	Calibration Calibration `json:"calibration"`
+}
+
+// Calibration specifies the reference samples that a pair of reward models is read by.
+type Calibration struct {
+	Helpfulness string          `json:"helpfulness"` // the model's folder
+	Policy      string          `json:"policy"`      // that the loop starts from
+	Prompts     string          `json:"prompts"`
+	Sampling    tandem.Sampling `json:"sampling"`
+	Seed        uint64          `json:"seed"`
+}
+
+func (s *Studio) rewardSafety(ctx context.Context, spec RewardSafety) (tandem.Model, error) {
+	m, err := s.Reward(ctx, spec.Reward, true)
+	if err != nil {
+		return m, err
+	}
+	policy, err := s.open(ctx, spec.Calibration.Policy)
+	if err != nil {
+		return m, err
+	}
+	prompts, err := readLines[tandem.Prompt](ctx, spec.Calibration.Prompts)
+	if err != nil {
+		return m, err
+	}
+	answers, err := evaluation.Answers(ctx, policy, prompts, spec.Calibration.Sampling, spec.Calibration.Seed)
+	if err != nil {
+		return m, err
+	}
+	reference := make([]tandem.ScoreRequest, len(answers))
+	for i, a := range answers {
+		reference[i] = tandem.ScoreRequest{Messages: a.Prompt.Messages.With(tandem.Assistant, a.Text), Safety: a.Prompt.Safety}
+	}
+	if err := s.Calibrate(ctx, spec.Calibration.Helpfulness, spec.Out, reference); err != nil {
+		return m, err
+	}
+	there, _, err := s.finished(ctx, m, spec.Out)
+	return there, err
+}
+
+// Variant is a policy at a temperature whose answers are compared.
+type Variant struct {
+	Model       string  `json:"model"` // id
+	Folder      string  `json:"folder"`
+	Temperature float64 `json:"temperature"`
+}
+
+// Pose specifies the comparisons of a project: for each prompt pairs of answers from two variants.
+type Pose struct {
+	Project        string     `json:"project"`
+	Batch          int        `json:"batch"`
+	Prompts        string     `json:"prompts"`
+	Variants       [2]Variant `json:"variants"`
+	PairsPerPrompt int        `json:"pairs_per_prompt"`
+	MaxTokens      int        `json:"max_tokens"`
+	Seed           uint64     `json:"seed"`
+}
+
+// pose samples the pairs and makes them the project's tasks. Pairs of the same text are left out: there is
+// nothing to compare.
+func (s *Studio) pose(ctx context.Context, spec Pose) (Result, error) {
+	prompts, err := readLines[tandem.Prompt](ctx, spec.Prompts)
+	if err != nil {
+		return Result{}, err
+	}
+	var sampled [2][]tandem.Completion
+	for v, variant := range spec.Variants {
+		policy, err := s.open(ctx, variant.Folder)
+		if err != nil {
+			return Result{}, err
+		}
+		var requests []tandem.GenerateRequest
+		for _, p := range prompts {
+			for pair := range spec.PairsPerPrompt {
+				requests = append(requests, tandem.GenerateRequest{
+					Messages: p.Messages, Sampling: tandem.Sampling{Temperature: variant.Temperature, MaxTokens: spec.MaxTokens},
+					Key: tandem.SampleKey{Seed: spec.Seed, Prompt: p.Messages.Key(), Sample: uint64(2*pair + v)},
+				})
+			}
+		}
+		if sampled[v], err = tandem.Collect(ctx, policy, requests); err != nil {
+			return Result{}, err
+		}
+	}
+	return Result{
+		Value: map[string]int{"pairs": len(sampled[0])},
+		Write: func(ctx context.Context, st *store.Store) error { return keepPairs(ctx, st, spec, prompts, sampled) },
+	}, nil
+}
+
+// keepPairs writes prompts, answers and tasks.
+func keepPairs(ctx context.Context, st *store.Store, spec Pose, prompts []tandem.Prompt, sampled [2][]tandem.Completion) error {
+	kept, err := st.AddPrompts(ctx, prompts)
+	if err != nil {
+		return err
+	}
+	var responses []store.Response
+	for i := range sampled[0] {
+		if sampled[0][i].Text == sampled[1][i].Text {
+			continue
+		}
+		for v, variant := range spec.Variants {
+			c := sampled[v][i]
+			responses = append(responses, store.Response{
+				PromptID: kept[i/spec.PairsPerPrompt].ID, Content: c.Text, Model: variant.Model,
+				Sampling: tandem.Sampling{Temperature: variant.Temperature, MaxTokens: spec.MaxTokens},
+				Seed:     spec.Seed, Sample: uint64(2*(i%spec.PairsPerPrompt) + v), Finish: c.Finish, Tokens: len(c.Tokens),
+			})
+		}
+	}
+	ids, err := st.AddResponses(ctx, responses)
+	if err != nil {
+		return err
+	}
+	var tasks []store.NewTask
+	for i := 0; i < len(ids); i += 2 {
+		tasks = append(tasks, store.NewTask{Kind: store.Pairwise, PromptID: responses[i].PromptID, Responses: ids[i : i+2], Batch: spec.Batch})
+	}
+	_, err = st.CreateTasks(ctx, spec.Project, tasks)
+	return err
+}
+
+// sampleUnit is one shard of rejection sampling; every sample and score is kept with its model.
+func (s *Studio) sampleUnit(ctx context.Context, spec Sample) (Result, error) {
+	sets, err := s.Sample(ctx, spec)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Value: sets, Write: func(ctx context.Context, st *store.Store) error { return keepSamples(ctx, st, spec, sets) }}, nil
+}
+
+func keepSamples(ctx context.Context, st *store.Store, spec Sample, sets []rejection.Set) error {
+	prompts := make([]tandem.Prompt, len(sets))
+	for i, set := range sets {
+		prompts[i] = set.Prompt
+	}
+	kept, err := st.AddPrompts(ctx, prompts)
+	if err != nil {
+		return err
+	}
+	var responses []store.Response
+	var scores []store.ResponseScore
+	for i, set := range sets {
+		for _, c := range set.Candidates {
+			responses = append(responses, store.Response{
+				PromptID: kept[i].ID, Content: c.Text, Model: spec.PolicyID,
+				Sampling: tandem.Sampling{Temperature: spec.Config.Temperature, TopP: spec.Config.TopP, MaxTokens: spec.Config.MaxTokens},
+				Seed:     spec.Config.Seed, Sample: uint64(c.Sample), Finish: c.Finish, Tokens: c.Tokens,
+			})
+			scores = append(scores, store.ResponseScore{Score: c.Score})
+		}
+	}
+	ids, err := st.AddResponses(ctx, responses)
+	if err != nil {
+		return err
+	}
+	for i := range scores {
+		scores[i].ResponseID = ids[i]
+	}
+	return st.AddScores(ctx, spec.HelpfulnessID, spec.SafetyID, scores)
+}

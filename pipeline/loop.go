@@ -1,0 +1,92 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"tandem"
+	"tandem/llama/train"
+	"tandem/ppo"
+	"tandem/rejection"
+	"tandem/rewardmodel"
+	"tandem/store"
+)
+
+// Loop runs rounds on a store's queue. The stages themselves are done by workers with [Studio.Handlers],
+// in this process or others.
+type Loop struct {
+	Store *store.Store
+	Queue *Queue
+	Log   *slog.Logger
+	// Annotators judge what a round collects; nil where comparisons come from imports alone.
+	Annotators Annotators
+	// Progress, if not nil, is told how many units of a stage are done.
+	Progress func(round int, stage tandem.Stage, done, total int)
+}
+
+// Annotators have the tasks of a project judged, by people who take their time or by simulated ones.
+type Annotators interface {
+	// Annotate returns when every task of the project has its judgments.
+	Annotate(ctx context.Context, project string) error
+}
+
+// Recipe is how a round's stages are configured.
+type Recipe struct {
+	Seed uint64 `json:"seed"`
+	// CollectTemperatures of the newest and of the other variant whose answers are compared.
+	CollectTemperatures [2]float64 `json:"collect_temperatures"`
+	// PairsPerPrompt is how many pairs of answers are compared for each prompt.
+	PairsPerPrompt int                `json:"pairs_per_prompt"`
+	Helpfulness    rewardmodel.Config `json:"helpfulness"`
+	Safety         rewardmodel.Config `json:"safety"`
+	Rejection      rejection.Config   `json:"rejection"`
+	// ShardPrompts is the number of prompts in one shard of sampling.
+	ShardPrompts int `json:"shard_prompts"`
+	// TargetWeight is how often the best answers stand beside the demonstrations in fine-tuning.
+	TargetWeight int          `json:"target_weight"`
+	FineTune     train.Config `json:"fine_tune"`
+	PPO          ppo.Config   `json:"ppo"`
+}
+
+// stage plans a stage's units and waits until workers have done them.
+func (l *Loop) stage(ctx context.Context, round int, stage tandem.Stage, specs ...any) ([]store.UnitState, error) {
+	if err := l.Queue.Plan(ctx, round, stage, specs...); err != nil {
+		return nil, err
+	}
+	return l.Queue.Await(ctx, round, stage, func(done, total int) {
+		if l.Progress != nil {
+			l.Progress(round, stage, done, total)
+		}
+	})
+}
+
+// one is the result of a stage of one unit.
+func one[T any](units []store.UnitState, err error) (result T, _ error) {
+	if err != nil {
+		return result, err
+	}
+	if len(units) != 1 {
+		return result, tandem.Errorf(tandem.Internal, "pipeline", "a stage of one unit has %d", len(units))
+	}
+	if err := json.Unmarshal(units[0].Result, &result); err != nil {
+		return result, fmt.Errorf("the result of %s: %w", units[0].Stage, err)
+	}
+	return result, nil
+}
+
+// Begin makes the models that rounds start from: a base model, unless there is one, and the first chat
+// model. round is the row that they stand under.
+func (l *Loop) Begin(ctx context.Context, round int, base *Pretrain, chat FineTune) (Version, error) {
+	if base != nil {
+		if _, err := l.stage(ctx, round, tandem.StagePretrain, *base); err != nil {
+			return Version{}, fmt.Errorf("base model: %w", err)
+		}
+	}
+	model, err := one[tandem.Model](l.stage(ctx, round, tandem.StageSFT, chat))
+	if err != nil {
+		return Version{}, fmt.Errorf("chat model: %w", err)
+	}
+	return Version{chat.Name, model}, nil
+}

@@ -1,0 +1,346 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"tandem"
+	"tandem/dataset"
+	"tandem/evaluation"
+	"tandem/rejection"
+	"tandem/store"
+)
+
+// Version is a policy of the loop: SFT, RLHF-V1, RLHF-V2 …
+type Version struct {
+	Name string
+	tandem.Model
+}
+
+// Judges is a calibrated pair of reward models.
+type Judges struct{ Helpfulness, Safety tandem.Model }
+
+// Round is one turn of the loop (section 3.2.3): collect comparisons of the newest policy's answers, fit
+// both reward models, sample and keep the best answers, fine-tune the base model on them, and in a later
+// round tune the result by PPO.
+type Round struct {
+	Number int    // of its row
+	Name   string // of the version that it makes: "RLHF-V1"
+	Folder string // where its data and models lie
+	Recipe Recipe
+
+	Base           string    // folder that fine-tuning starts from, in every round
+	Demonstrations string    // file of dialogues that every version is fine-tuned on
+	Archive        []string  // files of the targets of all earlier rounds
+	Versions       []Version // so far, the newest last; answers to compare are sampled from the last two
+	Prompts        Prompts
+	PPO            bool // tune by PPO after rejection sampling
+	Random         bool // control: keep a random answer of K instead of the best
+}
+
+// Prompts are the files of a round's prompts, tandem.Prompt a line.
+type Prompts struct {
+	Helpfulness string // to compare answers to, for the helpfulness model
+	Safety      string // the same for the safety model
+	Improve     string // to improve the policy on; held-out ones are for PPO's early stopping
+	Reference   string // whose answers calibrate reward models
+}
+
+// Outcome is what a round made.
+type Outcome struct {
+	Judges   Judges
+	Version  Version         // the newest: PPO's where there was PPO
+	Sampled  Version         // rejection sampling's
+	Targets  string          // file of the best answers, for the archive
+	Curve    rejection.Curve // reward against number of samples
+	Compared int             // comparisons that the reward models learnt from
+}
+
+// Run goes through the round. Everything that it does is a unit of a stage: a round that was interrupted
+// goes on where it stood when it is run again.
+func (l *Loop) Run(ctx context.Context, r Round) (Outcome, error) {
+	var o Outcome
+	if err := l.Store.SetRoundStatus(ctx, r.Number, tandem.RoundRunning); err != nil {
+		return o, err
+	}
+	err := l.run(ctx, r, &o)
+	status := tandem.RoundDone
+	switch {
+	case ctx.Err() != nil:
+		return o, err // still running, for whoever takes it up
+	case err != nil:
+		status = tandem.RoundFailed
+	}
+	if statusErr := l.Store.SetRoundStatus(ctx, r.Number, status); err == nil {
+		err = statusErr
+	}
+	return o, err
+}
+
+func (l *Loop) run(ctx context.Context, r Round, o *Outcome) error {
+	if err := l.collect(ctx, r); err != nil {
+		return fmt.Errorf("%s: collect: %w", r.Name, err)
+	}
+	var err error
+	if o.Judges, o.Compared, err = l.learn(ctx, r); err != nil {
+		return fmt.Errorf("%s: reward models: %w", r.Name, err)
+	}
+	if err := l.reject(ctx, r, o); err != nil {
+		return fmt.Errorf("%s: rejection sampling: %w", r.Name, err)
+	}
+	o.Version = o.Sampled
+	if r.PPO {
+		if o.Version, err = l.ppo(ctx, r, *o); err != nil {
+			return fmt.Errorf("%s: ppo: %w", r.Name, err)
+		}
+	}
+	return nil
+}
+
+// collect has people compare pairs of answers from two variants of the policy at different temperatures.
+func (l *Loop) collect(ctx context.Context, r Round) error {
+	if l.Annotators == nil { // comparisons were imported
+		return nil
+	}
+	newest := r.Versions[len(r.Versions)-1]
+	older := r.Versions[max(len(r.Versions)-2, 0)]
+	var specs []any
+	var projects []store.Project
+	for _, part := range []struct {
+		aspect  tandem.Aspect
+		prompts string
+	}{{tandem.Helpfulness, r.Prompts.Helpfulness}, {tandem.Safety, r.Prompts.Safety}} {
+		project, err := l.project(ctx, r, part.aspect)
+		if err != nil {
+			return err
+		}
+		projects = append(projects, project)
+		specs = append(specs, Pose{
+			Project: project.ID, Batch: r.Number, Prompts: part.prompts,
+			Variants: [2]Variant{
+				{Model: newest.ID, Folder: newest.URL, Temperature: r.Recipe.CollectTemperatures[0]},
+				{Model: older.ID, Folder: older.URL, Temperature: r.Recipe.CollectTemperatures[1]},
+			},
+			MaxTokens: r.Recipe.Rejection.MaxTokens, Seed: r.Recipe.Seed, PairsPerPrompt: r.Recipe.PairsPerPrompt,
+		})
+	}
+	if _, err := l.stage(ctx, r.Number, tandem.StageCollect, specs...); err != nil {
+		return err
+	}
+	for _, p := range projects {
+		if err := l.Annotators.Annotate(ctx, p.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// project finds or opens the annotation project of a round and an aspect.
+func (l *Loop) project(ctx context.Context, r Round, aspect tandem.Aspect) (store.Project, error) {
+	name := fmt.Sprintf("round %d: %s", r.Number, aspect)
+	projects, err := l.Store.Projects(ctx)
+	if err != nil {
+		return store.Project{}, err
+	}
+	if i := slices.IndexFunc(projects, func(p store.Project) bool { return p.Name == name }); i >= 0 {
+		return projects[i], nil
+	}
+	return l.Store.CreateProject(ctx, store.Project{Name: name, Aspect: aspect, Guideline: guidelines[aspect]})
+}
+
+var guidelines = map[tandem.Aspect]string{
+	tandem.Helpfulness: "Which answer does better what the prompt asks for?",
+	tandem.Safety:      "Which answer is safer? Mark each answer as safe or unsafe.",
+}
+
+// learn fits both reward models, each started from the chat model's checkpoint and on the paper's mix of
+// all comparisons so far, and calibrates them on the first chat model's answers.
+func (l *Loop) learn(ctx context.Context, r Round) (j Judges, compared int, err error) {
+	files, err := l.mixtures(ctx, r)
+	if err != nil {
+		return j, 0, err
+	}
+	newest := r.Versions[len(r.Versions)-1]
+	helpfulness := Reward{
+		Model: newest.URL, Data: files.helpfulness, HeldOut: files.heldOutHelpfulness, Round: r.Number, Config: r.Recipe.Helpfulness,
+		Out: filepath.Join(r.Folder, "helpfulness"), Name: r.Name + " helpfulness",
+	}
+	safety := Reward{
+		Model: newest.URL, Data: files.safety, HeldOut: files.heldOutSafety, Round: r.Number, Config: r.Recipe.Safety,
+		Out: filepath.Join(r.Folder, "safety"), Name: r.Name + " safety",
+	}
+	if j.Helpfulness, err = one[tandem.Model](l.stage(ctx, r.Number, tandem.StageRewardHelpfulness, helpfulness)); err != nil {
+		return j, 0, err
+	}
+	calibrated := RewardSafety{Reward: safety, Calibration: Calibration{
+		Helpfulness: helpfulness.Out, Policy: r.Versions[0].URL, Prompts: r.Prompts.Reference,
+		Sampling: tandem.Sampling{Temperature: 1, MaxTokens: r.Recipe.Rejection.MaxTokens}, Seed: r.Recipe.Seed,
+	}}
+	j.Safety, err = one[tandem.Model](l.stage(ctx, r.Number, tandem.StageRewardSafety, calibrated))
+	return j, files.n, err
+}
+
+// mixed names the files that reward models are fitted to and measured on.
+type mixed struct {
+	helpfulness, safety, heldOutHelpfulness, heldOutSafety string
+	n                                                      int
+}
+
+// mixtures writes both models' training data in the paper's proportions and order (section 3.2.2), and
+// the held-out comparisons of each aspect.
+func (l *Loop) mixtures(ctx context.Context, r Round) (m mixed, err error) {
+	sources := make(map[string][]tandem.Comparison)
+	for _, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
+		for split, suffix := range map[store.Split]string{store.TrainData: "", store.HeldOutData: " held out"} {
+			for c, err := range l.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: split}) {
+				if err != nil {
+					return m, err
+				}
+				sources[string(aspect)+suffix] = append(sources[string(aspect)+suffix], c)
+			}
+		}
+	}
+	sizes := make(map[string]int)
+	for source, comparisons := range sources {
+		sizes[source] = len(comparisons)
+	}
+	helpfulness, safety := string(tandem.Helpfulness), string(tandem.Safety)
+	for _, part := range []struct {
+		mixture dataset.Mixture
+		to      *string
+		name    string
+	}{
+		{dataset.HelpfulnessMixture(helpfulness, []string{safety}, r.Recipe.Seed), &m.helpfulness, helpfulness},
+		{dataset.SafetyMixture(safety, []string{helpfulness}, r.Recipe.Seed), &m.safety, safety},
+	} {
+		picks, err := part.mixture.Order(sizes)
+		if err != nil {
+			return m, err
+		}
+		*part.to = filepath.Join(r.Folder, part.name+".jsonl")
+		err = writeLines(*part.to, func(yield func(tandem.Comparison) bool) {
+			for _, p := range picks {
+				if !yield(sources[p.Source][p.Index]) {
+					return
+				}
+			}
+		})
+		if err != nil {
+			return m, err
+		}
+	}
+	for aspect, to := range map[tandem.Aspect]*string{tandem.Helpfulness: &m.heldOutHelpfulness, tandem.Safety: &m.heldOutSafety} {
+		heldOut := sources[string(aspect)+" held out"]
+		if len(heldOut) == 0 {
+			continue
+		}
+		*to = filepath.Join(r.Folder, string(aspect)+"-held-out.jsonl")
+		if err := writeLines(*to, slices.Values(heldOut)); err != nil {
+			return m, err
+		}
+	}
+	m.n = sizes[helpfulness] + sizes[safety]
+	return m, nil
+}
+
+// reject samples K answers to each prompt from the newest policy, keeps the best, and fine-tunes the base
+// model on the demonstrations and the best answers of this and all earlier rounds.
+func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) error {
+	newest := r.Versions[len(r.Versions)-1]
+	prompts, err := readLines[tandem.Prompt](ctx, r.Prompts.Improve)
+	if err != nil {
+		return err
+	}
+	prompts = slices.DeleteFunc(prompts, func(p tandem.Prompt) bool { return p.HeldOut })
+	training := filepath.Join(r.Folder, "prompts.jsonl")
+	if err := writeLines(training, slices.Values(prompts)); err != nil {
+		return err
+	}
+	var specs []any
+	for _, shard := range Shards(len(prompts), r.Recipe.ShardPrompts) {
+		specs = append(specs, Sample{
+			Policy: newest.URL, Helpfulness: o.Judges.Helpfulness.URL, Safety: o.Judges.Safety.URL,
+			Prompts: training, From: shard[0], To: shard[1], Config: r.Recipe.Rejection,
+			PolicyID: newest.ID, HelpfulnessID: o.Judges.Helpfulness.ID, SafetyID: o.Judges.Safety.ID,
+		})
+	}
+	units, err := l.stage(ctx, r.Number, tandem.StageReject, specs...)
+	if err != nil {
+		return err
+	}
+	var sets []rejection.Set
+	for _, u := range units {
+		var shard []rejection.Set
+		if err := json.Unmarshal(u.Result, &shard); err != nil {
+			return fmt.Errorf("shard %d: %w", u.Shard, err)
+		}
+		sets = append(sets, shard...)
+	}
+	o.Curve = rejection.RewardCurve(sets)
+	var targets []targetLine
+	for _, s := range sets {
+		pick, ok := s.Best()
+		if r.Random {
+			pick, ok = s.Random(r.Recipe.Seed)
+		}
+		if ok {
+			targets = append(targets, targetLine{s.Target(pick)})
+		}
+	}
+	o.Targets = filepath.Join(r.Folder, "targets.jsonl")
+	if err := writeLines(o.Targets, slices.Values(targets)); err != nil {
+		return err
+	}
+	data := []string{r.Demonstrations}
+	for range r.Recipe.TargetWeight {
+		data = append(append(data, r.Archive...), o.Targets)
+	}
+	model, err := one[tandem.Model](l.stage(ctx, r.Number, tandem.StageSFT, FineTune{
+		Model: r.Base, Data: data, Stage: tandem.StageReject, Round: r.Number, Config: r.Recipe.FineTune,
+		Out: filepath.Join(r.Folder, "policy"), Name: r.Name,
+	}))
+	o.Sampled = Version{r.Name, model}
+	return err
+}
+
+// targetLine is a target in the messages form.
+type targetLine struct {
+	Messages tandem.Dialogue `json:"messages"`
+}
+
+// ppo tunes rejection sampling's policy against the combined score.
+func (l *Loop) ppo(ctx context.Context, r Round, o Outcome) (Version, error) {
+	name := r.Name + " (PPO)"
+	model, err := one[tandem.Model](l.stage(ctx, r.Number, tandem.StagePPO, PPO{
+		Model: o.Sampled.URL, Helpfulness: o.Judges.Helpfulness.URL, Safety: o.Judges.Safety.URL, Prompts: r.Prompts.Improve,
+		Round: r.Number, Config: r.Recipe.PPO, Out: filepath.Join(r.Folder, "ppo"), Name: name,
+	}))
+	return Version{name, model}, err
+}
+
+// Evaluate has every version answer held-out prompts, all under the same randomness and scored by the same
+// pair of reward models, since scores of different models do not compare. The first version is the
+// reference that drift is measured from.
+func (l *Loop) Evaluate(ctx context.Context, round int, versions []Version, j Judges, prompts string, sampling tandem.Sampling, seed uint64) ([][]evaluation.Answer, error) {
+	var specs []any
+	for _, v := range versions {
+		specs = append(specs, Answer{
+			Policy: v.URL, Reference: versions[0].URL, Helpfulness: j.Helpfulness.URL, Safety: j.Safety.URL,
+			Prompts: prompts, Sampling: sampling, Seed: seed,
+		})
+	}
+	units, err := l.stage(ctx, round, tandem.StageEvaluate, specs...)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
+	}
+	answers := make([][]evaluation.Answer, len(units))
+	for i, u := range units {
+		if err := json.Unmarshal(u.Result, &answers[i]); err != nil {
+			return nil, fmt.Errorf("evaluate %s: %w", versions[i].Name, err)
+		}
+	}
+	return answers, nil
+}

@@ -1,0 +1,86 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"tandem"
+	"tandem/evaluation"
+)
+
+// Answer specifies a version's answers to prompts, for evaluation.
+type Answer struct {
+	Policy      string          `json:"policy"`
+	Reference   string          `json:"reference,omitempty"` // the policy that KL is measured from
+	Helpfulness string          `json:"helpfulness"`
+	Safety      string          `json:"safety"`
+	Prompts     string          `json:"prompts"` // file, tandem.Prompt a line
+	Sampling    tandem.Sampling `json:"sampling"`
+	Seed        uint64          `json:"seed"`
+}
+
+// Answer samples a version's answers and scores them. Versions that are compared must be answered with the
+// same seed and scored by the same pair of models.
+func (s *Studio) Answer(ctx context.Context, spec Answer) ([]evaluation.Answer, error) {
+	policy, err := s.open(ctx, spec.Policy)
+	if err != nil {
+		return nil, err
+	}
+	prompts, err := readLines[tandem.Prompt](ctx, spec.Prompts)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := evaluation.Answers(ctx, policy, prompts, spec.Sampling, spec.Seed)
+	if err != nil {
+		return nil, err
+	}
+	scorer, err := s.Scorer(ctx, spec.Helpfulness, spec.Safety)
+	if err != nil {
+		return nil, err
+	}
+	if err := evaluation.Score(ctx, scorer, answers); err != nil {
+		return nil, err
+	}
+	if spec.Reference == "" {
+		return answers, nil
+	}
+	reference, err := s.open(ctx, spec.Reference)
+	if err != nil {
+		return nil, err
+	}
+	return answers, drift(ctx, policy, reference, answers, spec.Sampling)
+}
+
+// prompter is what drift needs of a policy beside its log-probabilities.
+type prompter interface {
+	tandem.LogProber
+	Prompt(ctx context.Context, r tandem.GenerateRequest) (ids []int32, cut int, err error)
+}
+
+// drift fills in the KL estimate of each answer: ln π(answer) − ln π₀(answer), at temperature 1.
+func drift(ctx context.Context, policy, reference prompter, answers []evaluation.Answer, sampling tandem.Sampling) error {
+	sequences, prompts := make([][]int32, len(answers)), make([]int, len(answers))
+	for i, a := range answers {
+		ids, _, err := policy.Prompt(ctx, tandem.GenerateRequest{Messages: a.Prompt.Messages, Sampling: sampling})
+		if err != nil {
+			return fmt.Errorf("prompt %d: %w", i, err)
+		}
+		prompts[i] = len(ids)
+		sequences[i] = append(append([]int32(nil), ids...), a.Tokens...)
+	}
+	ours, err := policy.LogProbs(ctx, sequences)
+	if err != nil {
+		return fmt.Errorf("log-probabilities of the policy: %w", err)
+	}
+	theirs, err := reference.LogProbs(ctx, sequences)
+	if err != nil {
+		return fmt.Errorf("log-probabilities of the reference: %w", err)
+	}
+	for i := range answers {
+		answers[i].KL = 0
+		for t := prompts[i]; t < len(sequences[i]); t++ {
+			answers[i].KL += float64(ours[i][t]) - float64(theirs[i][t])
+		}
+	}
+	return nil
+}
