@@ -13,9 +13,11 @@
 //	response.go    answers and the reward models' scores of them
 //	import.go      comparisons from files
 //	comparison.go  comparisons, streamed;  snapshot.go  frozen sets of them
-//	project.go     projects and tasks;  claim.go  a person's turn at a task
-//	judgment.go    what they said of it
+//	project.go     projects and tasks
+//	claim.go       a person's turn at a task;  draft.go  what they have not submitted yet
+//	judgment.go    what they said of it;  verdict.go  whether that fits the task
 //	model.go  round.go  run.go  unit.go   what is made of it all, and how far it is
+//	delivery.go    which units want a worker
 //
 // Every time that decides something (a lease, an expiry) is Postgres's clock_timestamp(): the clocks of
 // the machines that share a database need not agree. Errors are tandem's, with a code; SQLSTATEs stop here.

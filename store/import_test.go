@@ -161,6 +161,33 @@ func TestImportIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// The same file from several processes at once is imported once.
+func TestImportAtOnce(t *testing.T) {
+	s := postgres.Store(t)
+	const processes = 4
+	imports := make(chan store.Import)
+	for range processes {
+		go func() {
+			i, err := s.ImportComparisons(t.Context(), file("a", pairs(50)...))
+			if err != nil {
+				t.Error(err)
+			}
+			imports <- i
+		}()
+	}
+	fresh := 0
+	for range processes {
+		if i := <-imports; !i.Repeated {
+			fresh++
+		} else if i.Added != 50 {
+			t.Errorf("repeated %+v", i)
+		}
+	}
+	if n, err := s.CountComparisons(t.Context(), store.ComparisonQuery{}); fresh != 1 || n != 50 || err != nil {
+		t.Errorf("%d imports added %d comparisons, %v", fresh, n, err)
+	}
+}
+
 // No opening stands on both sides, and what begins alike shares a side whatever comes after.
 func TestSplitByOpening(t *testing.T) {
 	db := postgres.Database(t)

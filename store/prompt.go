@@ -188,10 +188,12 @@ func (p incomingPrompt) columns() []any {
 }
 
 // settlePrompts makes the rows that the prompts in the table incoming lack, and writes their ids there.
-// Keys are inserted in order, so that two transactions do not wait for each other in a circle.
+// One transaction does so at a time: two that bring the same prompts in another order would wait for
+// each other in a circle, and a file cannot be read again.
 func settlePrompts(ctx context.Context, tx pgx.Tx) error {
 	for _, sql := range []string{
 		`ANALYZE incoming`,
+		`SELECT pg_advisory_xact_lock(hashtext('tandem prompts'))`,
 		`INSERT INTO messages (id, parent, role, content)
 		 SELECT DISTINCT ON (m.id) m.id, m.parent, m.role, m.content
 		 FROM incoming i, unnest(i.message_ids, i.parents, i.roles, i.contents) AS m (id, parent, role, content)

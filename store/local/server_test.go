@@ -240,6 +240,37 @@ func TestServerOfAKilledProcessIsAdopted(t *testing.T) {
 	}
 }
 
+// What a killed process left can be stopped without joining it.
+func TestStopAbandoned(t *testing.T) {
+	home := newHome(t)
+	config := local.Config{Home: home}
+	if stopped, err := local.StopAbandoned(t.Context(), config); stopped || err != nil {
+		t.Errorf("a home without a server: %v, %v", stopped, err)
+	}
+	killed := startHelper(t, home)
+	_ = killed.Process.Kill()
+	_ = killed.Wait()
+	if stopped, err := local.StopAbandoned(t.Context(), config); !stopped || err != nil || pid(home) != 0 {
+		t.Errorf("stopped %v, %v; the server is %d", stopped, err, pid(home))
+	}
+}
+
+// A temporary folder too deep for a socket is passed over.
+func TestSocketInALongTemporaryFolder(t *testing.T) {
+	deep := filepath.Join(newHome(t), strings.Repeat("d", 100))
+	if err := os.Mkdir(deep, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", deep)
+	s := start(t, local.Config{Home: newHome(t), Ephemeral: true})
+	if got := query(t, s.AdminURL(), `SHOW unix_socket_directories`); strings.HasPrefix(got, deep) {
+		t.Errorf("the socket lies in %s", got)
+	}
+	if left, err := os.ReadDir(deep); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 func TestStartRefuses(t *testing.T) {
 	t.Run("another major version", func(t *testing.T) {
 		home := newHome(t)

@@ -3,18 +3,22 @@ package local
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 
 	"tandem"
 )
 
-const (
-	// port names the socket's file, .s.PGSQL.PORT; nothing listens on TCP.
-	port = 5432
-	// socketPathLimit is the longest path that a Unix socket can have, in bytes, on Linux. macOS stops
-	// at 103; its temporary folders stay far under both.
-	socketPathLimit = 107
-)
+// port names the socket's file, .s.PGSQL.PORT; nothing listens on TCP.
+const port = 5432
+
+// socketPathLimit is the longest path that a Unix socket can have, in bytes (sockaddr_un without its NUL).
+func socketPathLimit() int {
+	if runtime.GOOS == "linux" {
+		return 107
+	}
+	return 103
+}
 
 func socketPath(folder string) string {
 	return filepath.Join(folder, ".s.PGSQL."+strconv.Itoa(port))
@@ -38,10 +42,10 @@ func makeSocketFolder(a account, bases []string) (string, error) {
 			refused = tandem.Errorf(tandem.Unavailable, op, "a folder for the Postgres socket: %w", err)
 			continue
 		}
-		if socket := socketPath(folder); len(socket) > socketPathLimit {
+		if socket := socketPath(folder); len(socket) > socketPathLimit() {
 			_ = os.Remove(folder)
 			refused = tandem.Errorf(tandem.Invalid, op,
-				"the socket path %s has %d bytes and the system allows %d: set TMPDIR to a shorter folder", socket, len(socket), socketPathLimit)
+				"the socket path %s has %d bytes and the system allows %d: set TMPDIR to a shorter folder", socket, len(socket), socketPathLimit())
 			continue
 		}
 		if err := a.own(folder); err != nil {
