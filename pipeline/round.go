@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 
@@ -38,8 +39,20 @@ type Round struct {
 	Versions       []Version // so far, the newest last; answers to compare are sampled from the last two
 	Prompts        Prompts
 	PPO            bool // tune by PPO after rejection sampling
-	Random         bool // control: keep a random answer of K instead of the best
+	Control        Control
+	// Learnt, if not nil, are the reward models to use instead of fitting new ones.
+	Learnt *Judges
 }
+
+// Control is a round that must not improve anything, to show that the others do so for the right reason.
+// It collects nothing and uses the comparisons that are there.
+type Control string
+
+const (
+	NoControl Control = ""
+	Shuffled  Control = "shuffled" // every judgment's side and labels are drawn by lot
+	Random    Control = "random"   // a random answer of K is kept instead of the best
+)
 
 // Prompts are the files of a round's prompts, tandem.Prompt a line.
 type Prompts struct {
@@ -102,7 +115,7 @@ func (l *Loop) run(ctx context.Context, r Round, o *Outcome) error {
 
 // collect has people compare pairs of answers from two variants of the policy at different temperatures.
 func (l *Loop) collect(ctx context.Context, r Round) error {
-	if l.Annotators == nil { // comparisons were imported
+	if l.Annotators == nil || r.Control != NoControl { // the comparisons are there
 		return nil
 	}
 	newest := r.Versions[len(r.Versions)-1]
@@ -159,6 +172,9 @@ var guidelines = map[tandem.Aspect]string{
 // learn fits both reward models, each started from the chat model's checkpoint and on the paper's mix of
 // all comparisons so far, and calibrates them on the first chat model's answers.
 func (l *Loop) learn(ctx context.Context, r Round) (j Judges, compared int, err error) {
+	if r.Learnt != nil {
+		return *r.Learnt, 0, nil
+	}
 	files, err := l.mixtures(ctx, r)
 	if err != nil {
 		return j, 0, err
@@ -198,6 +214,9 @@ func (l *Loop) mixtures(ctx context.Context, r Round) (m mixed, err error) {
 			for c, err := range l.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: split}) {
 				if err != nil {
 					return m, err
+				}
+				if r.Control == Shuffled && split == store.TrainData {
+					c = drawLots(c, r.Recipe.Seed)
 				}
 				sources[string(aspect)+suffix] = append(sources[string(aspect)+suffix], c)
 			}
@@ -246,6 +265,20 @@ func (l *Loop) mixtures(ctx context.Context, r Round) (m mixed, err error) {
 	return m, nil
 }
 
+// drawLots replaces a judgment by one that has not looked at the answers: side and labels by lot, keyed by
+// the comparison.
+func drawLots(c tandem.Comparison, seed uint64) tandem.Comparison {
+	rng := rand.New(rand.NewPCG(seed, c.Prompt.Messages.With(tandem.Assistant, c.Chosen.Content+c.Rejected.Content).Key()))
+	if rng.IntN(2) == 1 {
+		c.Chosen, c.Rejected = c.Rejected, c.Chosen
+	}
+	if c.Chosen.Label != tandem.Unlabelled {
+		labels := [2]tandem.SafetyLabel{tandem.Safe, tandem.Unsafe}
+		c.Chosen.Label, c.Rejected.Label = labels[rng.IntN(2)], labels[rng.IntN(2)]
+	}
+	return c
+}
+
 // reject samples K answers to each prompt from the newest policy, keeps the best, and fine-tunes the base
 // model on the demonstrations and the best answers of this and all earlier rounds.
 func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) error {
@@ -283,7 +316,7 @@ func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) error {
 	var targets []targetLine
 	for _, s := range sets {
 		pick, ok := s.Best()
-		if r.Random {
+		if r.Control == Random {
 			pick, ok = s.Random(r.Recipe.Seed)
 		}
 		if ok {

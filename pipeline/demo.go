@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"tandem"
+	"tandem/evaluation"
+	"tandem/rejection"
+)
+
+// Demo orders the whole loop as a newcomer sees it: a base model, a chat model, rounds, two controls, and
+// an evaluation of all versions on held-out prompts.
+type Demo struct {
+	Loop   *Loop
+	Folder string // where all that it makes lies
+	// Base makes the model that everything starts from; nil where Chat.Model names one that is there.
+	Base     *Pretrain
+	Chat     FineTune // the first chat model, on the demonstrations
+	Prompts  Prompts
+	HeldOut  string // prompts that versions are evaluated on
+	Recipe   Recipe
+	Rounds   int  // the last one ends in PPO
+	Controls bool // run both beside the first round
+	// Sampling of the evaluation.
+	Sampling tandem.Sampling
+}
+
+// Chapter is one version with what it says to the held-out prompts.
+type Chapter struct {
+	Version
+	Control Control
+	Answers []evaluation.Answer
+}
+
+// Story is what the demo made.
+type Story struct {
+	Chapters []Chapter // SFT, RLHF-V1 …, then the controls
+	Judges   Judges    // the newest pair, which scored all answers
+	Curves   []rejection.Curve
+	Compared int // comparisons that the last reward models learnt from
+	Times    []Time
+}
+
+// Time is how long one part took.
+type Time struct {
+	Part    string
+	Seconds float64
+}
+
+// Run goes through the demo. Run again after an interruption, it goes on where it stood.
+func (d Demo) Run(ctx context.Context) (Story, error) {
+	var story Story
+	clock := time.Now()
+	lap := func(part string) {
+		story.Times = append(story.Times, Time{part, time.Since(clock).Seconds()})
+		clock = time.Now()
+	}
+	rows, err := d.rows(ctx)
+	if err != nil {
+		return story, err
+	}
+	sft, err := d.Loop.Begin(ctx, rows["begin"], d.Base, d.Chat)
+	if err != nil {
+		return story, err
+	}
+	lap("base and chat model")
+	versions, controls := []Version{sft}, []Chapter(nil)
+	var archive []string
+	for i := range d.Rounds {
+		name := fmt.Sprintf("RLHF-V%d", i+1)
+		r := Round{
+			Number: rows[name], Name: name, Folder: filepath.Join(d.Folder, fmt.Sprintf("v%d", i+1)), Recipe: d.Recipe,
+			Base: d.Chat.Model, Demonstrations: d.Chat.Data[0], Archive: archive, Versions: versions, Prompts: d.Prompts,
+			PPO: i == d.Rounds-1,
+		}
+		outcome, err := d.Loop.Run(ctx, r)
+		if err != nil {
+			return story, err
+		}
+		lap(name)
+		story.Judges, story.Curves, story.Compared = outcome.Judges, append(story.Curves, outcome.Curve), outcome.Compared
+		archive = append(archive, outcome.Targets)
+		if i == 0 && d.Controls {
+			for _, control := range []Control{Shuffled, Random} {
+				c := r
+				c.Control, c.PPO, c.Name = control, false, "control: "+string(control)
+				c.Number, c.Folder = rows[c.Name], filepath.Join(d.Folder, "control-"+string(control))
+				if control == Random {
+					c.Learnt = &outcome.Judges
+				}
+				made, err := d.Loop.Run(ctx, c)
+				if err != nil {
+					return story, err
+				}
+				controls = append(controls, Chapter{Version: made.Version, Control: control})
+				lap(c.Name)
+			}
+		}
+		versions = append(versions, outcome.Sampled)
+		if r.PPO {
+			versions = append(versions, outcome.Version)
+		}
+	}
+	for _, v := range versions {
+		story.Chapters = append(story.Chapters, Chapter{Version: v})
+	}
+	story.Chapters = append(story.Chapters, controls...)
+	all := make([]Version, len(story.Chapters))
+	for i, c := range story.Chapters {
+		all[i] = c.Version
+	}
+	answers, err := d.Loop.Evaluate(ctx, rows["begin"], all, story.Judges, d.HeldOut, d.Sampling, d.Recipe.Seed)
+	if err != nil {
+		return story, err
+	}
+	for i := range story.Chapters {
+		story.Chapters[i].Answers = answers[i]
+	}
+	lap("evaluation")
+	return story, nil
+}
+
+// rows finds or makes the rows of the demo's rounds, by name, in the order in which they run.
+func (d Demo) rows(ctx context.Context) (map[string]int, error) {
+	names := []string{"begin"}
+	for i := range d.Rounds {
+		names = append(names, fmt.Sprintf("RLHF-V%d", i+1))
+		if i == 0 && d.Controls {
+			names = append(names, "control: "+string(Shuffled), "control: "+string(Random))
+		}
+	}
+	there, err := d.Loop.Store.Rounds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make(map[string]int)
+	for _, r := range there {
+		rows[r.Name] = r.Number
+	}
+	for _, name := range names {
+		if _, ok := rows[name]; ok {
+			continue
+		}
+		r, err := d.Loop.Store.CreateRound(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		rows[name] = r.Number
+	}
+	return rows, nil
+}
