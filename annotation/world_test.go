@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,13 +24,13 @@ func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 // world is a server on a database of its own.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	store *store.Store
 	url   string
 	admin *annotation.Client
 }
 
-func newWorld(t *testing.T) world {
+func newWorld(t testing.TB) world {
 	t.Helper()
 	s := postgres.Store(t)
 	handler, err := site.Handler(site.Config{Keys: s, Ready: s.Ping}, func(api web.API) { annotation.Register(api, s) })
@@ -79,7 +80,17 @@ func (w world) project(p annotation.Project, n int) annotation.Project {
 	for i := range n {
 		prompts = append(prompts, tandem.Prompt{Messages: tandem.Dialogue{{Role: tandem.User, Content: fmt.Sprintf("Question %d?", i)}}, Source: p.Name})
 	}
-	prompts, err = w.admin.AddPrompts(ctx, prompts)
+	for some := range slices.Chunk(prompts, 1000) { // what one request may hold
+		w.tasks(p.ID, some)
+	}
+	return p
+}
+
+// tasks makes a pair of answers to each prompt.
+func (w world) tasks(project string, prompts []tandem.Prompt) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	prompts, err := w.admin.AddPrompts(ctx, prompts)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -93,11 +104,10 @@ func (w world) project(p annotation.Project, n int) annotation.Project {
 		tasks = append(tasks, task)
 	}
 	for range 2 { // repeating makes none
-		if _, err := w.admin.CreateTasks(ctx, p.ID, tasks); err != nil {
+		if _, err := w.admin.CreateTasks(ctx, project, tasks); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	return p
 }
 
 // verdict chooses by the answers' text, not by where they stand.
@@ -114,7 +124,7 @@ func verdict(a annotation.Assignment) annotation.Submission {
 }
 
 // claim claims a task that must be there.
-func claim(t *testing.T, client *annotation.Client, project string) annotation.Assignment {
+func claim(t testing.TB, client *annotation.Client, project string) annotation.Assignment {
 	t.Helper()
 	c, err := client.Claim(t.Context(), project)
 	if err != nil || c.State != annotation.ClaimAssigned {
