@@ -24,6 +24,27 @@ type BenchConfig struct {
 	Peak    float64       // the machine's peak in flops per second, where it is known. Defaults to measuring it
 }
 
+// BenchWeights returns a policy with random weights and a context of 1,024, to measure where there is no
+// model at hand: size is "15M" or "110M", the shapes of llama2.c's stories15M and stories110M.
+func BenchWeights(size string) (*Weights, error) {
+	c := Config{
+		VocabSize: 32000, MaxPositionEmbeddings: 1024, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true,
+		BOS: 1, EOS: []int{2}, PAD: -1,
+	}
+	switch size {
+	case "15M":
+		c.HiddenSize, c.IntermediateSize, c.NumHiddenLayers, c.NumAttentionHeads = 288, 768, 6, 6
+	case "110M":
+		c.HiddenSize, c.IntermediateSize, c.NumHiddenLayers, c.NumAttentionHeads = 768, 2048, 12, 12
+	default:
+		return nil, tandem.Errorf(tandem.Invalid, "llama.BenchWeights", "there is no size %q (there are 15M and 110M)", size)
+	}
+	c.NumKeyValueHeads, c.HeadDim = c.NumAttentionHeads, c.HiddenSize/c.NumAttentionHeads
+	w := NewWeights(c, false)
+	w.Init(rand.New(rand.NewPCG(1, 1)))
+	return w, nil
+}
+
 // BenchResult is what `tandem bench generate` and `tandem bench score` report. A rate is the best run's.
 type BenchResult struct {
 	TokensPerSecond float64 `json:"tokens_per_second"` // sampled, or scored

@@ -50,19 +50,13 @@ func TestFlopsCountTheMatrices(t *testing.T) {
 
 // BenchmarkInference runs the benches on the shapes that the targets are set for.
 func BenchmarkInference(b *testing.B) {
-	for _, m := range []struct {
-		name                                       string
-		hidden, layers, intermediate, heads, vocab int
-	}{{"15M", 288, 6, 768, 6, 32000}, {"110M", 768, 12, 2048, 12, 32000}} {
-		c := Config{
-			VocabSize: m.vocab, HiddenSize: m.hidden, IntermediateSize: m.intermediate, NumHiddenLayers: m.layers,
-			NumAttentionHeads: m.heads, NumKeyValueHeads: m.heads, HeadDim: m.hidden / m.heads, MaxPositionEmbeddings: 1024,
-			RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true,
+	for _, size := range []string{"15M", "110M"} {
+		w, err := BenchWeights(size)
+		if err != nil {
+			b.Fatal(err)
 		}
-		w := NewWeights(c, false)
-		w.Init(rand.New(rand.NewPCG(1, 1)))
 		for _, batch := range []int{1, 32} {
-			b.Run(fmt.Sprintf("%s/batch%d", m.name, batch), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/batch%d", size, batch), func(b *testing.B) {
 				for b.Loop() {
 					r, err := BenchGenerate(context.Background(), w, BenchConfig{Batch: batch, Tokens: 64})
 					if err != nil {
@@ -73,7 +67,7 @@ func BenchmarkInference(b *testing.B) {
 				}
 			})
 		}
-		b.Run(m.name+"/score", func(b *testing.B) {
+		b.Run(size+"/score", func(b *testing.B) {
 			for b.Loop() {
 				r, err := BenchScore(context.Background(), w, BenchConfig{Batch: 8})
 				if err != nil {
