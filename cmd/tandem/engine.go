@@ -5,13 +5,21 @@ import (
 
 	"tandem/internal/blas"
 	"tandem/internal/parallel"
+	"tandem/llama"
+	"tandem/llama/chat"
 	"tandem/llama/nn"
 	"tandem/llama/nn/kernel"
 )
 
 // engineFlags choose what computes; every command that runs a model has them.
 type engineFlags struct {
-	BLAS    string `name:"blas" help:"Matrix products: openblas, accelerate, gonum or a library's path (default: the fastest installed)." placeholder:"NAME" group:"engine"`
+	BLAS string `name:"blas" help:"Matrix products: openblas, accelerate, gonum or a library's path (default: the fastest installed)." placeholder:"NAME" group:"engine"`
+	inferenceFlags
+}
+
+// inferenceFlags choose what computes where nothing is trained: sampling and scoring have one product of
+// their own, whose rows do not depend on their batch, and no BLAS.
+type inferenceFlags struct {
 	Kernel  string `help:"Vector kernels: avx512, avx2 or plain (default: the fastest of this processor)." placeholder:"NAME" group:"engine"`
 	Workers int    `help:"Goroutines that compute (default: one for each core)." placeholder:"N" group:"engine"`
 }
@@ -30,11 +38,7 @@ func (f engineFlags) open(w *world) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := f.Kernel
-	if name == "" { // OpenBLAS held to AVX2 means a fair comparison by AVX2 throughout
-		name = kernel.NameForCoreType(os.Getenv("OPENBLAS_CORETYPE"))
-	}
-	kernels, err := kernel.Select(name)
+	kernels, err := f.kernels()
 	if err != nil {
 		return nil, err
 	}
@@ -48,3 +52,21 @@ func (f engineFlags) open(w *world) (*engine, error) {
 
 // identity names the BLAS build and kernels, for which results are promised to be the same to the bit.
 func (e *engine) identity() string { return e.library.String() + ", " + e.kernels.Name() }
+
+// kernels are the vector kernels that the flags or the environment choose.
+func (f inferenceFlags) kernels() (*kernel.Set, error) {
+	name := f.Kernel
+	if name == "" { // OpenBLAS held to AVX2 means a fair comparison by AVX2 throughout
+		name = kernel.NameForCoreType(os.Getenv("OPENBLAS_CORETYPE"))
+	}
+	return kernel.Select(name)
+}
+
+// config is how policies and classifiers run.
+func (f inferenceFlags) config() (chat.Config, error) {
+	kernels, err := f.kernels()
+	return chat.Config{
+		Sampler: llama.SamplerConfig{Workers: f.Workers, Kernel: kernels},
+		Forward: llama.ForwardConfig{Workers: f.Workers, Kernel: kernels},
+	}, err
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"tandem"
 )
@@ -24,28 +25,26 @@ type line struct {
 
 // eachLine turns JSON lines into JSON lines, an output line for an input line in the same order. Lines
 // that have arrived are handed over together, up to batch of them, and an answer never waits for a line
-// that has not been written yet. The first bad line ends the command with "stdin:LINE: …", after the
-// answers to the lines before it.
-func eachLine[In, Out any](ctx context.Context, w *world, batch int, answer func(context.Context, []In) ([]Out, error)) error {
+// that has not been written yet: answer yields them in order, each as soon as it is known. The first bad
+// line ends the command with "stdin:LINE: …", after the answers to the lines before it.
+func eachLine[In, Out any](ctx context.Context, w *world, batch int, answer func(context.Context, []In) iter.Seq2[Out, error]) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lines := make(chan line, batch)
 	go readLines(ctx, w.in, lines) // ends with the input, or at the first send after cancel
-	out := bufio.NewWriter(w.out)
-	encoder := json.NewEncoder(out)
+	encoder := json.NewEncoder(w.out)
 	encoder.SetEscapeHTML(false)
 
 	for open := true; open; {
-		var batchLines []line
-		batchLines, open = gather(ctx, lines, batch)
+		var arrived []line
+		arrived, open = gather(ctx, lines, batch)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		requests, numbers := make([]In, 0, len(batchLines)), make([]int, 0, len(batchLines))
+		requests, numbers := make([]In, 0, len(arrived)), make([]int, 0, len(arrived))
 		var bad error
-		for _, l := range batchLines {
-			if l.err != nil {
-				bad = l.err
+		for _, l := range arrived {
+			if bad = l.err; bad != nil {
 				break
 			}
 			var request In
@@ -55,29 +54,26 @@ func eachLine[In, Out any](ctx context.Context, w *world, batch int, answer func
 			}
 			requests, numbers = append(requests, request), append(numbers, l.number)
 		}
-		answers, err := answer(ctx, requests)
-		for _, a := range answers {
+		for a, err := range answer(ctx, requests) {
+			var at *lineError
+			switch {
+			case errors.As(err, &at) && at.index < len(numbers):
+				return fmt.Errorf("stdin:%d: %w", numbers[at.index], at.err)
+			case err != nil:
+				return err
+			}
 			if err := encoder.Encode(a); err != nil {
 				return fmt.Errorf("write stdout: %w", err)
 			}
 		}
-		if flushErr := out.Flush(); flushErr != nil {
-			return fmt.Errorf("write stdout: %w", flushErr)
-		}
-		var at *lineError
-		switch {
-		case errors.As(err, &at) && at.index < len(numbers):
-			return fmt.Errorf("stdin:%d: %w", numbers[at.index], at.err)
-		case err != nil:
-			return err
-		case bad != nil:
+		if bad != nil {
 			return bad
 		}
 	}
 	return nil
 }
 
-// lineError says which request of a batch is wrong; answers holds those before it.
+// lineError says which request of a batch is wrong.
 type lineError struct {
 	index int
 	err   error
@@ -87,17 +83,70 @@ func (e *lineError) Error() string { return e.err.Error() }
 func (e *lineError) Unwrap() error { return e.err }
 
 // answerEach answers requests one by one, for work that gains nothing from a batch.
-func answerEach[In, Out any](answer func(context.Context, In) (Out, error)) func(context.Context, []In) ([]Out, error) {
-	return func(ctx context.Context, requests []In) ([]Out, error) {
-		answers := make([]Out, 0, len(requests))
-		for i, request := range requests {
-			a, err := answer(ctx, request)
-			if err != nil {
-				return answers, &lineError{i, err}
+func answerEach[In, Out any](answer func(context.Context, In) (Out, error)) func(context.Context, []In) iter.Seq2[Out, error] {
+	return func(ctx context.Context, requests []In) iter.Seq2[Out, error] {
+		return func(yield func(Out, error) bool) {
+			for i, request := range requests {
+				a, err := answer(ctx, request)
+				if err != nil {
+					err = &lineError{i, err}
+				}
+				if !yield(a, err) || err != nil {
+					return
+				}
 			}
-			answers = append(answers, a)
 		}
-		return answers, nil
+	}
+}
+
+// answerBatch prepares requests one by one and answers them together. Those before the first that cannot
+// be prepared are answered before its error is said.
+func answerBatch[In, Prepared, Out any](
+	prepare func(context.Context, In) (Prepared, error), answer func(context.Context, []Prepared) iter.Seq2[Out, error],
+) func(context.Context, []In) iter.Seq2[Out, error] {
+	return func(ctx context.Context, requests []In) iter.Seq2[Out, error] {
+		return func(yield func(Out, error) bool) {
+			prepared := make([]Prepared, 0, len(requests))
+			var bad error
+			for i, request := range requests {
+				p, err := prepare(ctx, request)
+				if err != nil {
+					bad = &lineError{i, err}
+					break
+				}
+				prepared = append(prepared, p)
+			}
+			if len(prepared) > 0 {
+				for a, err := range answer(ctx, prepared) {
+					if !yield(a, err) || err != nil {
+						return
+					}
+				}
+			}
+			if bad != nil {
+				var none Out
+				yield(none, bad)
+			}
+		}
+	}
+}
+
+// whole makes an iterator of answers that are all known at once.
+func whole[Prepared, Out any](answer func(context.Context, []Prepared) ([]Out, error)) func(context.Context, []Prepared) iter.Seq2[Out, error] {
+	return func(ctx context.Context, requests []Prepared) iter.Seq2[Out, error] {
+		return func(yield func(Out, error) bool) {
+			answers, err := answer(ctx, requests)
+			if err != nil {
+				var none Out
+				yield(none, err)
+				return
+			}
+			for _, a := range answers {
+				if !yield(a, nil) {
+					return
+				}
+			}
+		}
 	}
 }
 

@@ -30,6 +30,9 @@ type cli struct {
 	JSON   bool            `name:"json" help:"Print one JSON object on stdout at the end."`
 	Quiet  bool            `short:"q" help:"No progress on stderr, errors alone."`
 
+	Generate generateCommand `cmd:"" help:"Answers to prompts and dialogues, a JSON line for a line." group:"models"`
+	Logprobs logprobsCommand `cmd:"" help:"Log-probabilities of texts, token by token, a JSON line for a line." group:"models"`
+	Score    scoreCommand    `cmd:"" help:"Reward models' scores of dialogues, a JSON line for a line." group:"models"`
 	Tokenize tokenizeCommand `cmd:"" help:"Token ids of texts, a JSON line for a line." group:"models"`
 	Version  versionCommand  `cmd:"" help:"Version, BLAS build and kernels in use." group:"setup"`
 }

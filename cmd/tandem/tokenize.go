@@ -21,7 +21,7 @@ type tokensReply struct {
 }
 
 func (c *tokenizeCommand) Run(ctx context.Context, w *world) error {
-	t, err := tokenizer.Open(c.Model)
+	t, err := tokenizer.Open(tokenizerPath(c.Model))
 	if err != nil {
 		return err
 	}
