@@ -14,7 +14,7 @@ import (
 
 // Fifty people at once: every slot is judged by one person, and nobody sits twice on a task.
 func TestClaimAndSubmitAtOnce(t *testing.T) {
-	const people, tasks, overlap = 50, 30, 3
+	const people, tasks, overlap = 50, 20, 3
 	db := postgres.Database(t)
 	s := pgtest.OpenStore(t, db.URL+"&pool_max_conns=20")
 	w := newWorld(t, s, worldConfig{project: store.Project{Name: "crowd", Aspect: tandem.Helpfulness, Overlap: overlap}, tasks: tasks})
@@ -35,7 +35,7 @@ func TestClaimAndSubmitAtOnce(t *testing.T) {
 					if claimed.HeldUntil.IsZero() {
 						return
 					}
-					time.Sleep(20 * time.Millisecond)
+					time.Sleep(50 * time.Millisecond)
 					continue
 				}
 				a := *claimed.Assignment

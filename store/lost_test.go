@@ -26,13 +26,14 @@ func TestLostServer(t *testing.T) {
 	if err := os.Chmod(home, 0o711); err != nil { // root's server runs as another user
 		t.Fatal(err)
 	}
-	config := local.Config{Home: home} // durable: what was answered for must survive the fall
+	config := local.Config{Home: home, Ephemeral: true}
 	server := must(local.Start(t.Context(), config))(t)
 	t.Cleanup(func() { _ = server.Close() })
 	if err := store.Migrate(t.Context(), server.OwnerURL()); err != nil {
 		t.Fatal(err)
 	}
-	s := must(store.Open(t.Context(), server.URL()))(t)
+	// What was answered for must survive the fall of the server, if not that of the machine.
+	s := must(store.Open(t.Context(), server.URL()+"&synchronous_commit=on"))(t)
 	t.Cleanup(s.Close)
 	w := newWorld(t, s, worldConfig{project: store.Project{Name: "p", Aspect: tandem.Helpfulness}, tasks: 2})
 	annotator := w.annotator()
@@ -50,7 +51,13 @@ func TestLostServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = syscall.Kill(pid, syscall.SIGKILL)
-	time.Sleep(200 * time.Millisecond) // its children notice and go
+	for range 200 { // its children notice and go
+		if err = s.Ping(t.Context()); err != nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	wantCode(t, "a ping without a server", err, tandem.Unavailable)
 	_, err = s.Claim(t.Context(), annotator, w.project.ID)
 	wantCode(t, "a claim without a server", err, tandem.Unavailable)
 	_, err = s.Submit(t.Context(), sub)
