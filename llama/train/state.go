@@ -53,7 +53,8 @@ func (t *Trainer) interrupted(ctx context.Context, step int) error {
 	return tandem.Errorf(tandem.Unavailable, "train.Fit", "interrupted after step %d of %d: %w", step, t.steps, context.Cause(ctx))
 }
 
-// restore reads the newest state that is whole and returns the step to go on with, 0 if there is none.
+// restore reads the newest state that is whole and returns the step to go on with, 0 if there is none. When
+// it refuses a state, what the weights hold is undefined, as after a failed read.
 func (t *Trainer) restore(ctx context.Context) (int, error) {
 	steps, err := t.States.Steps(ctx)
 	if err != nil {
