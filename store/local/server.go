@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -213,8 +214,9 @@ func (s *Server) start(ctx context.Context) error {
 			return err
 		}
 	}
-	// None runs, or whoever was stopping it was killed before it ended.
-	if err := s.stop(ctx); err != nil {
+	// None runs, or one that nobody can reach: whoever was stopping it was killed before it ended, or the
+	// system cleared its socket away, as it does with /run/user at the end of a login.
+	if err := s.clearAway(ctx); err != nil {
 		return err
 	}
 	if err := s.launch(ctx); err != nil {
@@ -226,8 +228,41 @@ func (s *Server) start(ctx context.Context) error {
 	return tandem.Errorf(tandem.Unavailable, "local.Start", "%v fell at once; its log is %s", s, c.log())
 }
 
-// errGone says that the server which was about to be joined fell or stopped meanwhile.
+// errGone says that the server which was about to be joined fell or stopped meanwhile, or has no socket.
 var errGone = errors.New("the server is gone")
+
+// clearAway stops a server that cannot be joined, unless other processes still use it.
+func (s *Server) clearAway(ctx context.Context) error {
+	const op = "local.Start"
+	running, err := readPostmaster(s.cluster.data())
+	if err != nil || running == nil {
+		return err
+	}
+	last, err := s.release()
+	if err != nil {
+		return err
+	}
+	if !last {
+		err = tandem.Errorf(tandem.Unavailable, op, "the Postgres of %s (process %d) has lost its socket %s while other processes use it: end them, and start again",
+			s.cluster.data(), running.pid, socketPath(running.socket))
+	} else {
+		err = s.stop(ctx)
+	}
+	// Nobody came meanwhile: that needs lock.
+	return errors.Join(err, s.users.Unlock(), s.users.RLock())
+}
+
+// release drops the shared hold on users and reports whether it was the last; then the exclusive one is
+// held in its place. The caller holds lock.
+func (s *Server) release() (last bool, err error) {
+	if err = s.users.Unlock(); err == nil {
+		last, err = s.users.TryLock()
+	}
+	if err != nil {
+		return false, tandem.Errorf(tandem.Unavailable, "local.Close", "%s: %w", s.cluster.usersFile(), err)
+	}
+	return last, nil
+}
 
 // launch starts the server's process, which outlives this one.
 func (s *Server) launch(ctx context.Context) error {
@@ -308,6 +343,9 @@ func (s *Server) connect(ctx context.Context) (*pgx.Conn, error) {
 		if running == nil {
 			return nil, errGone
 		}
+		if _, errSocket := os.Stat(socketPath(running.socket)); running.status == "ready" && errors.Is(errSocket, fs.ErrNotExist) {
+			return nil, errGone
+		}
 		var refused *pgconn.PgError
 		starting := errors.As(err, &refused) && refused.Code == "57P03" // cannot_connect_now
 		if ctx.Err() != nil || (refused != nil && !starting) || (running.status == "ready" && !starting && time.Since(began) > deafPatience) {
@@ -322,17 +360,9 @@ func (s *Server) connect(ctx context.Context) (*pgx.Conn, error) {
 
 // leave drops this process's hold and stops the server if that was the last. The caller holds lock.
 func (s *Server) leave(ctx context.Context) error {
-	const op = "local.Close"
-	c := s.cluster
-	if err := s.users.Unlock(); err != nil {
-		return tandem.Errorf(tandem.Unavailable, op, "%s: %w", c.usersFile(), err)
-	}
-	last, err := s.users.TryLock()
-	if err != nil {
-		return tandem.Errorf(tandem.Unavailable, op, "%s: %w", c.usersFile(), err)
-	}
-	if !last {
-		return nil
+	last, err := s.release()
+	if err != nil || !last {
+		return err
 	}
 	defer func() { _ = s.users.Unlock() }()
 	return s.stop(ctx)

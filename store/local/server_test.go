@@ -255,6 +255,34 @@ func TestStopAbandoned(t *testing.T) {
 	}
 }
 
+// A socket that the system cleared away makes a server useless: it is started anew, but not under others.
+func TestServerThatLostItsSocket(t *testing.T) {
+	home := newHome(t)
+	user := startHelper(t, home)
+	server := pid(home)
+	content, err := os.ReadFile(filepath.Join(home, "postgres", "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := strings.Split(string(content), "\n")[4]
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	_, err = local.Start(t.Context(), local.Config{Home: home, Ephemeral: true})
+	if tandem.CodeOf(err) != tandem.Unavailable || !strings.Contains(err.Error(), folder) || pid(home) != server {
+		t.Errorf("under another's feet: %v", err)
+	}
+	_ = user.Process.Kill()
+	_ = user.Wait()
+	s := start(t, local.Config{Home: home, Ephemeral: true})
+	if pid(home) == server {
+		t.Error("the deaf server runs on")
+	}
+	if got := query(t, s.URL(), `SELECT current_database()::text`); got != "tandem" {
+		t.Errorf("connected to %s", got)
+	}
+}
+
 // A temporary folder too deep for a socket is passed over.
 func TestSocketInALongTemporaryFolder(t *testing.T) {
 	deep := filepath.Join(newHome(t), strings.Repeat("d", 100))
