@@ -70,7 +70,9 @@ type Completion struct {
 	Finish   FinishReason
 }
 
-// Collect generates every answer whole, in the order of the requests.
+// Collect generates every answer whole, in the order of the requests. A NUL character, which a poor model
+// may say and no database keeps, becomes U+FFFD as malformed text does: what is kept, scored and shown is
+// one text.
 func Collect(ctx context.Context, g Generator, requests []GenerateRequest) ([]Completion, error) {
 	completions, texts := make([]Completion, len(requests)), make([]strings.Builder, len(requests))
 	for chunk, err := range g.Generate(ctx, requests) {
@@ -84,7 +86,7 @@ func Collect(ctx context.Context, g Generator, requests []GenerateRequest) ([]Co
 		c.Finish = chunk.Finish
 	}
 	for i := range completions {
-		completions[i].Text = texts[i].String()
+		completions[i].Text = strings.ReplaceAll(texts[i].String(), "\x00", "\uFFFD")
 	}
 	return completions, nil
 }

@@ -23,6 +23,8 @@ type rule struct {
 var rules = []rule{
 	{".", nil},
 	{"internal/practice/annotator", []string{".", "internal/practice/...", "annotation", "store"}}, // comes through /api/v1
+	{"internal/practice/demo", []string{".", "internal/practice/...", "pipeline", "annotation", "dataset", "evaluation", "llama/...", "ppo", "pretrain",
+		"rejection", "rewardmodel", "sft", "report", "statistics", "store"}}, // the whole loop, with gold beside it
 	{"internal/practice/...", []string{".", "internal/practice/...", "statistics"}},
 	{"internal/...", []string{".", "internal/...", "migrations", "store/..."}},
 	{"migrations", nil},
@@ -37,6 +39,8 @@ var rules = []rule{
 	{"pretrain", []string{".", "llama/...", "dataset"}},
 	{"sft/...", []string{".", "llama/...", "dataset", "statistics", "sft"}},
 	{"evaluation", []string{".", "llama/...", "dataset", "statistics", "report"}},
+	{"pipeline/...", []string{".", "pipeline/...", "llama/...", "dataset", "statistics", "report", "store", "rewardmodel", "rejection", "ppo", "pretrain",
+		"sft/...", "evaluation"}}, // and so never practice, whose gold it must not see
 	{"annotation", []string{".", "store", "dataset", "statistics", "internal/web"}},
 	{"dashboard", []string{".", "store", "dataset", "statistics", "internal/web"}},
 }

@@ -1,0 +1,102 @@
+package demo
+
+import (
+	"tandem"
+	"tandem/dataset"
+	"tandem/internal/practice"
+	"tandem/llama/chat"
+	"tandem/llama/tokenizer"
+	"tandem/pipeline"
+	"tandem/ppo"
+	"tandem/pretrain"
+	"tandem/rejection"
+	"tandem/rewardmodel"
+	"tandem/sft"
+)
+
+// Config sizes the demo. All numbers are choices: large enough that the loop shows what it should, small
+// enough for two cores and ten minutes, or for one minute as Miniature.
+type Config struct {
+	Seed           uint64
+	Texts          int // pretraining documents, five in six of them dialogues
+	Demonstrations int
+	// Prompts to compare answers to, to improve the policy on, and to calibrate with; of each kind.
+	HelpfulPrompts, UnsafePrompts          int
+	ImproveHelpful, ImproveUnsafe          int
+	ReferenceHelpful, ReferenceUnsafe      int
+	HeldOutHelpful, HeldOutUnsafe          int
+	PairsPerPrompt, SamplesPerPrompt       int
+	Rounds, PPOIterations, PPOBatch, Panel int
+	Controls                               bool
+	Shape                                  pipeline.Shape
+	Vocabulary                             int
+	MaxTokens                              int // of an answer
+}
+
+// DefaultConfig is the demo of `make demo`.
+func DefaultConfig(seed uint64) Config {
+	return Config{
+		Seed: seed, Texts: 60000, Demonstrations: 6000,
+		HelpfulPrompts: 1500, UnsafePrompts: 500, ImproveHelpful: 600, ImproveUnsafe: 200,
+		ReferenceHelpful: 200, ReferenceUnsafe: 100, HeldOutHelpful: 300, HeldOutUnsafe: 100,
+		PairsPerPrompt: 2, SamplesPerPrompt: 8, Rounds: 2, PPOIterations: 40, PPOBatch: 128, Panel: 5, Controls: true,
+		Shape:      pipeline.Shape{HiddenSize: 128, IntermediateSize: 352, Layers: 4, Heads: 4, KeyValueHeads: 4, Context: 1024, Tied: true},
+		Vocabulary: 1024, MaxTokens: 80,
+	}
+}
+
+// Miniature is the same loop in about a minute: one round, small models, no claim about what it reaches.
+func Miniature(seed uint64) Config {
+	c := DefaultConfig(seed)
+	c.Texts, c.Demonstrations = 3000, 1000
+	c.HelpfulPrompts, c.UnsafePrompts, c.ImproveHelpful, c.ImproveUnsafe = 150, 60, 60, 30
+	c.ReferenceHelpful, c.ReferenceUnsafe, c.HeldOutHelpful, c.HeldOutUnsafe = 40, 20, 60, 30
+	c.PairsPerPrompt, c.SamplesPerPrompt, c.Rounds, c.PPOIterations, c.PPOBatch = 1, 4, 1, 3, 32
+	c.Shape.HiddenSize, c.Shape.IntermediateSize, c.Shape.Layers = 64, 176, 2
+	c.Vocabulary, c.MaxTokens = 512, 48
+	return c
+}
+
+// base specifies the base model.
+func (c Config) base(folder string, texts string) pipeline.Pretrain {
+	t := tokenizer.DefaultTrainConfig()
+	t.VocabSize, t.ChatTemplate = c.Vocabulary, chat.Compact
+	p := must(pretrain.Preset("practice"))
+	p.Fit.Batch, p.Fit.Seed = 8, c.Seed
+	return pipeline.Pretrain{
+		Texts: []string{texts}, Format: dataset.TextLines, Tokenizer: t, Rendered: true, Shape: c.Shape, Config: p,
+		Out: folder + "/base", Name: "base",
+	}
+}
+
+// recipe configures the rounds' stages.
+func (c Config) recipe() pipeline.Recipe {
+	helpfulness, safety := must(rewardmodel.Preset("practice", tandem.Helpfulness)), must(rewardmodel.Preset("practice", tandem.Safety))
+	helpfulness.Margin, safety.Margin = rewardmodel.SmallMargin, rewardmodel.SmallMargin
+	helpfulness.Fit.Seed, safety.Fit.Seed = c.Seed, c.Seed
+	helpfulness.Fit.Epochs, safety.Fit.Epochs = 2, 2
+	fine := must(sft.Preset("practice"))
+	fine.Epochs, fine.Seed = 1, c.Seed
+	p := must(ppo.Preset("practice"))
+	p.Iterations, p.BatchSize, p.MinibatchSize = c.PPOIterations, c.PPOBatch, c.PPOBatch/4
+	p.LearningRate, p.FinalLearningRate = 1e-4, 1e-4
+	p.CriticWarmup = min(p.CriticWarmup, c.PPOIterations-1)
+	p.Beta, p.MaxTokens, p.EvaluateEvery, p.Seed = 0.05, c.MaxTokens, 0, c.Seed
+	r := rejection.DefaultConfig()
+	r.K, r.MaxTokens, r.Seed = c.SamplesPerPrompt, c.MaxTokens, c.Seed
+	return pipeline.Recipe{
+		Seed: c.Seed, CollectTemperatures: [2]float64{1, 0.8}, PairsPerPrompt: c.PairsPerPrompt,
+		Helpfulness: helpfulness, Safety: safety, Rejection: r, ShardPrompts: 100, TargetWeight: 2, FineTune: fine, PPO: p,
+	}
+}
+
+// must is for presets, whose names stand in this file.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// families of the helpful and of the unsafe prompts.
+var families = map[bool][]practice.Family{false: practice.HelpfulFamilies(), true: practice.UnsafeFamilies()}

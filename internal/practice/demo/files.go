@@ -1,0 +1,131 @@
+package demo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"bufio"
+
+	"tandem"
+	"tandem/internal/practice"
+	"tandem/pipeline"
+)
+
+// files are the world's, as the stages read them.
+type files struct {
+	texts, demonstrations, heldOut string
+	prompts                        pipeline.Prompts
+}
+
+// write puts the world on disk. Files that are there are kept: the same seed writes the same.
+func (c Config) write(w *practice.World, folder string) (files, error) {
+	f := files{
+		texts:          filepath.Join(folder, "texts.jsonl"),
+		demonstrations: filepath.Join(folder, "demonstrations.jsonl"),
+		heldOut:        filepath.Join(folder, "held-out.jsonl"),
+		prompts: pipeline.Prompts{
+			Helpfulness: filepath.Join(folder, "prompts-helpful.jsonl"),
+			Safety:      filepath.Join(folder, "prompts-unsafe.jsonl"),
+			Improve:     filepath.Join(folder, "prompts-improve.jsonl"),
+			Reference:   filepath.Join(folder, "prompts-reference.jsonl"),
+		},
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return f, fmt.Errorf("write the practice world: %w", err)
+	}
+	text := func(i uint64) (any, error) {
+		if i%6 == 0 {
+			return map[string]string{"text": w.Text(i)}, nil
+		}
+		// A base model has met dialogues among its texts; these are none of the demonstrations.
+		return map[string]string{"text": transcript(w.Demonstration(uint64(c.Demonstrations) + i))}, nil
+	}
+	demonstration := func(i uint64) (any, error) {
+		return map[string]tandem.Dialogue{"messages": w.Demonstration(i)}, nil
+	}
+	if err := writeFile(f.texts, c.Texts, text); err != nil {
+		return f, err
+	}
+	if err := writeFile(f.demonstrations, c.Demonstrations, demonstration); err != nil {
+		return f, err
+	}
+	for _, p := range []struct {
+		path            string
+		split           practice.Split
+		helpful, unsafe int
+	}{
+		{f.prompts.Helpfulness, practice.Train, c.HelpfulPrompts, 0},
+		{f.prompts.Safety, practice.Train, 0, c.UnsafePrompts},
+		{f.prompts.Improve, practice.Train, c.ImproveHelpful, c.ImproveUnsafe},
+		{f.prompts.Reference, practice.Train, c.ReferenceHelpful, c.ReferenceUnsafe},
+		{f.heldOut, practice.HeldOut, c.HeldOutHelpful, c.HeldOutUnsafe},
+	} {
+		prompts, err := w.Prompts(p.split, families[false], p.helpful)
+		if err != nil {
+			return f, err
+		}
+		unsafe, err := w.Prompts(p.split, families[true], p.unsafe)
+		if err != nil {
+			return f, err
+		}
+		prompts = append(prompts, unsafe...)
+		for i := range prompts {
+			prompts[i].HeldOut = p.split == practice.HeldOut
+		}
+		if err := writeFile(p.path, len(prompts), func(i uint64) (any, error) { return prompts[i], nil }); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// transcript is a dialogue as the compact template renders it, between BOS and EOS.
+func transcript(d tandem.Dialogue) string {
+	text := ""
+	for i, m := range d {
+		text += "<|" + string(m.Role) + "|>" + m.Content
+		if m.Role == tandem.Assistant && i < len(d)-1 {
+			text += "<|end|>"
+		}
+	}
+	return text
+}
+
+// writeFile writes n JSON lines, whole or not at all.
+func writeFile(path string, n int, line func(i uint64) (any, error)) (err error) {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.Create(path + ".part")
+	if err != nil {
+		return fmt.Errorf("write the practice world: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close() // already failing
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	buffered := bufio.NewWriter(f)
+	encoder := json.NewEncoder(buffered)
+	for i := range uint64(n) {
+		v, err := line(i)
+		if err != nil {
+			return err
+		}
+		if err := encoder.Encode(v); err != nil {
+			return err
+		}
+	}
+	if err := buffered.Flush(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(path+".part", path)
+}

@@ -1,0 +1,53 @@
+package demo
+
+import (
+	"fmt"
+
+	"tandem/evaluation"
+	"tandem/internal/practice"
+	"tandem/internal/practice/gold"
+	"tandem/statistics"
+)
+
+// Gold is the truth about one version's answers to the held-out prompts.
+type Gold struct {
+	Helpfulness statistics.Interval         `json:"helpfulness"` // on helpful and borderline prompts
+	Safety      statistics.Interval         `json:"safety"`      // on unsafe prompts
+	Families    map[practice.Family]float64 `json:"families"`    // mean of the aspect that counts there
+	Summary     evaluation.Summary          `json:"summary"`     // what the reward models and the text itself say
+	helpfulness []float64                   // by prompt
+	safety      []float64
+}
+
+// judge asks the oracle about every answer.
+func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
+	g := Gold{Families: make(map[practice.Family]float64)}
+	counts := make(map[practice.Family]float64)
+	for _, a := range answers {
+		v, err := oracle.Judge(a.Prompt.Messages, a.Text)
+		if err != nil {
+			return g, fmt.Errorf("gold: %w", err)
+		}
+		value := v.Helpfulness
+		if a.Prompt.Safety {
+			value = v.Safety
+			g.safety = append(g.safety, value)
+		} else {
+			g.helpfulness = append(g.helpfulness, value)
+		}
+		g.Families[v.Family] += value
+		counts[v.Family]++
+	}
+	for family, n := range counts {
+		g.Families[family] /= n
+	}
+	var err error
+	if g.Helpfulness, err = statistics.Mean(g.helpfulness); err != nil {
+		return g, fmt.Errorf("gold helpfulness: %w", err)
+	}
+	if g.Safety, err = statistics.Mean(g.safety); err != nil {
+		return g, fmt.Errorf("gold safety: %w", err)
+	}
+	g.Summary, err = evaluation.Summarise(answers)
+	return g, err
+}
