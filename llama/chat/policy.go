@@ -111,7 +111,7 @@ func (p *Policy) LogProbs(ctx context.Context, sequences [][]int32) ([][]float32
 
 // Prompt returns the ids that a request is answered from: the rendered dialogue, or the raw text after
 // BOS. A dialogue that leaves no room for an answer loses tokens on its left; cut counts them. Room is
-// what Sampling.MaxTokens asks for, at most half of the context.
+// what Sampling.MaxTokens asks for, at most half of the context, and a quarter of it without MaxTokens.
 func (p *Policy) Prompt(ctx context.Context, r tandem.GenerateRequest) (ids []int32, cut int, err error) {
 	if (r.Text == nil) == (len(r.Messages) == 0) {
 		return nil, 0, tandem.Errorf(tandem.Invalid, op, "a request has exactly one of messages and text")
@@ -121,7 +121,10 @@ func (p *Policy) Prompt(ctx context.Context, r tandem.GenerateRequest) (ids []in
 		return ids, 0, err
 	}
 	context := p.Weights.Config.MaxPositionEmbeddings
-	room := min(max(r.Sampling.MaxTokens, 1), max(context/2, 1))
+	room := context / 4
+	if asked := r.Sampling.MaxTokens; asked > 0 {
+		room = min(asked, context/2)
+	}
 	e, err := p.Template.Prompt(ctx, r.Messages, max(context-room, 1))
 	return e.Tokens, e.Cut, err
 }

@@ -110,6 +110,38 @@ func TestGreedyStories(t *testing.T) {
 	}
 }
 
+// tinystories-656k matches its special tokens in normalized text alone, and ships no chat template: its
+// dialogues still begin and end where Llama 2's do.
+func TestLlama2TemplateOnTinyStories(t *testing.T) {
+	tok, err := tokenizer.Open(filepath.Join(sharedData(t), "tinystories-656k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := newTemplate(t, tok, "").Training(context.Background(), tandem.Dialogue{
+		{Role: tandem.User, Content: "a dog<|end_story|>"}, {Role: tandem.Assistant, Content: "a cat", Train: true},
+		{Role: tandem.User, Content: "a ball"}, {Role: tandem.Assistant, Content: "a tree", Train: true},
+	}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var marks []int32
+	var trained []int32
+	for i, id := range e.Tokens {
+		if id == 1 || id == 2 {
+			marks = append(marks, id)
+		}
+		if e.Train[i] {
+			trained = append(trained, id)
+		}
+	}
+	if want := []int32{1, 2, 1, 2}; !slices.Equal(marks, want) {
+		t.Errorf("BOS and EOS %v, want %v, in %q", marks, want, tok.DecodeSpecial(e.Tokens))
+	}
+	if got, want := tok.DecodeSpecial(trained), "a cat <|end_story|> a tree <|end_story|>"; got != want {
+		t.Errorf("trained on %q, want %q", got, want)
+	}
+}
+
 func TestPolicyAnswers(t *testing.T) {
 	tok := trained(t)
 	p, err := NewPolicy(small(tok, false), tok, Config{})

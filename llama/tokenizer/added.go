@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"unicode"
@@ -61,26 +62,33 @@ type pattern struct {
 	token addedToken
 }
 
-// matcher finds the leftmost longest of its patterns: patterns are grouped by their first byte, the
-// longest first. Vocabularies have few added tokens, so this is as quick as an automaton.
+// matcher finds the leftmost longest of its patterns. Where a first byte occurs, it looks up as many
+// beginnings of the text as the patterns with that byte have lengths, so thousands of patterns cost no
+// more than a few.
 type matcher struct {
-	byFirst [256][]pattern
-	first   string // the first bytes that occur, for strings.IndexAny's ASCII set; "" if any is not ASCII
-	empty   bool
+	patterns map[string]pattern
+	lengths  [256][]int // of the patterns by first byte, the longest first
+	first    string     // the first bytes that occur, for strings.IndexAny's ASCII set; "" if any is not ASCII
 }
 
 func newMatcher(patterns []pattern) matcher {
-	m := matcher{empty: len(patterns) == 0}
+	m := matcher{patterns: make(map[string]pattern, len(patterns))}
 	for _, p := range patterns {
-		m.byFirst[p.text[0]] = append(m.byFirst[p.text[0]], p)
-	}
-	ascii := true
-	for b := range m.byFirst {
-		list := m.byFirst[b]
-		if len(list) == 0 {
+		if _, twice := m.patterns[p.text]; twice {
 			continue
 		}
-		sort.SliceStable(list, func(i, j int) bool { return len(list[i].text) > len(list[j].text) })
+		m.patterns[p.text] = p
+		b := p.text[0]
+		if !slices.Contains(m.lengths[b], len(p.text)) {
+			m.lengths[b] = append(m.lengths[b], len(p.text))
+		}
+	}
+	ascii := true
+	for b, lengths := range m.lengths {
+		if len(lengths) == 0 {
+			continue
+		}
+		sort.Sort(sort.Reverse(sort.IntSlice(lengths)))
 		ascii = ascii && b < utf8.RuneSelf
 		m.first += string(rune(b))
 	}
@@ -88,6 +96,21 @@ func newMatcher(patterns []pattern) matcher {
 		m.first = ""
 	}
 	return m
+}
+
+// at returns the longest pattern that text begins with.
+func (m *matcher) at(text string) (pattern, bool) {
+	if text == "" {
+		return pattern{}, false
+	}
+	for _, n := range m.lengths[text[0]] {
+		if n <= len(text) {
+			if p, ok := m.patterns[text[:n]]; ok {
+				return p, true
+			}
+		}
+	}
+	return pattern{}, false
 }
 
 // find returns the first match at or after from.
@@ -100,10 +123,8 @@ func (m *matcher) find(text string, from int) (start int, p pattern, ok bool) {
 			}
 			i += skip
 		}
-		for _, p := range m.byFirst[text[i]] {
-			if strings.HasPrefix(text[i:], p.text) {
-				return i, p, true
-			}
+		if p, ok := m.at(text[i:]); ok {
+			return i, p, true
 		}
 	}
 	return 0, pattern{}, false
@@ -115,7 +136,7 @@ func (m *matcher) split(text string, parseSpecial bool) []Fragment {
 	if text == "" {
 		return nil
 	}
-	if m.empty {
+	if len(m.patterns) == 0 {
 		return []Fragment{{text, None, 0, len(text)}}
 	}
 	var out []Fragment

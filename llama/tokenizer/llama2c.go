@@ -23,7 +23,7 @@ func parseLlama2C(data []byte) (*Tokenizer, error) {
 	if len(data) < 4 {
 		return nil, tandem.Errorf(tandem.Invalid, op, "a tokenizer of llama2.c of %d bytes is truncated", len(data))
 	}
-	m := &scoredBPE{ids: make(map[string]int32), unk: llama2cUNK}
+	m := &scoredBPE{ids: make(map[string]int32), userDefined: &matcher{}, unk: llama2cUNK}
 	t := &Tokenizer{
 		model:   m,
 		special: SpecialTokens{BOS: llama2cBOS, EOS: llama2cEOS, PAD: None, UNK: llama2cUNK},

@@ -66,7 +66,11 @@ func (n *spNormalizer) normalize(text string, at position) (string, error) {
 		b.WriteString(space)
 	}
 	afterSpace := n.removeExtra
+	limit := maxGrowth*len(text) + 1024
 	for text != "" {
+		if b.Len() > limit {
+			return "", tandem.Errorf(tandem.Invalid, op, "the normalizer's precompiled_charsmap makes more than %d bytes of one text", limit)
+		}
 		to, width := n.prefix(text)
 		text = text[width:]
 		if afterSpace {
@@ -101,19 +105,6 @@ func (n *spNormalizer) prefix(text string) (to string, width int) {
 	}
 	_, width = utf8.DecodeRuneInString(text)
 	return text[:width], width
-}
-
-// at returns the longest pattern that text begins with.
-func (m *matcher) at(text string) (pattern, bool) {
-	if m == nil || m.empty || text == "" {
-		return pattern{}, false
-	}
-	for _, p := range m.byFirst[text[0]] {
-		if strings.HasPrefix(text, p.text) {
-			return p, true
-		}
-	}
-	return pattern{}, false
 }
 
 // charsMap maps characters to what they are normalized to: a double-array trie of darts-clone

@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"tandem"
@@ -74,13 +76,7 @@ func (t *Tokenizer) AddedID(content string) (int32, bool) {
 
 // SpecialContents lists what the special tokens are spelled as.
 func (t *Tokenizer) SpecialContents() []string {
-	var out []string
-	for _, patterns := range t.added.special.byFirst {
-		for _, p := range patterns {
-			out = append(out, p.text)
-		}
-	}
-	return out
+	return slices.Sorted(maps.Keys(t.added.special.patterns))
 }
 
 // AddsBOS reports whether addSpecial begins a text with the BOS token; AddsEOS whether it ends it with
