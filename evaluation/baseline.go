@@ -10,7 +10,6 @@ import (
 	"gonum.org/v1/gonum/floats"
 
 	"tandem"
-	"tandem/dataset"
 )
 
 // A reward model has learnt something when it beats rules that understand nothing. Both rules here give,
@@ -68,30 +67,27 @@ func (c BagOfWordsConfig) Validate() error {
 //	P(chosen wins) = σ(w · (φ(chosen) − φ(rejected))),
 //	φ = (ln(1 + count of each word), ln(1 + characters)).
 //
-// Pairs whose dialogues begin alike are in one fold (dataset.Fold); vocabulary and weights of a fold come
+// Pairs whose dialogues begin alike are in one fold (see [Folds]); vocabulary and weights of a fold come
 // from the others.
 func BagOfWords(comparisons []tandem.Comparison, config BagOfWordsConfig) ([]float64, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
 	pairs := make([]wordPair, len(comparisons))
-	fold := make([]int, len(comparisons))
 	for i, c := range comparisons {
 		pairs[i] = wordPair{chosen: countWords(c.Chosen.Content), rejected: countWords(c.Rejected.Content)}
-		fold[i] = dataset.Fold(c.Prompt.Messages.Opening(), config.Folds)
 	}
 	correct := make([]float64, len(comparisons))
-	for held := range config.Folds {
-		var train, test []int
-		for i, f := range fold {
-			if f == held {
-				test = append(test, i)
-			} else {
-				train = append(train, i)
-			}
-		}
+	folds := Folds(comparisons, config.Folds)
+	for held, test := range folds {
 		if len(test) == 0 {
 			continue
+		}
+		var train []int
+		for other, at := range folds {
+			if other != held {
+				train = append(train, at...)
+			}
 		}
 		if len(train) == 0 {
 			return nil, tandem.Errorf(tandem.Invalid, "evaluation.BagOfWords", "all %d pairs begin alike and fall into one fold", len(pairs))
