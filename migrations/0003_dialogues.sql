@@ -24,9 +24,9 @@ CREATE INDEX messages_parent ON messages (parent);
 -- The dialogue that ends with a message, as [{"role": …, "content": …}, …].
 CREATE FUNCTION dialogue(last bytea) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH RECURSIVE line AS (
-        SELECT m.parent, m.role, m.content, 0 AS back FROM messages m WHERE m.id = last
+        SELECT m.parent, m.role, m.content, 0 AS back FROM tandem.messages m WHERE m.id = last
         UNION ALL
-        SELECT m.parent, m.role, m.content, line.back + 1 FROM messages m JOIN line ON m.id = line.parent
+        SELECT m.parent, m.role, m.content, line.back + 1 FROM tandem.messages m JOIN line ON m.id = line.parent
     )
     SELECT jsonb_agg(jsonb_build_object('role', role, 'content', content) ORDER BY back DESC) FROM line
 $$;

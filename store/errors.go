@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -37,7 +36,7 @@ func fail(op string, err error) error {
 	case errors.Is(err, errRaced):
 		return tandem.Errorf(tandem.Unavailable, op, "the database was too busy with the same rows: %w", err)
 	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, net.ErrClosed), errors.Is(err, context.DeadlineExceeded), pgconn.SafeToRetry(err), strings.Contains(err.Error(), "conn closed"):
+		errors.Is(err, net.ErrClosed), errors.Is(err, context.DeadlineExceeded), pgconn.SafeToRetry(err):
 		return tandem.Errorf(tandem.Unavailable, op, "the database does not answer: %w", err)
 	}
 	return tandem.Errorf(tandem.Internal, op, "%w", err)
