@@ -55,6 +55,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		// Leases decide what is stuck: a unit may take days, and River's own rescue goes by age.
 		JobTimeout:           -1,
 		RescueStuckJobsAfter: 10 * 365 * 24 * time.Hour,
+		ReindexerSchedule:    river.NeverSchedule(), // the indexes belong to another role
 		FetchCooldown:        100 * time.Millisecond,
 		FetchPollInterval:    time.Second,
 	})
