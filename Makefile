@@ -34,8 +34,8 @@ lint:
 	$(TOOL) staticcheck ./...
 	@scripts/vulncheck
 
-acceptance: setup build ## what takes hours; writes acceptance/results.md
-	scripts/acceptance
+acceptance: setup build ## what takes hours; writes docs/acceptance.md
+	mkdir -p docs && go run ./scripts/acceptance
 
 clean:
 	rm -rf bin

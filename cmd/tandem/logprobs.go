@@ -57,7 +57,7 @@ func (c *logprobsCommand) Run(ctx context.Context, w *world) error {
 					return nil, err
 				}
 			}
-			if tokens, err = t.Encode(*r.Text, true); err != nil {
+			if tokens, err = t.EncodeRendered(*r.Text, true); err != nil {
 				return nil, err
 			}
 		}

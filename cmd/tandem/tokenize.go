@@ -7,7 +7,8 @@ import (
 	"tandem/llama/tokenizer"
 )
 
-// tokenizeCommand turns {"text":…} into {"tokens":[…]}, line by line.
+// tokenizeCommand turns {"text":…} into {"tokens":[…]}, line by line. Special tokens spelled in the text
+// are special tokens, as transformers reads raw text by default; messages of a dialogue never are.
 type tokenizeCommand struct {
 	Model string `required:"" help:"Model folder or tokenizer file." placeholder:"DIR"`
 }
@@ -29,7 +30,7 @@ func (c *tokenizeCommand) Run(ctx context.Context, w *world) error {
 		if r.Text == nil {
 			return tokensReply{}, tandem.Errorf(tandem.Invalid, "", `"text" is missing`)
 		}
-		ids, err := t.Encode(*r.Text, true)
+		ids, err := t.EncodeRendered(*r.Text, true)
 		if ids == nil {
 			ids = []int32{}
 		}

@@ -130,7 +130,7 @@ func (p *Policy) Prompt(ctx context.Context, r tandem.GenerateRequest) (ids []in
 }
 
 func (p *Policy) rawPrompt(text string) ([]int32, error) {
-	ids, err := p.Tokenizer.Encode(text, false)
+	ids, err := p.Tokenizer.EncodeRendered(text, false)
 	if err != nil {
 		return nil, err
 	}
