@@ -107,12 +107,18 @@ func newMicrobatch(rollouts []*rollout) *microbatch {
 	m := &microbatch{rollouts: rollouts}
 	m.policy = llama.NewBatch(sequences...)
 	m.critic = m.policy
+	m.critic.Targets = nil
 	n := len(m.policy.Tokens)
 	m.mask = make([]float32, n)
 	for i, r := range rollouts {
 		from, to := r.rows(m.policy.Offsets[i])
 		for row := from; row < to; row++ {
 			m.mask[row] = 1
+		}
+	}
+	for row, on := range m.mask {
+		if on == 0 { // nobody asks for the logits of a prompt's rows
+			m.policy.Targets[row] = -1
 		}
 	}
 	zeros := func() []float32 { return make([]float32, n) }
