@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -118,4 +119,20 @@ func (s *Store) Promoted(ctx context.Context, kind tandem.ModelKind) (tandem.Mod
 	return one(ctx, s.db, "store.Promoted", "promoted "+string(kind)+" model", selectModel+`
 		JOIN promotions p ON p.model_id = m.id WHERE m.kind = @kind ORDER BY p.id DESC LIMIT 1`,
 		pgx.NamedArgs{"kind": string(kind)}, scanModel)
+}
+
+// Promotion is the moment from which a model served.
+type Promotion struct {
+	Model  string // id
+	By     string
+	Reason string
+	At     time.Time
+}
+
+// Promotions lists what was promoted of a kind, the last one first.
+func (s *Store) Promotions(ctx context.Context, kind tandem.ModelKind) ([]Promotion, error) {
+	return all(ctx, s.db, "store.Promotions", `
+		SELECT p.model_id, p.promoted_by, p.reason, p.promoted_at FROM promotions p JOIN models m ON m.id = p.model_id
+		WHERE m.kind = @kind ORDER BY p.id DESC`,
+		pgx.NamedArgs{"kind": string(kind)}, pgx.RowToStructByPos[Promotion])
 }

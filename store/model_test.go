@@ -76,6 +76,10 @@ func TestModels(t *testing.T) {
 			t.Errorf("promoted %s, want %s", got.ID, id)
 		}
 	}
+	history := must(s.Promotions(ctx, tandem.PolicyModel))(t)
+	if len(history) != 3 || history[0].Model != "sft" || history[1].Model != "ppo" || history[0].By != "cli" || history[0].At.IsZero() {
+		t.Errorf("promotions, the last first: %+v", history)
+	}
 	wantCode(t, "promoting nothing", s.Promote(ctx, "nobody", "cli", "why not"), tandem.NotFound)
 }
 
