@@ -20,10 +20,7 @@ func (s *Studio) Handlers() map[tandem.Stage]Handler {
 		tandem.StagePPO:               model(func(ctx context.Context, spec PPO) (tandem.Model, error) { return s.PPO(ctx, spec, true) }),
 		tandem.StageCollect:           handle(s.pose),
 		tandem.StageReject:            handle(s.sampleUnit),
-		tandem.StageEvaluate: handle(func(ctx context.Context, spec Answer) (Result, error) {
-			answers, err := s.Answer(ctx, spec)
-			return Result{Value: answers}, err
-		}),
+		tandem.StageEvaluate:          handle(s.evaluate),
 	}
 }
 

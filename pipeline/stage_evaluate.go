@@ -19,6 +19,23 @@ type Answer struct {
 	Seed        uint64          `json:"seed"`
 }
 
+// Evaluation specifies a unit of the stage: a version's answers, or, where Fold is set, a fold of a
+// cross-validation.
+type Evaluation struct {
+	Answer
+	Fold *Fold `json:"fold,omitempty"`
+}
+
+// evaluate does a unit of the stage.
+func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) {
+	if spec.Fold != nil {
+		scores, err := s.Fold(ctx, *spec.Fold)
+		return Result{Value: scores}, err
+	}
+	answers, err := s.Answer(ctx, spec.Answer)
+	return Result{Value: answers}, err
+}
+
 // Answer samples a version's answers and scores them. Versions that are compared must be answered with the
 // same seed and scored by the same pair of models.
 func (s *Studio) Answer(ctx context.Context, spec Answer) ([]evaluation.Answer, error) {

@@ -1,0 +1,235 @@
+package pipeline
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"tandem"
+	"tandem/report"
+	"tandem/statistics"
+)
+
+// Report shows the outcome. Texts of the files, or answers to them, are not in it: safety data is
+// offensive on purpose, and no report is the place for it.
+func (o RealOutcome) Report(c RealConfig, facts []report.Fact, now time.Time) report.Report {
+	r := report.Report{
+		Title:   "The loop on real comparisons",
+		Summary: o.summary(c),
+		Created: now,
+		Facts:   facts,
+	}
+	for _, aspect := range aspects() {
+		if v, ok := o.Validity[aspect]; ok {
+			r.Highlights = append(r.Highlights, report.Highlight{
+				Label: title(string(aspect)) + " model", Value: percent(v.Model.Value) + " right",
+				Note: fmt.Sprintf("95 %% interval %s to %s over %d pairs", percent(v.Model.Low), percent(v.Model.High), v.Pairs),
+			})
+		}
+	}
+	if len(o.Validity) > 0 {
+		r.Sections = append(r.Sections, o.accuracy(c), o.cross())
+	}
+	r.Sections = append(r.Sections, o.improvement(), o.drift(), o.sampled(), o.data(c), o.times())
+	return r
+}
+
+func (o RealOutcome) summary(c RealConfig) []string {
+	start := "A base model that was there"
+	if c.Pretrain != nil {
+		start = "A model and a tokenizer made of the training side's dialogues"
+	}
+	paragraphs := []string{fmt.Sprintf(
+		"%s was fine-tuned on the chosen sides of the training pairs; a helpfulness and a safety reward model learnt from %d training comparisons that people made; rejection sampling kept the best of %d answers, and PPO tuned the result. "+
+			"No opening of the held-out side was seen by any of them.", start, o.Compared, c.Recipe.Rejection.K)}
+	for _, aspect := range aspects() {
+		if v, ok := o.Validity[aspect]; ok {
+			paragraphs = append(paragraphs, v.verdict(aspect))
+		}
+	}
+	return paragraphs
+}
+
+// verdict says plainly what a reward model has learnt.
+func (v Valid) verdict(aspect tandem.Aspect) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "The %s model is right on %s of the pairs that it has not seen [%s, %s].", aspect, percent(v.Model.Value), percent(v.Model.Low), percent(v.Model.High))
+	for _, rule := range v.Rules {
+		how := "cannot be told apart from"
+		switch {
+		case rule.Ahead.Low > 0:
+			how = "beats"
+		case rule.Ahead.High < 0:
+			how = "does not reach"
+		}
+		fmt.Fprintf(&b, " It %s %s (%s; the difference is %s).", how, rule.Name, percent(rule.Accuracy.Value), points(rule.Ahead))
+	}
+	return b.String()
+}
+
+func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func percent(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }
+
+// points is a difference of shares in percentage points.
+func points(i statistics.Interval) string {
+	return strings.ReplaceAll(fmt.Sprintf("%+.1f points [%+.1f, %+.1f]", 100*i.Value, 100*i.Low, 100*i.High), "-", "−")
+}
+
+// hundred is an interval of a share as per cent.
+func hundred(i statistics.Interval) report.Estimate {
+	return report.Between(100*i.Value, 100*i.Low, 100*i.High)
+}
+
+func estimated(i statistics.Interval) report.Estimate {
+	return report.Between(i.Value, i.Low, i.High)
+}
+
+func (o RealOutcome) accuracy(c RealConfig) report.Section {
+	start := "the base model"
+	if c.Pretrain != nil {
+		start = "a model pretrained on the other folds' dialogues"
+	}
+	if c.FoldsFromChat {
+		start += ", fine-tuned on the other folds' chosen sides"
+	}
+	s := report.Section{
+		Heading: "Do the reward models know what people chose?",
+		Paragraphs: []string{fmt.Sprintf(
+			"Accuracy by cross-validation in %d folds over all pairs of each kind. Pairs that begin with the same human turn are in one fold, of both kinds of data alike, so no opening is both learnt from and measured on. "+
+				"Each fold has its own reward models, which start from %s and learn from the other folds in the loop's proportions; the bag of words (a logistic regression on the answers' words and length) learns from the same folds. "+
+				"Intervals resample openings; differences are paired.", c.Folds, start)},
+	}
+	bars := &report.Bars{Y: report.Axis{Label: "% of pairs right", Min: report.At(0)}}
+	table := report.Table{Caption: "Accuracy, and how far the reward model is ahead", Columns: []string{"pairs", "rule", "right, %", "model ahead by, points"}}
+	model := report.BarSeries{Name: "reward model"}
+	rules := []report.BarSeries{{Name: string(Chance)}, {Name: string(Length)}, {Name: string(BagOfWords)}}
+	for _, aspect := range aspects() {
+		v := o.Validity[aspect]
+		bars.Categories = append(bars.Categories, string(aspect))
+		model.Values = append(model.Values, hundred(v.Model))
+		table.Rows = append(table.Rows, []report.Cell{report.Text(string(aspect)), report.Text("reward model"), report.Interval(hundred(v.Model), 1), {}})
+		for _, rule := range v.Rules {
+			i := slices.IndexFunc(rules, func(s report.BarSeries) bool { return s.Name == string(rule.Kind) })
+			rules[i].Values = append(rules[i].Values, hundred(rule.Accuracy))
+			table.Rows = append(table.Rows, []report.Cell{
+				report.Text(string(aspect)), report.Text(rule.Name), report.Interval(hundred(rule.Accuracy), 1), report.Interval(hundred(rule.Ahead), 1),
+			})
+		}
+	}
+	bars.Series = append([]report.BarSeries{model}, rules...)
+	s.Figures = []report.Figure{{
+		Title: "Reward models and simple rules", Caption: "Share of pairs whose chosen answer wins, with 95 % intervals; the length rule is longer for helpfulness and shorter for safety.", Wide: true, Bars: bars,
+	}}
+	s.Tables = []report.Table{table}
+	return s
+}
+
+// cross is the paper's comparison of each model on the other's data (table 8).
+func (o RealOutcome) cross() report.Section {
+	table := report.Table{Caption: "Right, in % of the pairs", Columns: []string{"pairs", "own model", "the other model", "own ahead by, points"}}
+	for _, aspect := range aspects() {
+		v := o.Validity[aspect]
+		table.Rows = append(table.Rows, []report.Cell{
+			report.Text(string(aspect)), report.Interval(hundred(v.Model), 1), report.Interval(hundred(v.Other), 1), report.Interval(hundred(v.AheadOfOther), 1),
+		})
+	}
+	return report.Section{
+		Heading:    "Each model on the other's data",
+		Paragraphs: []string{"In the paper each model is the best on its own data (table 8). The helpfulness model learns from both kinds in equal parts, the safety model from safety and helpfulness data at 90 : 10."},
+		Tables:     []report.Table{table},
+	}
+}
+
+func (o RealOutcome) improvement() report.Section {
+	rewards := report.Table{Caption: "Mean raw scores of answers to held-out prompts", Columns: []string{"version", "helpfulness r_h", "safety r_s", "combined", "gated, %"}}
+	for _, v := range o.Versions {
+		rewards.Rows = append(rewards.Rows, []report.Cell{
+			report.Text(v.Name), report.Interval(estimated(v.Summary.Helpfulness), 2), report.Interval(estimated(v.Summary.Safety), 2),
+			report.Interval(estimated(v.Summary.Combined), 2), report.Interval(hundred(v.Summary.Gated), 0),
+		})
+	}
+	wins := report.Table{Caption: "Win rate over SFT, in %", Columns: []string{"version", "judged by", "prompts of", "won", "won / tied / lost"}}
+	for _, v := range o.Versions {
+		for _, w := range v.Wins {
+			wins.Rows = append(wins.Rows, []report.Cell{
+				report.Text(v.Name), report.Text(string(w.Judge)), report.Text(string(w.Prompts)), report.Interval(hundred(w.Rate), 1),
+				report.Text(fmt.Sprintf("%d / %d / %d", w.Counts.Wins, w.Counts.Ties, w.Counts.Losses)),
+			})
+		}
+	}
+	return report.Section{
+		Heading: "What the loop did to the policy",
+		Paragraphs: []string{
+			"All versions were scored by the same pair of reward models, which are also what the policy was tuned against: a rise says that tuning works, not that people would agree. How far the models can be believed is above. " +
+				"The pairs carry no safety labels, so the safety model is uncalibrated: its gate is the score below which 15 % of SFT's answers to safety prompts fall.",
+		},
+		Tables: []report.Table{rewards, wins},
+	}
+}
+
+func (o RealOutcome) drift() report.Section {
+	table := report.Table{Caption: "Answers to held-out prompts", Columns: []string{"version", "KL from SFT, nats", "tokens", "ended, %", "repeated 4-grams, %", "distinct-1", "distinct-2"}}
+	for _, v := range o.Versions {
+		table.Rows = append(table.Rows, []report.Cell{
+			report.Text(v.Name), report.Interval(estimated(v.Summary.KL), 1), report.Interval(estimated(v.Summary.Length), 1), report.Interval(hundred(v.Summary.Ended), 0),
+			report.Interval(hundred(v.Summary.Repetition), 1), report.Number(v.Summary.Distinct1, 3), report.Number(v.Summary.Distinct2, 3),
+		})
+	}
+	return report.Section{Heading: "Drift, length and diversity", Tables: []report.Table{table}}
+}
+
+func (o RealOutcome) sampled() report.Section {
+	l := &report.Lines{X: report.Axis{Label: "answers sampled"}, Y: report.Axis{Label: "combined score"}}
+	for _, s := range []struct {
+		name   string
+		values []float64
+	}{{"best", o.Curve.Best}, {"median", o.Curve.Median}} {
+		points := make([]report.Point, len(s.values))
+		for k, v := range s.values {
+			points[k] = report.Point{X: float64(k + 1), Y: report.Exactly(v)}
+		}
+		l.Series = append(l.Series, report.Series{Name: s.name, Points: points})
+	}
+	return report.Section{Heading: "Rejection sampling", Figures: []report.Figure{{
+		Title: "The best of K answers", Caption: "Expected best and median combined score among K answers, mean over prompts (figure 7 of the paper).", Lines: l,
+	}}}
+}
+
+func (o RealOutcome) data(c RealConfig) report.Section {
+	table := report.Table{Caption: "Imported files", Columns: []string{"file", "as", "comparisons", "duplicates", "left out"}}
+	for _, f := range o.Imports {
+		var out []string
+		for _, reason := range []string{"ties", "contradictions", "prompts_differ", "sides_equal", "duplicates"} {
+			if n := f.Skipped[reason]; n > 0 {
+				out = append(out, fmt.Sprintf("%d %s", n, strings.ReplaceAll(reason, "_", " ")))
+			}
+		}
+		table.Rows = append(table.Rows, []report.Cell{
+			report.Text(filepath.Base(f.File)), report.Text(string(f.Aspect)), report.Number(float64(f.Records), 0), report.Number(float64(f.Duplicates), 0),
+			report.Text(strings.Join(out, ", ")),
+		})
+	}
+	s := report.Section{Heading: "Data", Tables: []report.Table{table}}
+	for _, aspect := range aspects() {
+		if v, ok := o.Validity[aspect]; ok {
+			s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("Of %d pairs for %s, under %d openings, %d have a dialogue longer than the model's context; it loses its beginning.",
+				v.Pairs, aspect, v.Openings, v.Cut))
+		}
+	}
+	s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("The policy was improved on %d training prompts of each kind and evaluated on %d held-out ones of each.", c.Improve, c.HeldOut))
+	return s
+}
+
+func (o RealOutcome) times() report.Section {
+	table := report.Table{Caption: "Wall-clock time", Columns: []string{"", "seconds"}}
+	total := 0.0
+	for _, t := range o.Times {
+		table.Rows = append(table.Rows, []report.Cell{report.Text(t.Part), report.Number(t.Seconds, 1)})
+		total += t.Seconds
+	}
+	table.Rows = append(table.Rows, []report.Cell{report.Text("all"), report.Number(total, 1)})
+	return report.Section{Heading: "Time", Tables: []report.Table{table}}
+}

@@ -1,0 +1,54 @@
+package pipeline
+
+import (
+	"slices"
+
+	"tandem"
+	"tandem/evaluation"
+	"tandem/statistics"
+)
+
+// RealVersion is what one version of the policy says to the held-out prompts.
+type RealVersion struct {
+	Name    string             `json:"name"`
+	Model   string             `json:"model"`   // id
+	Summary evaluation.Summary `json:"summary"` // over prompts of both kinds
+	// Wins are over the first version, by each reward model on each kind of prompts; none for the first.
+	Wins []Win `json:"wins,omitempty"`
+}
+
+// Win is how often a version's answers score above the first version's.
+type Win struct {
+	Judge   tandem.Aspect       `json:"judge"`   // reward model
+	Prompts tandem.Aspect       `json:"prompts"` // the file that the prompts come from
+	Counts  statistics.Outcomes `json:"counts"`
+	Rate    statistics.Interval `json:"rate"` // a tie counts half
+}
+
+// compareVersion measures a version's answers beside the first version's to the same prompts.
+func compareVersion(v Version, answers, first []evaluation.Answer) (RealVersion, error) {
+	version := RealVersion{Name: v.Name, Model: v.ID}
+	var err error
+	if version.Summary, err = evaluation.Summarise(answers); err != nil {
+		return version, err
+	}
+	if len(answers) > 0 && len(first) > 0 && &answers[0] == &first[0] {
+		return version, nil
+	}
+	for _, judge := range aspects() {
+		for _, prompts := range aspects() {
+			ofKind := func(all []evaluation.Answer) []evaluation.Answer {
+				return slices.DeleteFunc(slices.Clone(all), func(a evaluation.Answer) bool { return a.Prompt.Safety != (prompts == tandem.Safety) })
+			}
+			win := Win{Judge: judge, Prompts: prompts}
+			if win.Counts, err = evaluation.Wins(judge, ofKind(answers), ofKind(first)); err != nil {
+				return version, err
+			}
+			if win.Rate, err = win.Counts.WinRate(); err != nil {
+				return version, err
+			}
+			version.Wins = append(version.Wins, win)
+		}
+	}
+	return version, nil
+}
