@@ -34,10 +34,12 @@ type cli struct {
 	Generate generateCommand `cmd:"" help:"Answers to prompts and dialogues, a JSON line for a line." group:"models"`
 	Logprobs logprobsCommand `cmd:"" help:"Log-probabilities of texts, token by token, a JSON line for a line." group:"models"`
 	Score    scoreCommand    `cmd:"" help:"Reward models' scores of dialogues, a JSON line for a line." group:"models"`
+	Model    modelCommand    `cmd:"" help:"Look after models: their lineage, their folders, which of them serves." group:"models"`
 	Tokenize tokenizeCommand `cmd:"" help:"Token ids of texts, a JSON line for a line." group:"models"`
 	Import   importCommand   `cmd:"" help:"Keep preference pairs from files in the database." group:"data"`
 	Export   exportCommand   `cmd:"" help:"Write comparisons of the database as others read them." group:"data"`
 	Snapshot snapshotCommand `cmd:"" help:"Freeze sets of comparisons, and list them." group:"data"`
+	Runs     runsCommand     `cmd:"" help:"Show the runs of stages: when, with what, how far." group:"loop"`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to the newest schema." group:"setup"`
 	User     userCommand     `cmd:"" help:"Add, disable, erase and list people." group:"setup"`
 	Key      keyCommand      `cmd:"" help:"Create, revoke and list the keys of programs." group:"setup"`
