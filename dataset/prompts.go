@@ -13,8 +13,8 @@ import (
 // ReadPrompts yields the prompts of a JSON Lines stream, for sampling and PPO: what stands under
 // "prompt" (a text, a transcript of hh's or messages), else "messages", else the beginning of "chosen"
 // in a file of preference pairs. An answer that ends the messages is left out. "safety_prompt",
-// "risk_category" and "attack_vector" are read where they stand. name stands in errors and, without its
-// folder, as the source; the first malformed record yields an error and ends the sequence.
+// "risk_category", "attack_vector" and "held_out" are read where they stand. name stands in errors and,
+// without its folder, as the source; the first malformed record yields an error and ends the sequence.
 func ReadPrompts(name string, r io.Reader) iter.Seq2[tandem.Prompt, error] {
 	return func(yield func(tandem.Prompt, error) bool) {
 		for rec, err := range records[json.RawMessage](name, r, 0) {
@@ -44,11 +44,12 @@ func decodePrompt(raw json.RawMessage) (tandem.Prompt, error) {
 		Safety                   bool                `json:"safety_prompt"`
 		Risk                     tandem.RiskCategory `json:"risk_category"`
 		Vector                   tandem.AttackVector `json:"attack_vector"`
+		HeldOut                  bool                `json:"held_out"`
 	}
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return tandem.Prompt{}, err
 	}
-	p := tandem.Prompt{Safety: r.Safety, Risk: r.Risk, Vector: r.Vector}
+	p := tandem.Prompt{Safety: r.Safety, Risk: r.Risk, Vector: r.Vector, HeldOut: r.HeldOut}
 	var err error
 	switch {
 	case r.Prompt.set:

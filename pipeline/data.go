@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"tandem"
 	"tandem/dataset"
+	"tandem/store"
 )
 
 // Stages hand data to each other as JSON Lines, which other machines and other programs can read.
@@ -73,24 +76,114 @@ func readLines[T any](ctx context.Context, path string) ([]T, error) {
 	return items, nil
 }
 
-// readDialogues reads dialogues to fine-tune on, in the messages form, of all files.
-func readDialogues(paths ...string) ([]tandem.Dialogue, error) {
-	var dialogues []tandem.Dialogue
+// readDialogues reads dialogues to fine-tune on of all files.
+func readDialogues(ctx context.Context, format dataset.DialogueFormat, paths ...string) ([]tandem.Dialogue, error) {
+	if format == "" {
+		format = dataset.Messages
+	}
+	return readFiles(ctx, paths, func(path string, r io.Reader) iter.Seq2[tandem.Dialogue, error] {
+		return dataset.ReadDialogues(path, r, format)
+	})
+}
+
+// readPrompts reads the prompts of a file.
+func readPrompts(ctx context.Context, path string) ([]tandem.Prompt, error) {
+	return readFiles(ctx, []string{path}, dataset.ReadPrompts)
+}
+
+// readFiles reads every item of files.
+func readFiles[T any](ctx context.Context, paths []string, read func(string, io.Reader) iter.Seq2[T, error]) ([]T, error) {
+	var items []T
 	for _, path := range paths {
 		f, err := dataset.Open(path)
 		if err != nil {
 			return nil, err
 		}
-		for d, err := range dataset.ReadDialogues(path, f, dataset.Messages) {
+		for item, err := range read(path, f) {
+			if err == nil {
+				err = ctx.Err()
+			}
 			if err != nil {
 				_ = f.Close() // already failing
 				return nil, err
 			}
-			dialogues = append(dialogues, d)
+			items = append(items, item)
 		}
 		if err := f.Close(); err != nil {
 			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
 	}
-	return dialogues, nil
+	return items, nil
+}
+
+// snapshotPrefix makes a snapshot of the database of what would be a file's name.
+const snapshotPrefix = "snapshot:"
+
+// Comparisons reads the comparisons of a file, or of a snapshot of the database ("snapshot:ID"; of one
+// aspect then). A format of "" is tandem's own, a tandem.Comparison a line; records of another format judge
+// the aspect.
+func (s *Studio) Comparisons(ctx context.Context, data string, format dataset.Format, aspect tandem.Aspect) ([]tandem.Comparison, error) {
+	const op = "pipeline.Comparisons"
+	if id, ok := strings.CutPrefix(data, snapshotPrefix); ok {
+		if _, err := s.snapshot(ctx, id); err != nil {
+			return nil, err
+		}
+		var comparisons []tandem.Comparison
+		for c, err := range s.Store.Comparisons(ctx, store.ComparisonQuery{Snapshot: id, Aspect: aspect}) {
+			if err != nil {
+				return nil, err
+			}
+			comparisons = append(comparisons, c)
+		}
+		return comparisons, nil
+	}
+	if format == "" {
+		comparisons, err := readLines[tandem.Comparison](ctx, data)
+		if err != nil {
+			return nil, err
+		}
+		for i, c := range comparisons {
+			if err := c.Prompt.Validate(); err != nil {
+				return nil, tandem.Errorf(tandem.Invalid, op, "%s: record %d is no comparison in tandem's own form (%w): is the file in another format?", data, i+1, err)
+			}
+		}
+		return comparisons, nil
+	}
+	source, err := dataset.NewImport(dataset.ImportConfig{Format: format, As: dataset.As(aspect)})
+	if err != nil {
+		return nil, err
+	}
+	comparisons, err := readFiles(ctx, []string{data}, source.Read)
+	if r := source.Report(); err == nil && r.Kept < r.Read {
+		s.Log.Info("comparisons were left out", "file", data, "report", r.String())
+	}
+	return comparisons, err
+}
+
+func (s *Studio) snapshot(ctx context.Context, id string) (store.Snapshot, error) {
+	if s.Store == nil {
+		return store.Snapshot{}, tandem.Errorf(tandem.Invalid, "pipeline", "%s%s is in a database, and none was named", snapshotPrefix, id)
+	}
+	return s.Store.Snapshot(ctx, id)
+}
+
+// hash is the snapshot's hash, or the SHA-256 of the file.
+func (s *Studio) hash(ctx context.Context, data string) (string, error) {
+	if id, ok := strings.CutPrefix(data, snapshotPrefix); ok {
+		snapshot, err := s.snapshot(ctx, id)
+		return snapshot.Hash, err
+	}
+	return hashFiles(data)
+}
+
+// divide applies the one train / held-out rule: what is marked as held out, and what begins like it.
+func divide[T any](items []T, opening func(T) string, marked func(T) bool, share float64) (train, heldOut []T) {
+	for _, item := range items {
+		if marked(item) || tandem.HeldOut(opening(item), share) {
+			heldOut = append(heldOut, item)
+		} else {
+			train = append(train, item)
+		}
+	}
+	return train, heldOut
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	"tandem"
-	"tandem/evaluation"
 	"tandem/rejection"
 	"tandem/store"
 )
@@ -16,7 +15,7 @@ func (s *Studio) Handlers() map[tandem.Stage]Handler {
 		tandem.StagePretrain:          model(func(ctx context.Context, spec Pretrain) (tandem.Model, error) { return s.Pretrain(ctx, spec, true) }),
 		tandem.StageSFT:               model(func(ctx context.Context, spec FineTune) (tandem.Model, error) { return s.FineTune(ctx, spec, true) }),
 		tandem.StageRewardHelpfulness: model(func(ctx context.Context, spec Reward) (tandem.Model, error) { return s.Reward(ctx, spec, true) }),
-		tandem.StageRewardSafety:      model(s.rewardSafety),
+		tandem.StageRewardSafety:      handle(s.rewardSafety),
 		tandem.StagePPO:               model(func(ctx context.Context, spec PPO) (tandem.Model, error) { return s.PPO(ctx, spec, true) }),
 		tandem.StageCollect:           handle(s.pose),
 		tandem.StageReject:            handle(s.sampleUnit),
@@ -42,7 +41,7 @@ func model[Spec any](do func(context.Context, Spec) (tandem.Model, error)) Handl
 		if err != nil {
 			return Result{}, err
 		}
-		return Result{Value: m, Write: func(ctx context.Context, s *store.Store) error { return s.AddModel(ctx, m) }}, nil
+		return Result{Value: m, Write: func(ctx context.Context, s *store.Store) error { return Register(ctx, s, m) }}, nil
 	})
 }
 
@@ -62,32 +61,35 @@ type Calibration struct {
 	Seed        uint64          `json:"seed"`
 }
 
-func (s *Studio) rewardSafety(ctx context.Context, spec RewardSafety) (tandem.Model, error) {
+// rewardSafety makes the safety model, and keeps with its row how both models are read.
+func (s *Studio) rewardSafety(ctx context.Context, spec RewardSafety) (Result, error) {
 	m, err := s.Reward(ctx, spec.Reward, true)
 	if err != nil {
-		return m, err
+		return Result{}, err
 	}
-	policy, err := s.open(ctx, spec.Calibration.Policy)
+	c := spec.Calibration
+	reference, err := Reference{Policy: c.Policy, Prompts: c.Prompts, Sampling: c.Sampling, Seed: c.Seed}.sample(ctx, s)
 	if err != nil {
-		return m, err
+		return Result{}, err
 	}
-	prompts, err := readLines[tandem.Prompt](ctx, spec.Calibration.Prompts)
+	helpfulness, err := s.calibrate(ctx, c.Helpfulness, reference)
 	if err != nil {
-		return m, err
+		return Result{}, err
 	}
-	answers, err := evaluation.Answers(ctx, policy, prompts, spec.Calibration.Sampling, spec.Calibration.Seed)
+	safety, err := s.calibrate(ctx, spec.Out, reference)
 	if err != nil {
-		return m, err
+		return Result{}, err
 	}
-	reference := make([]tandem.ScoreRequest, len(answers))
-	for i, a := range answers {
-		reference[i] = tandem.ScoreRequest{Messages: a.Prompt.Messages.With(tandem.Assistant, a.Text), Safety: a.Prompt.Safety}
-	}
-	if err := s.Calibrate(ctx, spec.Calibration.Helpfulness, spec.Out, reference); err != nil {
-		return m, err
-	}
-	there, _, err := s.finished(ctx, m, spec.Out)
-	return there, err
+	safety.URL = m.URL
+	return Result{Value: safety, Write: func(ctx context.Context, st *store.Store) error {
+		if err := Register(ctx, st, safety); err != nil {
+			return err
+		}
+		if err := st.MeasureModel(ctx, safety.ID, nil, safety.Calibration); err != nil {
+			return err
+		}
+		return st.MeasureModel(ctx, helpfulness.ID, nil, helpfulness.Calibration)
+	}}, nil
 }
 
 // Variant is a policy at a temperature whose answers are compared.
@@ -111,7 +113,7 @@ type Pose struct {
 // pose samples the pairs and makes them the project's tasks. Pairs of the same text are left out: there is
 // nothing to compare.
 func (s *Studio) pose(ctx context.Context, spec Pose) (Result, error) {
-	prompts, err := readLines[tandem.Prompt](ctx, spec.Prompts)
+	prompts, err := readPrompts(ctx, spec.Prompts)
 	if err != nil {
 		return Result{}, err
 	}

@@ -283,7 +283,7 @@ func drawLots(c tandem.Comparison, seed uint64) tandem.Comparison {
 // model on the demonstrations and the best answers of this and all earlier rounds.
 func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) error {
 	newest := r.Versions[len(r.Versions)-1]
-	prompts, err := readLines[tandem.Prompt](ctx, r.Prompts.Improve)
+	prompts, err := readPrompts(ctx, r.Prompts.Improve)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (s *Studio) Answer(ctx context.Context, spec Answer) ([]evaluation.Answer, 
 	if err != nil {
 		return nil, err
 	}
-	prompts, err := readLines[tandem.Prompt](ctx, spec.Prompts)
+	prompts, err := readPrompts(ctx, spec.Prompts)
 	if err != nil {
 		return nil, err
 	}

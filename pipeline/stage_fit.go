@@ -8,21 +8,24 @@ import (
 	"tandem"
 	"tandem/dataset"
 	"tandem/llama"
-	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/llama/tokenizer"
 	"tandem/llama/train"
 	"tandem/pretrain"
-	"tandem/rewardmodel"
 	"tandem/sft"
 )
 
-// Pretrain specifies a base model made from nothing: a tokenizer trained on the texts, and a model fitted
-// to them.
+// Pretrain specifies a model fitted to texts: made from nothing, with a tokenizer trained on the texts or
+// another model's, or gone on with from a model that is there.
 type Pretrain struct {
-	Texts     []string              `json:"texts"` // files, see dataset.ReadTexts
-	Format    dataset.TextFormat    `json:"format"`
-	Tokenizer tokenizer.TrainConfig `json:"tokenizer"`
+	// Model, if not empty, is the folder whose weights and tokenizer are gone on with.
+	Model  string             `json:"model,omitempty"`
+	Texts  []string           `json:"texts"` // files, see dataset.ReadTexts
+	Format dataset.TextFormat `json:"format"`
+	// TokenizerOf, if not empty, is the model folder or tokenizer file that a new model takes its tokenizer
+	// from; Tokenizer says how one is trained otherwise.
+	TokenizerOf string                `json:"tokenizer_of,omitempty"`
+	Tokenizer   tokenizer.TrainConfig `json:"tokenizer"`
 	// Rendered says that the texts hold special tokens to be read as such: dialogues that a template wrote.
 	Rendered bool            `json:"rendered,omitempty"`
 	Shape    Shape           `json:"shape"`
@@ -59,22 +62,83 @@ func (s Shape) config(t *tokenizer.Tokenizer) (llama.Config, error) {
 
 // Pretrain makes a base model.
 func (s *Studio) Pretrain(ctx context.Context, spec Pretrain, resume bool) (tandem.Model, error) {
-	hash, err := hashFiles(spec.Texts...)
-	if err != nil {
-		return tandem.Model{}, err
+	return s.carryOut(ctx, spec, resume)
+}
+
+func (p Pretrain) folder() string { return p.Out }
+
+func (p Pretrain) describe(ctx context.Context, _ *Studio) (m tandem.Model, err error) {
+	m = tandem.Model{Name: p.Name, Kind: tandem.PolicyModel, Stage: tandem.StagePretrain, Seed: p.Config.Fit.Seed}
+	if p.Model != "" {
+		if m.Parent, err = parentID(ctx, p.Model); err != nil {
+			return m, err
+		}
 	}
-	m, err := s.identify(making{Model: tandem.Model{
-		Name: spec.Name, Kind: tandem.PolicyModel, Stage: tandem.StagePretrain, Snapshot: hash, Seed: spec.Config.Fit.Seed,
-	}, Spec: spec})
+	m.Snapshot, err = hashFiles(p.Texts...)
+	return m, err
+}
+
+func (p Pretrain) prepare(ctx context.Context, s *Studio) (*prepared, error) {
+	made, t, err := p.start(ctx, s)
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	if there, ok, err := s.finished(ctx, m, spec.Out); ok || err != nil {
-		return there, err
+	var encoder pretrain.Encoder = t
+	if p.Rendered {
+		encoder = rendered{t}
+	}
+	special := t.Special()
+	task, err := pretrain.Task(encoder, readTexts(p), special.BOS, special.EOS, p.Config.Context)
+	if err != nil {
+		return nil, err
+	}
+	tokens := 0
+	for i := range task.Examples() {
+		tokens += task.Shape(i).Tokens
+	}
+	return &prepared{
+		steps:  p.Config.Fit.TotalSteps(task.Examples()),
+		counts: map[string]int{"sequences": task.Examples(), "tokens": tokens, "vocabulary": t.VocabSize()},
+		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
+			metrics, err := w.fit(ctx, made.Weights, task, nil, p.Config.Fit)
+			return made, metrics, err
+		},
+	}, nil
+}
+
+// start is the model that training starts from, and its tokenizer.
+func (p Pretrain) start(ctx context.Context, s *Studio) (*checkpoint.Model, *tokenizer.Tokenizer, error) {
+	if p.Model != "" {
+		policy, err := s.open(ctx, p.Model)
+		if err != nil {
+			return nil, nil, err
+		}
+		return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, policy.Tokenizer, nil
+	}
+	t, err := p.tokenizer(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := p.Shape.config(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.Config.Context > config.MaxPositionEmbeddings {
+		return nil, nil, tandem.Errorf(tandem.Invalid, "pipeline.Pretrain", "training sequences of %d tokens are longer than the model's context of %d", p.Config.Context, config.MaxPositionEmbeddings)
+	}
+	w := llama.NewWeights(config, false)
+	w.Init(rand.New(rand.NewPCG(p.Config.Fit.Seed, 0)))
+	return &checkpoint.Model{Weights: w, Files: t.Files()}, t, nil
+}
+
+// tokenizer is another model's, or one trained on the texts.
+func (p Pretrain) tokenizer(ctx context.Context) (*tokenizer.Tokenizer, error) {
+	if p.TokenizerOf != "" {
+		return tokenizer.Open(p.TokenizerOf)
 	}
 	var broken error
 	texts := func(yield func(string) bool) {
-		for text, err := range readTexts(spec) {
+		for text, err := range readTexts(p) {
 			if err != nil {
 				broken = err
 				return
@@ -84,34 +148,11 @@ func (s *Studio) Pretrain(ctx context.Context, spec Pretrain, resume bool) (tand
 			}
 		}
 	}
-	t, err := tokenizer.Train(ctx, texts, spec.Tokenizer)
+	t, err := tokenizer.Train(ctx, texts, p.Tokenizer)
 	if broken != nil {
-		return m, broken
+		return nil, broken
 	}
-	if err != nil {
-		return m, err
-	}
-	config, err := spec.Shape.config(t)
-	if err != nil {
-		return m, err
-	}
-	w := llama.NewWeights(config, false)
-	w.Init(rand.New(rand.NewPCG(spec.Config.Fit.Seed, 0)))
-	var encoder pretrain.Encoder = t
-	if spec.Rendered {
-		encoder = rendered{t}
-	}
-	special := t.Special()
-	task, err := pretrain.Task(encoder, readTexts(spec), special.BOS, special.EOS, spec.Config.Context)
-	if err != nil {
-		return m, err
-	}
-	last, err := s.fit(ctx, tandem.StagePretrain, w, task, nil, spec.Config.Fit, spec.Out, resume)
-	if err != nil {
-		return m, err
-	}
-	m.Metrics = trainMetrics(last)
-	return s.keep(ctx, spec.Out, withTokenizer(t), w, m)
+	return t, err
 }
 
 // rendered reads special tokens that are spelled in a text.
@@ -147,142 +188,69 @@ func readTexts(spec Pretrain) func(yield func(string, error) bool) {
 // FineTune specifies a policy fitted to dialogues: the first chat model, or a later version on rejection
 // sampling's targets.
 type FineTune struct {
-	Model  string       `json:"model"` // folder that it starts from
-	Data   []string     `json:"data"`  // files of dialogues in the messages form
-	Stage  tandem.Stage `json:"stage"` // sft or reject
-	Round  int          `json:"round,omitempty"`
-	Config train.Config `json:"config"`
-	Out    string       `json:"out"`
-	Name   string       `json:"name"`
+	Model  string                 `json:"model"` // folder that it starts from
+	Data   []string               `json:"data"`  // files of dialogues
+	Format dataset.DialogueFormat `json:"format,omitempty"`
+	// HeldOutShare of openings is left out by the one rule, see tandem.HeldOut, and the loss measured on it.
+	HeldOutShare float64      `json:"held_out_share,omitempty"`
+	Stage        tandem.Stage `json:"stage"` // sft or reject
+	Round        int          `json:"round,omitempty"`
+	Config       train.Config `json:"config"`
+	Out          string       `json:"out"`
+	Name         string       `json:"name"`
 }
 
 // FineTune fits a policy to dialogues.
 func (s *Studio) FineTune(ctx context.Context, spec FineTune, resume bool) (tandem.Model, error) {
-	policy, err := s.open(ctx, spec.Model)
-	if err != nil {
-		return tandem.Model{}, err
-	}
-	hash, err := hashFiles(spec.Data...)
-	if err != nil {
-		return tandem.Model{}, err
-	}
-	m, err := s.identify(making{Model: tandem.Model{
-		Name: spec.Name, Kind: tandem.PolicyModel, Parent: parentID(policy.Model), Round: spec.Round,
-		Stage: spec.Stage, Snapshot: hash, Seed: spec.Config.Seed,
-	}, Spec: spec})
-	if err != nil {
-		return m, err
-	}
-	if there, ok, err := s.finished(ctx, m, spec.Out); ok || err != nil {
-		return there, err
-	}
-	dialogues, err := readDialogues(spec.Data...)
-	if err != nil {
-		return m, err
-	}
-	task, prepared, err := sft.NewTask(ctx, policy.Template, dialogues, policy.Weights.Config.MaxPositionEmbeddings)
-	if err != nil {
-		return m, err
-	}
-	if prepared.TooLong+prepared.Untrained > 0 {
-		s.Log.Warn("dialogues were left out", "too_long", prepared.TooLong, "nothing_to_train_on", prepared.Untrained)
-	}
-	last, err := s.fit(ctx, spec.Stage, policy.Weights, task, nil, spec.Config, spec.Out, resume)
-	if err != nil {
-		return m, err
-	}
-	m.Metrics = trainMetrics(last)
-	m.Metrics["dialogues"], m.Metrics["trained_tokens"] = float64(prepared.Dialogues), float64(prepared.Tokens)
-	return s.keep(ctx, spec.Out, policy.Model, policy.Weights, m)
+	return s.carryOut(ctx, spec, resume)
 }
 
-// Reward specifies a reward model fitted to comparisons.
-type Reward struct {
-	Model   string             `json:"model"`              // the chat model's folder that it starts from
-	Data    string             `json:"data"`               // file of comparisons, tandem.Comparison a line, in training order
-	HeldOut string             `json:"held_out,omitempty"` // the same, to measure accuracy on
-	Round   int                `json:"round,omitempty"`
-	Config  rewardmodel.Config `json:"config"`
-	Out     string             `json:"out"`
-	Name    string             `json:"name"`
+func (f FineTune) folder() string { return f.Out }
+
+func (f FineTune) describe(ctx context.Context, _ *Studio) (m tandem.Model, err error) {
+	m = tandem.Model{Name: f.Name, Kind: tandem.PolicyModel, Round: f.Round, Stage: f.Stage, Seed: f.Config.Seed}
+	if m.Parent, err = parentID(ctx, f.Model); err != nil {
+		return m, err
+	}
+	m.Snapshot, err = hashFiles(f.Data...)
+	return m, err
 }
 
-// Reward fits a reward model. It is not calibrated yet: see Calibrate.
-func (s *Studio) Reward(ctx context.Context, spec Reward, resume bool) (tandem.Model, error) {
-	if err := spec.Config.Validate(); err != nil {
-		return tandem.Model{}, err
+func (f FineTune) prepare(ctx context.Context, s *Studio) (*prepared, error) {
+	if err := f.Config.Validate(); err != nil {
+		return nil, err
 	}
-	policy, err := s.open(ctx, spec.Model)
+	policy, err := s.open(ctx, f.Model)
 	if err != nil {
-		return tandem.Model{}, err
+		return nil, err
 	}
-	hash, err := hashFiles(spec.Data)
+	dialogues, err := readDialogues(ctx, f.Format, f.Data...)
 	if err != nil {
-		return tandem.Model{}, err
+		return nil, err
 	}
-	kind, stage := tandem.HelpfulnessModel, tandem.StageRewardHelpfulness
-	if spec.Config.Aspect == tandem.Safety {
-		kind, stage = tandem.SafetyModel, tandem.StageRewardSafety
-	}
-	m, err := s.identify(making{Model: tandem.Model{
-		Name: spec.Name, Kind: kind, Parent: parentID(policy.Model), Round: spec.Round, Stage: stage, Snapshot: hash, Seed: spec.Config.Fit.Seed,
-	}, Spec: spec})
-	if err != nil {
-		return m, err
-	}
-	if there, ok, err := s.finished(ctx, m, spec.Out); ok || err != nil {
-		return there, err
-	}
-	comparisons, err := readLines[tandem.Comparison](ctx, spec.Data)
-	if err != nil {
-		return m, err
-	}
+	training, heldOut := divide(dialogues, tandem.Dialogue.Opening, func(tandem.Dialogue) bool { return false }, f.HeldOutShare)
 	most := policy.Weights.Config.MaxPositionEmbeddings
-	task, prepared, err := rewardmodel.NewTask(ctx, policy.Template, comparisons, spec.Config, most)
+	task, made, err := sft.NewTask(ctx, policy.Template, training, most)
 	if err != nil {
-		return m, err
+		return nil, err
 	}
 	var held train.Task
-	if spec.HeldOut != "" {
-		heldOut, err := readLines[tandem.Comparison](ctx, spec.HeldOut)
-		if err != nil {
-			return m, err
-		}
-		if held, _, err = rewardmodel.NewTask(ctx, policy.Template, heldOut, spec.Config, most); err != nil {
-			return m, fmt.Errorf("held out: %w", err)
+	if len(heldOut) > 0 {
+		if held, _, err = sft.NewTask(ctx, policy.Template, heldOut, most); err != nil {
+			return nil, fmt.Errorf("held out: %w", err)
 		}
 	}
-	w := policy.Weights.ToClassifier(rand.New(rand.NewPCG(spec.Config.Fit.Seed, 1)))
-	last, err := s.fit(ctx, stage, w, task, held, spec.Config.Fit, spec.Out, resume)
-	if err != nil {
-		return m, err
+	if made.TooLong+made.Untrained > 0 {
+		s.Log.Warn("dialogues were left out", "too_long", made.TooLong, "nothing_to_train_on", made.Untrained)
 	}
-	m.Metrics = trainMetrics(last)
-	m.Metrics["pairs"], m.Metrics["cut"], m.Metrics["left_out"] = float64(prepared.Pairs), float64(prepared.Cut), float64(prepared.LeftOut)
-	m.Metrics["labelled"] = float64(prepared.Labelled)
-	return s.keep(ctx, spec.Out, &checkpoint.Model{Files: policy.Model.Files}, w, m)
-}
-
-// Scorer opens a pair of reward models with the calibration in their lineage.
-func (s *Studio) Scorer(ctx context.Context, helpfulness, safety string) (*rewardmodel.Scorer, error) {
-	h, err := chat.OpenClassifier(ctx, helpfulness, s.chatConfig())
-	if err != nil {
-		return nil, fmt.Errorf("helpfulness model: %w", err)
-	}
-	sf, err := chat.OpenClassifier(ctx, safety, s.chatConfig())
-	if err != nil {
-		return nil, fmt.Errorf("safety model: %w", err)
-	}
-	scorer := &rewardmodel.Scorer{Helpfulness: h, Safety: sf}
-	for _, j := range []struct {
-		path        string
-		model       *checkpoint.Model
-		calibration *tandem.Calibration
-	}{{helpfulness, h.Model, &scorer.Combiner.Helpfulness}, {safety, sf.Model, &scorer.Combiner.Safety}} {
-		if j.model.Lineage == nil || j.model.Lineage.Calibration == nil {
-			return nil, tandem.Errorf(tandem.Invalid, "pipeline.Scorer", "%s has no calibration in tandem.json, so its scores cannot be combined", j.path)
-		}
-		*j.calibration = *j.model.Lineage.Calibration
-	}
-	return scorer, nil
+	return &prepared{
+		steps: f.Config.TotalSteps(task.Examples()),
+		counts: map[string]int{"dialogues": made.Dialogues, "trained_tokens": made.Tokens, "too_long": made.TooLong,
+			"nothing_to_train_on": made.Untrained, "held_out": len(heldOut)},
+		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
+			metrics, err := w.fit(ctx, policy.Weights, task, held, f.Config)
+			metrics["dialogues"], metrics["trained_tokens"] = float64(made.Dialogues), float64(made.Tokens)
+			return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, metrics, err
+		},
+	}, nil
 }

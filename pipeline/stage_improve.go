@@ -2,42 +2,15 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"math/rand/v2"
-	"slices"
 
 	"tandem"
 	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/ppo"
 	"tandem/rejection"
-	"tandem/rewardmodel"
 )
-
-// Calibrate freezes how a pair of reward models is read, from samples of the policy that the loop starts
-// from, and writes it into both models' lineage.
-func (s *Studio) Calibrate(ctx context.Context, helpfulness, safety string, reference []tandem.ScoreRequest) error {
-	h, err := chat.OpenClassifier(ctx, helpfulness, s.chatConfig())
-	if err != nil {
-		return fmt.Errorf("helpfulness model: %w", err)
-	}
-	sf, err := chat.OpenClassifier(ctx, safety, s.chatConfig())
-	if err != nil {
-		return fmt.Errorf("safety model: %w", err)
-	}
-	if h.Model.Lineage == nil || sf.Model.Lineage == nil {
-		return tandem.Errorf(tandem.Invalid, "pipeline.Calibrate", "a model without tandem.json cannot be calibrated in place")
-	}
-	scorer := rewardmodel.Scorer{Helpfulness: h, Safety: sf}
-	if err := scorer.Calibrate(ctx, sf.Model.Lineage.Metrics["labelled"] > 0, reference); err != nil {
-		return err
-	}
-	h.Model.Lineage.Calibration, sf.Model.Lineage.Calibration = &scorer.Combiner.Helpfulness, &scorer.Combiner.Safety
-	if err := checkpoint.WriteLineage(ctx, helpfulness, *h.Model.Lineage); err != nil {
-		return err
-	}
-	return checkpoint.WriteLineage(ctx, safety, *sf.Model.Lineage)
-}
 
 // Sample specifies one shard of rejection sampling: K answers to each of its prompts, scored.
 type Sample struct {
@@ -65,7 +38,7 @@ func (s *Studio) Sample(ctx context.Context, spec Sample) ([]rejection.Set, erro
 	if err != nil {
 		return nil, err
 	}
-	prompts, err := readLines[tandem.Prompt](ctx, spec.Prompts)
+	prompts, err := readPrompts(ctx, spec.Prompts)
 	if err != nil {
 		return nil, err
 	}
@@ -85,83 +58,100 @@ func Shards(n, size int) (ranges [][2]int) {
 
 // PPO specifies a run of proximal policy optimisation.
 type PPO struct {
-	Model       string     `json:"model"` // the policy's folder; it is the reference too
-	Helpfulness string     `json:"helpfulness"`
-	Safety      string     `json:"safety"`
-	Prompts     string     `json:"prompts"` // file, tandem.Prompt a line; held-out ones are evaluated on
-	Round       int        `json:"round,omitempty"`
-	Config      ppo.Config `json:"config"`
-	Out         string     `json:"out"`
-	Name        string     `json:"name"`
+	Model       string `json:"model"` // the policy's folder; it is the reference too
+	Helpfulness string `json:"helpfulness"`
+	Safety      string `json:"safety"`
+	Prompts     string `json:"prompts"` // file, see dataset.ReadPrompts; held-out ones are evaluated on
+	// HeldOutShare of the prompts' openings is held out beside those that are marked, by the one rule (see
+	// tandem.HeldOut).
+	HeldOutShare float64    `json:"held_out_share,omitempty"`
+	Round        int        `json:"round,omitempty"`
+	Config       ppo.Config `json:"config"`
+	Out          string     `json:"out"`
+	Name         string     `json:"name"`
 }
 
 // PPO tunes a policy against the combined score.
 func (s *Studio) PPO(ctx context.Context, spec PPO, resume bool) (tandem.Model, error) {
-	policy, err := s.open(ctx, spec.Model)
-	if err != nil {
-		return tandem.Model{}, err
-	}
-	hash, err := hashFiles(spec.Prompts)
-	if err != nil {
-		return tandem.Model{}, err
-	}
-	m, err := s.identify(making{Model: tandem.Model{
-		Name: spec.Name, Kind: tandem.PolicyModel, Parent: parentID(policy.Model), Round: spec.Round, Stage: tandem.StagePPO,
-		Snapshot: hash, Seed: spec.Config.Seed,
-	}, Spec: spec})
-	if err != nil {
+	return s.carryOut(ctx, spec, resume)
+}
+
+func (p PPO) folder() string { return p.Out }
+
+func (p PPO) describe(ctx context.Context, _ *Studio) (m tandem.Model, err error) {
+	m = tandem.Model{Name: p.Name, Kind: tandem.PolicyModel, Round: p.Round, Stage: tandem.StagePPO, Seed: p.Config.Seed}
+	if m.Parent, err = parentID(ctx, p.Model); err != nil {
 		return m, err
 	}
-	if there, ok, err := s.finished(ctx, m, spec.Out); ok || err != nil {
-		return there, err
+	m.Snapshot, err = hashFiles(p.Prompts)
+	return m, err
+}
+
+func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
+	if err := p.Config.Validate(); err != nil {
+		return nil, err
 	}
-	scorer, err := s.Scorer(ctx, spec.Helpfulness, spec.Safety)
+	policy, err := s.open(ctx, p.Model)
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	prompts, err := readLines[tandem.Prompt](ctx, spec.Prompts)
+	scorer, err := s.Scorer(ctx, p.Helpfulness, p.Safety)
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	training := slices.DeleteFunc(slices.Clone(prompts), func(p tandem.Prompt) bool { return p.HeldOut })
-	heldOut := slices.DeleteFunc(prompts, func(p tandem.Prompt) bool { return !p.HeldOut })
-	room := policy.Weights.Config.MaxPositionEmbeddings - spec.Config.MaxTokens
-	environment, err := ppo.NewDialogues(ctx, policy.Template, policy.Tokenizer, scorer, training, heldOut, room, spec.Config.Seed)
+	prompts, err := readPrompts(ctx, p.Prompts)
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	critic, err := chat.OpenClassifier(ctx, spec.Helpfulness, s.chatConfig())
+	training, heldOut := splitPrompts(prompts, p.HeldOutShare)
+	room := policy.Weights.Config.MaxPositionEmbeddings - p.Config.MaxTokens
+	environment, err := ppo.NewDialogues(ctx, policy.Template, policy.Tokenizer, scorer, training, heldOut, room, p.Config.Seed)
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	models := ppo.Models{
-		Policy: policy.Weights, Reference: policy.Weights.Clone(),
-		Critic: critic.Weights.ToClassifier(rand.New(rand.NewPCG(spec.Config.Seed, 2))), // the trunk with a fresh head
-	}
-	trainer, err := ppo.NewTrainer(s.Device, models, environment, spec.Config, s.Workers)
+	critic, err := chat.OpenClassifier(ctx, p.Helpfulness, s.chatConfig())
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	states := statesOf(spec.Out)
-	if resume {
-		if _, err := trainer.Resume(ctx, states); err != nil {
-			return m, err
+	return &prepared{
+		steps:  p.Config.Iterations,
+		counts: map[string]int{"prompts": len(training), "held_out": len(heldOut)},
+		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
+			models := ppo.Models{
+				Policy: policy.Weights, Reference: policy.Weights.Clone(),
+				Critic: critic.Weights.ToClassifier(rand.New(rand.NewPCG(p.Config.Seed, 2))), // the trunk with a fresh head
+			}
+			metrics, err := p.tune(ctx, w, models, environment)
+			return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, metrics, err
+		},
+	}, nil
+}
+
+// tune runs the iterations and returns the figures of the last one.
+func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment ppo.Environment) (map[string]float64, error) {
+	trainer, err := ppo.NewTrainer(w.studio.Device, models, environment, p.Config, w.studio.Workers)
+	if err != nil {
+		return nil, err
+	}
+	if w.resume {
+		if _, err := trainer.Resume(ctx, w.states); err != nil {
+			return nil, err
 		}
-	} else if err := untouched(ctx, states, spec.Out); err != nil {
-		return m, err
 	}
-	m.Metrics = make(map[string]float64)
-	err = trainer.Run(ctx, states, ppo.Observer{
+	last := make(map[string]float64)
+	return last, trainer.Run(ctx, w.states, ppo.Observer{
 		Iteration: func(stats ppo.Stats) {
-			m.Metrics = stats.Metrics()
-			s.observe(Observation{Stage: tandem.StagePPO, Step: stats.Iteration, Steps: spec.Config.Iterations, Metrics: stats.Metrics()})
+			maps.Copy(last, stats.Metrics())
+			w.observe(Observation{Step: stats.Iteration, Steps: p.Config.Iterations, Metrics: stats.Metrics()})
 		},
 		Evaluation: func(e ppo.Evaluation) {
-			s.observe(Observation{Stage: tandem.StagePPO, Step: e.Iteration, Steps: spec.Config.Iterations, Metrics: e.Metrics()})
+			maps.Copy(last, e.Metrics())
+			w.observe(Observation{Step: e.Iteration, Steps: p.Config.Iterations, Metrics: e.Metrics()})
 		},
 	})
-	if err != nil {
-		return m, err
-	}
-	return s.keep(ctx, spec.Out, policy.Model, policy.Weights, m)
+}
+
+// splitPrompts divides prompts into those to train on and those that are held out.
+func splitPrompts(prompts []tandem.Prompt, share float64) (training, heldOut []tandem.Prompt) {
+	return divide(prompts, func(p tandem.Prompt) string { return p.Messages.Opening() }, func(p tandem.Prompt) bool { return p.HeldOut }, share)
 }

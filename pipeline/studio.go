@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,8 +19,8 @@ import (
 	"tandem/llama/checkpoint"
 	"tandem/llama/nn"
 	"tandem/llama/nn/kernel"
-	"tandem/llama/tokenizer"
 	"tandem/llama/train"
+	"tandem/store"
 )
 
 // Studio is what stages compute with. Its methods are the stages: each takes a specification that names
@@ -34,6 +32,10 @@ type Studio struct {
 	Workers int    // that sample and score; 0 is one for each core
 	Kernel  string // BLAS build and kernels, for lineage
 	Log     *slog.Logger
+	// Store, if not nil, is where snapshots of comparisons are read, and where runs are kept to be watched.
+	Store *store.Store
+	// AnyKernel goes on with runs of another machine's kernels; results then differ in the last bits.
+	AnyKernel bool
 	// Observe, if not nil, is told of every step of the stage that runs.
 	Observe func(Observation)
 }
@@ -59,79 +61,19 @@ func (s *Studio) chatConfig() chat.Config {
 	}
 }
 
-// making describes the model that a stage makes: its lineage before it is measured.
-type making struct {
-	Out   string
-	Model tandem.Model // all but ID, Config, Kernel and CreatedAt
-	Spec  any          // the stage's specification, kept as Model.Config
-}
-
-// identify completes a model's lineage. The id is a hash of it, so that the same work on the same inputs
-// is the same model wherever it is done.
-func (s *Studio) identify(m making) (tandem.Model, error) {
-	config, err := json.Marshal(m.Spec)
-	if err != nil {
-		return tandem.Model{}, fmt.Errorf("the specification as JSON: %w", err)
-	}
-	model := m.Model
-	model.Config, model.Kernel, model.URL = config, s.Kernel, ""
-	text, err := json.Marshal(model)
-	if err != nil {
-		return tandem.Model{}, fmt.Errorf("the lineage as JSON: %w", err)
-	}
-	sum := sha256.Sum256(text)
-	model.ID = hex.EncodeToString(sum[:8])
-	return model, nil
-}
-
-// finished returns the model that stands in a folder if it is the very one that would be made.
-func (s *Studio) finished(ctx context.Context, m tandem.Model, out string) (tandem.Model, bool, error) {
-	there, err := checkpoint.ReadLineage(ctx, out)
-	switch {
-	case tandem.CodeOf(err) == tandem.NotFound || errors.Is(err, fs.ErrNotExist):
-		return tandem.Model{}, false, nil
-	case err != nil:
-		return tandem.Model{}, false, err
-	}
-	if there == nil || there.ID != m.ID {
-		return tandem.Model{}, false, nil
-	}
-	there.URL = out
-	return *there, true, nil
-}
-
-// statesOf keeps a run's resumable states beside the model that it makes.
-func statesOf(out string) *checkpoint.States {
-	return checkpoint.NewStates(checkpoint.Folder(out), "states", 2)
-}
-
-// fit trains weights on a task, resuming where a run of the same model was interrupted.
-func (s *Studio) fit(ctx context.Context, stage tandem.Stage, w *llama.Weights, task, heldOut train.Task, c train.Config, out string, resume bool) (last train.Stats, err error) {
-	states := statesOf(out)
-	if !resume {
-		if err := untouched(ctx, states, out); err != nil {
-			return last, err
-		}
-	}
+// fit trains weights on a task, resuming where the run was interrupted, and returns the last step's figures.
+func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut train.Task, c train.Config) (map[string]float64, error) {
+	var last train.Stats
 	t := train.Trainer{
-		Device: s.Device, Weights: w, Task: task, HeldOut: heldOut, Config: c,
-		States: states, Resume: resume,
+		Device: w.studio.Device, Weights: weights, Task: task, HeldOut: heldOut, Config: c,
+		States: w.states, Resume: w.resume, AnyKernel: w.studio.AnyKernel,
 		Observe: func(stats train.Stats) {
 			last = stats
-			s.observe(Observation{Stage: stage, Step: stats.Step, Steps: stats.Steps, Metrics: trainMetrics(stats)})
+			w.observe(Observation{Step: stats.Step, Steps: stats.Steps, Metrics: trainMetrics(stats)})
 		},
 	}
-	return last, t.Fit(ctx)
-}
-
-// untouched refuses to begin anew where an interrupted run could be resumed.
-func untouched(ctx context.Context, states *checkpoint.States, out string) error {
-	steps, err := states.Steps(ctx)
-	if err != nil || len(steps) == 0 {
-		return err
-	}
-	return tandem.Errorf(tandem.Conflict, "pipeline", "%s holds the state of a run that was interrupted after step %d: resume it, or remove the folder",
-		out, steps[len(steps)-1])
+	err := t.Fit(ctx)
+	return trainMetrics(last), err
 }
 
 // trainMetrics are a step's figures under TRL's names.
@@ -144,18 +86,18 @@ func trainMetrics(s train.Stats) map[string]float64 {
 }
 
 // keep saves a finished model and removes the states by which its run could be resumed.
-func (s *Studio) keep(ctx context.Context, out string, from *checkpoint.Model, w *llama.Weights, m tandem.Model) (tandem.Model, error) {
+func (s *Studio) keep(ctx context.Context, out string, made *checkpoint.Model, m tandem.Model) (tandem.Model, error) {
 	m.CreatedAt = time.Now().UTC()
 	for name, value := range m.Metrics {
-		if value != value || value-value != 0 { // JSON has no NaN and no infinity
+		if math.IsNaN(value) || math.IsInf(value, 0) { // JSON has neither
 			delete(m.Metrics, name)
 		}
 	}
-	model := &checkpoint.Model{Weights: w, Lineage: &m, Files: from.Files, Fields: from.Fields}
-	if err := checkpoint.Save(ctx, out, model, checkpoint.SaveOptions{}); err != nil {
-		return tandem.Model{}, err
+	made.Lineage = &m
+	if err := checkpoint.Save(ctx, out, made, checkpoint.SaveOptions{}); err != nil {
+		return m, err
 	}
-	if err := os.RemoveAll(filepath.Join(out, "states")); err != nil {
+	if err := os.RemoveAll(filepath.Join(out, statesName)); err != nil {
 		s.Log.Warn("the states of a finished run could not be removed", "folder", out, "error", err)
 	}
 	m.URL = out
@@ -186,15 +128,11 @@ func hashFiles(paths ...string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// parentID is a loaded model's id, empty for one that tandem has not made.
-func parentID(m *checkpoint.Model) string {
-	if m == nil || m.Lineage == nil {
-		return ""
+// parentID is the id of the model in a folder, empty for one that tandem has not made.
+func parentID(ctx context.Context, path string) (string, error) {
+	lineage, err := checkpoint.ReadLineage(ctx, path)
+	if err != nil || lineage == nil {
+		return "", err
 	}
-	return m.Lineage.ID
-}
-
-// withTokenizer returns the files of a model that a fresh tokenizer goes with.
-func withTokenizer(t *tokenizer.Tokenizer) *checkpoint.Model {
-	return &checkpoint.Model{Files: t.Files()}
+	return lineage.ID, nil
 }

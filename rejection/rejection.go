@@ -45,17 +45,17 @@ func (c Config) Validate() error {
 
 // Candidate is one sampled answer with its score.
 type Candidate struct {
-	Sample int // 0 … K−1
-	Text   string
-	Tokens int // sampled, the stop token included
-	Finish tandem.FinishReason
-	Score  tandem.Score
+	Sample int                 `json:"sample"` // 0 … K−1
+	Text   string              `json:"text"`
+	Tokens int                 `json:"tokens"` // sampled, the stop token included
+	Finish tandem.FinishReason `json:"finish"`
+	Score  tandem.Score        `json:"score"`
 }
 
 // Set holds the candidates of one prompt, by sample number.
 type Set struct {
-	Prompt     tandem.Prompt
-	Candidates []Candidate
+	Prompt     tandem.Prompt `json:"prompt"`
+	Candidates []Candidate   `json:"candidates"`
 }
 
 // Sample draws K answers to each prompt and scores them. The result depends on the policy, the prompts'

@@ -1,0 +1,216 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"tandem"
+	"tandem/llama/checkpoint"
+	"tandem/store"
+)
+
+// metricsName is the file beside a model with the figures of its run: a JSON object a step, under TRL's
+// names, with the step itself as "step". What is not finite is null.
+const metricsName = "metrics.jsonl"
+
+func metricsPath(out string) string { return filepath.Join(out, metricsName) }
+
+// metricsFile appends to a run's figures. A resumed run keeps the lines up to the state that it goes on
+// from, so that each step stands there once.
+type metricsFile struct {
+	file *os.File
+	seen map[metricsKey]bool // kept from before
+	err  error               // the first
+}
+
+// metricsKey tells apart the two lines that a step may have: its own and an evaluation's.
+type metricsKey struct {
+	step  int
+	first string // name of the first figure
+}
+
+func openMetrics(out string, upTo int64) (*metricsFile, error) {
+	m := &metricsFile{seen: make(map[metricsKey]bool)}
+	path := metricsPath(out)
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, tandem.Errorf(tandem.Unavailable, "pipeline", "%w", err)
+	}
+	var kept []json.RawMessage
+	for line := range bytes.Lines(text) {
+		var figures map[string]*float64
+		if json.Unmarshal(line, &figures) != nil || figures["step"] == nil {
+			continue // half a line: the process was killed
+		}
+		if step := *figures["step"]; int64(step) <= upTo {
+			kept = append(kept, json.RawMessage(bytes.TrimSpace(line)))
+			m.seen[keyOf(int(step), figures)] = true
+		}
+	}
+	if err := writeLines(path, slices.Values(kept)); err != nil {
+		return nil, err
+	}
+	if m.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
+		return nil, tandem.Errorf(tandem.Unavailable, "pipeline", "%w", err)
+	}
+	return m, nil
+}
+
+func keyOf[V any](step int, figures map[string]V) metricsKey {
+	first := ""
+	for name := range figures {
+		if name != "step" && (first == "" || name < first) {
+			first = name
+		}
+	}
+	return metricsKey{step, first}
+}
+
+func (m *metricsFile) add(o Observation) {
+	if len(o.Metrics) == 0 || m.seen[keyOf(o.Step, o.Metrics)] || m.err != nil {
+		return
+	}
+	line := map[string]any{"step": o.Step}
+	for name, value := range o.Metrics {
+		if line[name] = value; math.IsNaN(value) || math.IsInf(value, 0) {
+			line[name] = nil
+		}
+	}
+	var b bytes.Buffer
+	if m.err = json.NewEncoder(&b).Encode(line); m.err == nil {
+		_, m.err = m.file.Write(b.Bytes())
+	}
+}
+
+// close returns the first error that there was.
+func (m *metricsFile) close() error {
+	err := errors.Join(m.err, m.file.Close())
+	if err != nil {
+		return tandem.Errorf(tandem.Unavailable, "pipeline", "%s: %w", m.file.Name(), err)
+	}
+	return nil
+}
+
+const (
+	// recordInterval is the least time between two writes of figures to the database.
+	recordInterval = time.Second
+	// recordTimeout bounds how long a run waits for the database.
+	recordTimeout = 5 * time.Second
+)
+
+// recorder keeps a run in the database, for the dashboard. A database that is away costs the run nothing
+// but its rows, and a warning. A nil recorder records nothing.
+type recorder struct {
+	store   *store.Store
+	log     *slog.Logger
+	run     string
+	pending []store.Metric
+	written time.Time
+	failed  bool // a warning has been given
+}
+
+func (s *Studio) record(ctx context.Context, m tandem.Model) *recorder {
+	if s.Store == nil {
+		return nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	r := &recorder{store: s.Store, log: s.Log, written: time.Now()}
+	r.within(ctx, func(ctx context.Context) error {
+		run, err := s.Store.StartRun(ctx, store.Run{Round: m.Round, Stage: m.Stage, Config: m.Config, Seed: m.Seed, Kernel: m.Kernel, Host: host})
+		r.run = run.ID
+		return err
+	})
+	if r.run == "" {
+		return nil
+	}
+	return r
+}
+
+// within runs a write to the database, even where the stage has been cancelled.
+func (r *recorder) within(ctx context.Context, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := do(ctx); err != nil && !r.failed {
+		r.failed = true
+		r.log.Warn("the run cannot be recorded in the database", "error", err)
+	}
+}
+
+func (r *recorder) add(o Observation) {
+	if r == nil || r.failed {
+		return
+	}
+	for name, value := range o.Metrics {
+		r.pending = append(r.pending, store.Metric{Name: name, Step: int64(o.Step), Value: value})
+	}
+	if time.Since(r.written) >= recordInterval {
+		r.flush(context.Background()) // between two steps, which have no context
+	}
+}
+
+func (r *recorder) flush(ctx context.Context) {
+	if len(r.pending) > 0 {
+		r.within(ctx, func(ctx context.Context) error { return r.store.AddMetrics(ctx, r.run, r.pending) })
+	}
+	r.pending, r.written = r.pending[:0], time.Now()
+}
+
+// end closes the run's row; where it made a model, that is kept first, with the models that it came from.
+func (r *recorder) end(ctx context.Context, m tandem.Model, cause error) {
+	if r == nil {
+		return
+	}
+	r.flush(ctx)
+	id := ""
+	if cause == nil {
+		r.within(ctx, func(ctx context.Context) error {
+			if err := Register(ctx, r.store, m); err != nil {
+				return err
+			}
+			id = m.ID
+			return nil
+		})
+	}
+	r.within(ctx, func(ctx context.Context) error { return r.store.FinishRun(ctx, r.run, id, cause) })
+}
+
+// Register keeps a model's row in the database, and first those of its ancestors that are not there, as far
+// as their folders are: each model's configuration names the one that it started from.
+func Register(ctx context.Context, s *store.Store, m tandem.Model) error {
+	if m.Parent != "" {
+		if _, err := s.Model(ctx, m.Parent); tandem.CodeOf(err) == tandem.NotFound {
+			var from struct {
+				Model string `json:"model"`
+			}
+			if len(m.Config) > 0 {
+				if err := json.Unmarshal(m.Config, &from); err != nil {
+					return fmt.Errorf("the configuration of %s: %w", m.ID, err)
+				}
+			}
+			parent, err := checkpoint.ReadLineage(ctx, from.Model)
+			if err != nil || parent == nil || parent.ID != m.Parent {
+				return tandem.Errorf(tandem.NotFound, "pipeline.Register", "the model %s came from %s, which is neither in the database nor in %q", m.ID, m.Parent, from.Model)
+			}
+			parent.URL = from.Model
+			if err := Register(ctx, s, *parent); err != nil {
+				return err
+			}
+		} else if err != nil {
+			return err
+		}
+	}
+	return s.AddModel(ctx, m)
+}

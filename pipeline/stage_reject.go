@@ -1,0 +1,286 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"tandem"
+	"tandem/llama/train"
+	"tandem/rejection"
+)
+
+// The files of rejection sampling, in the folder of the model that it makes.
+const (
+	samplesName  = "samples.jsonl" // every prompt with its K answers and their scores
+	targetsName  = "targets.jsonl" // the best answers as dialogues to fine-tune on
+	rejectName   = "reject.json"   // what the sampling was, written when it is done
+	samplingName = "sampling"      // shards of an unfinished sampling
+)
+
+// Reject specifies rejection sampling outside a round: K answers to each prompt, the best of them as
+// targets, and, where Base is given, that model fine-tuned on demonstrations and targets (section 3.2.3).
+type Reject struct {
+	Policy      string           `json:"policy"`
+	Helpfulness string           `json:"helpfulness"`
+	Safety      string           `json:"safety"`
+	Prompts     string           `json:"prompts"` // file, see dataset.ReadPrompts
+	Config      rejection.Config `json:"config"`
+	// ShardPrompts is after how many prompts the samples are kept, so that an interrupted run goes on there.
+	ShardPrompts int    `json:"shard_prompts"`
+	Out          string `json:"out"`
+
+	Base           string       `json:"-"` // empty for no fine-tuning
+	Demonstrations []string     `json:"-"` // files of dialogues in the messages form
+	TargetWeight   int          `json:"-"` // how often the targets stand beside the demonstrations
+	FineTune       train.Config `json:"-"`
+	Name           string       `json:"-"`
+}
+
+// Rejected is what rejection sampling came to.
+type Rejected struct {
+	ID       string `json:"id"` // hash of the specification and its inputs
+	Prompts  int    `json:"prompts"`
+	Samples  int    `json:"samples"`
+	Targets  int    `json:"targets"` // prompts of which an answer was kept
+	HeldOut  int    `json:"held_out"`
+	Curve    Curve  `json:"curve"`
+	File     string `json:"targets_file"`
+	AllFile  string `json:"samples_file"`
+	Spec     Reject `json:"config"`
+	Snapshot string `json:"snapshot"` // SHA-256 of the prompts' file
+}
+
+// Curve is the reward against the number of samples.
+type Curve struct {
+	Best   []float64 `json:"best"`
+	Median []float64 `json:"median"`
+}
+
+// tuned is the fine-tuning on the targets.
+func (r Reject) tuned() FineTune {
+	data := slices.Clone(r.Demonstrations)
+	for range max(r.TargetWeight, 1) {
+		data = append(data, filepath.Join(r.Out, targetsName))
+	}
+	return FineTune{Model: r.Base, Data: data, Stage: tandem.StageReject, Config: r.FineTune, Out: r.Out, Name: r.Name}
+}
+
+// identify names the sampling by what it is made from.
+func (r Reject) identify(ctx context.Context, s *Studio) (done Rejected, err error) {
+	done = Rejected{Spec: r, File: filepath.Join(r.Out, targetsName), AllFile: filepath.Join(r.Out, samplesName)}
+	if err := r.Config.Validate(); err != nil {
+		return done, err
+	}
+	if r.ShardPrompts < 1 {
+		return done, tandem.Errorf(tandem.Invalid, "pipeline.Reject", "a shard of %d prompts", r.ShardPrompts)
+	}
+	if done.Snapshot, err = hashFiles(r.Prompts); err != nil {
+		return done, err
+	}
+	parents := make([]string, 3)
+	for i, path := range []string{r.Policy, r.Helpfulness, r.Safety} {
+		if parents[i], err = parentID(ctx, path); err != nil {
+			return done, err
+		}
+	}
+	config, err := json.Marshal(struct {
+		Reject
+		Models []string `json:"models"`
+	}{r, parents})
+	if err != nil {
+		return done, fmt.Errorf("the specification as JSON: %w", err)
+	}
+	done.ID, err = identity(tandem.Model{Stage: tandem.StageReject, Config: config, Snapshot: done.Snapshot, Kernel: s.Kernel})
+	return done, err
+}
+
+// PlanReject says what rejection sampling would do, and touches nothing.
+func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
+	done, err := r.identify(ctx, s)
+	if err != nil {
+		return Plan{}, err
+	}
+	if _, err := s.Scorer(ctx, r.Helpfulness, r.Safety); err != nil {
+		return Plan{}, err
+	}
+	prompts, err := readPrompts(ctx, r.Prompts)
+	if err != nil {
+		return Plan{}, err
+	}
+	training, heldOut := splitPrompts(prompts, 0)
+	shards := Shards(len(training), r.ShardPrompts)
+	plan := Plan{
+		Stage: tandem.StageReject, Status: "new", Steps: len(shards), Writes: []string{done.AllFile, done.File},
+		Data: map[string]int{"prompts": len(training), "held_out": len(heldOut), "samples": len(training) * r.Config.K},
+	}
+	config := struct {
+		Reject
+		FineTune *FineTune `json:"fine_tune,omitempty"`
+	}{Reject: r}
+	if r.Base != "" {
+		tuned := r.tuned()
+		config.FineTune = &tuned
+	}
+	if plan.Config, err = json.Marshal(config); err != nil {
+		return plan, err
+	}
+	there := 0
+	for i := range shards {
+		if _, err := os.Stat(r.shard(i)); err == nil {
+			there++
+		}
+	}
+	if there > 0 {
+		plan.Status = fmt.Sprintf("interrupted after step %d", there)
+	}
+	if r.Base != "" {
+		if _, err := s.open(ctx, r.Base); err != nil {
+			return plan, err
+		}
+		demonstrations, err := readDialogues(ctx, "", r.Demonstrations...)
+		if err != nil {
+			return plan, err
+		}
+		plan.Data["demonstrations"] = len(demonstrations)
+		plan.Writes = append(plan.Writes, filepath.Join(r.Out, "model.safetensors"), metricsPath(r.Out))
+		plan.Steps += r.FineTune.TotalSteps(len(demonstrations) + max(r.TargetWeight, 1)*len(training)) // at most
+	}
+	return plan, nil
+}
+
+func (r Reject) shard(i int) string {
+	return filepath.Join(r.Out, samplingName, fmt.Sprintf("shard-%05d.jsonl", i))
+}
+
+// Reject samples, keeps the best and, where Base is given, fine-tunes it. The model is nil without.
+func (s *Studio) Reject(ctx context.Context, r Reject, resume bool) (Rejected, *tandem.Model, error) {
+	done, err := r.identify(ctx, s)
+	if err != nil {
+		return done, nil, err
+	}
+	if there, err := s.rejected(done, r.Out); err != nil {
+		return done, nil, err
+	} else if there != nil {
+		done = *there
+	} else if err := s.sampleAll(ctx, r, &done, resume); err != nil {
+		return done, nil, err
+	}
+	if r.Base == "" {
+		return done, nil, nil
+	}
+	made, err := s.FineTune(ctx, r.tuned(), resume)
+	return done, &made, err
+}
+
+// rejected returns the sampling that a folder holds if it is finished and the same; another's is refused.
+func (s *Studio) rejected(done Rejected, out string) (*Rejected, error) {
+	const op = "pipeline.Reject"
+	text, err := os.ReadFile(filepath.Join(out, rejectName))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Join(out, "config.json")); err == nil {
+			return nil, tandem.Errorf(tandem.Conflict, op, "%s holds a model that was not made by this: choose another folder", out)
+		}
+		if _, err := os.Stat(out); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if _, err := os.Stat(filepath.Join(out, samplingName, runName)); err == nil {
+			return nil, nil // sampleAll looks whose it is
+		}
+		return nil, s.reserve(tandem.Model{}, out)
+	case err != nil:
+		return nil, tandem.Errorf(tandem.Unavailable, op, "%w", err)
+	}
+	var there Rejected
+	if err := json.Unmarshal(text, &there); err != nil {
+		return nil, tandem.Errorf(tandem.Corrupt, op, "%s: %w", filepath.Join(out, rejectName), err)
+	}
+	if there.ID != done.ID {
+		return nil, tandem.Errorf(tandem.Conflict, op, "%s holds the samples of another run (%s): choose another folder", out, there.ID)
+	}
+	return &there, nil
+}
+
+// sampleAll samples shard by shard; a shard is kept whole or not at all.
+func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, resume bool) error {
+	const op = "pipeline.Reject"
+	begun := filepath.Join(r.Out, samplingName, runName)
+	if there, err := readLines[Rejected](ctx, begun); err == nil && len(there) == 1 {
+		switch {
+		case there[0].ID != done.ID:
+			return tandem.Errorf(tandem.Conflict, op, "%s holds the samples of another run (%s): resume that one as it was begun, or choose another folder", r.Out, there[0].ID)
+		case !resume:
+			return tandem.Errorf(tandem.Conflict, op, "%s holds a run that was interrupted: resume it, or remove the folder", r.Out)
+		}
+	}
+	prompts, err := readPrompts(ctx, r.Prompts)
+	if err != nil {
+		return err
+	}
+	prompts, heldOut := splitPrompts(prompts, 0)
+	if len(prompts) == 0 {
+		return tandem.Errorf(tandem.Invalid, op, "%s has no prompts that are not held out", r.Prompts)
+	}
+	policy, err := s.open(ctx, r.Policy)
+	if err != nil {
+		return err
+	}
+	scorer, err := s.Scorer(ctx, r.Helpfulness, r.Safety)
+	if err != nil {
+		return err
+	}
+	if err := writeJSON(begun, done); err != nil {
+		return err
+	}
+	var sets []rejection.Set
+	shards := Shards(len(prompts), r.ShardPrompts)
+	for i, shard := range shards {
+		kept, err := readLines[rejection.Set](ctx, r.shard(i))
+		if err != nil || len(kept) != shard[1]-shard[0] {
+			if kept, err = rejection.Sample(ctx, policy, scorer, prompts[shard[0]:shard[1]], r.Config); err != nil {
+				return err
+			}
+			if err := writeLines(r.shard(i), slices.Values(kept)); err != nil {
+				return err
+			}
+		}
+		sets = append(sets, kept...)
+		if s.Observe != nil {
+			s.Observe(Observation{Stage: tandem.StageReject, Step: i + 1, Steps: len(shards)})
+		}
+	}
+	done.HeldOut = len(heldOut)
+	return r.finish(sets, done, s)
+}
+
+// finish writes samples, targets and what they are, in this order.
+func (r Reject) finish(sets []rejection.Set, done *Rejected, s *Studio) error {
+	var targets []targetLine
+	for _, set := range sets {
+		done.Samples += len(set.Candidates)
+		if best, ok := set.Best(); ok {
+			targets = append(targets, targetLine{set.Target(best)})
+		}
+	}
+	curve := rejection.RewardCurve(sets)
+	done.Prompts, done.Targets, done.Curve = len(sets), len(targets), Curve{curve.Best, curve.Median}
+	if err := writeLines(done.AllFile, slices.Values(sets)); err != nil {
+		return err
+	}
+	if err := writeLines(done.File, slices.Values(targets)); err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(r.Out, rejectName), done); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(r.Out, samplingName)); err != nil {
+		s.Log.Warn("the shards of a finished sampling could not be removed", "folder", r.Out, "error", err)
+	}
+	return nil
+}

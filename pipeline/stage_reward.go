@@ -1,0 +1,228 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"tandem"
+	"tandem/dataset"
+	"tandem/evaluation"
+	"tandem/llama/chat"
+	"tandem/llama/checkpoint"
+	"tandem/llama/train"
+	"tandem/rewardmodel"
+)
+
+// Reward specifies a reward model fitted to comparisons.
+type Reward struct {
+	Model   string         `json:"model"`              // the chat model's folder that it starts from
+	Data    string         `json:"data"`               // comparisons in training order, see Studio.Comparisons
+	Format  dataset.Format `json:"format,omitempty"`   // of Data and HeldOut
+	HeldOut string         `json:"held_out,omitempty"` // comparisons to measure accuracy on
+	// HeldOutShare of openings is not trained on but measured on, by the one rule (see tandem.HeldOut), and
+	// with them the comparisons that are marked as held out; 0 trains on all of Data.
+	HeldOutShare float64            `json:"held_out_share,omitempty"`
+	Round        int                `json:"round,omitempty"`
+	Config       rewardmodel.Config `json:"config"`
+	Out          string             `json:"out"`
+	Name         string             `json:"name"`
+}
+
+// Reward fits a reward model. It is not calibrated yet: see Calibrate.
+func (s *Studio) Reward(ctx context.Context, spec Reward, resume bool) (tandem.Model, error) {
+	return s.carryOut(ctx, spec, resume)
+}
+
+func (r Reward) folder() string { return r.Out }
+
+func (r Reward) describe(ctx context.Context, s *Studio) (m tandem.Model, err error) {
+	if err := r.Config.Validate(); err != nil {
+		return m, err
+	}
+	m = tandem.Model{Name: r.Name, Kind: tandem.HelpfulnessModel, Round: r.Round, Stage: tandem.StageRewardHelpfulness, Seed: r.Config.Fit.Seed}
+	if r.Config.Aspect == tandem.Safety {
+		m.Kind, m.Stage = tandem.SafetyModel, tandem.StageRewardSafety
+	}
+	if m.Parent, err = parentID(ctx, r.Model); err != nil {
+		return m, err
+	}
+	m.Snapshot, err = s.hash(ctx, r.Data)
+	return m, err
+}
+
+func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
+	policy, err := s.open(ctx, r.Model)
+	if err != nil {
+		return nil, err
+	}
+	training, heldOut, err := r.comparisons(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	most := policy.Weights.Config.MaxPositionEmbeddings
+	task, made, err := rewardmodel.NewTask(ctx, policy.Template, training, r.Config, most)
+	if err != nil {
+		return nil, err
+	}
+	var held train.Task
+	if len(heldOut) > 0 {
+		if held, _, err = rewardmodel.NewTask(ctx, policy.Template, heldOut, r.Config, most); err != nil {
+			return nil, fmt.Errorf("held out: %w", err)
+		}
+	}
+	return &prepared{
+		steps: r.Config.Fit.TotalSteps(task.Examples()),
+		counts: map[string]int{"pairs": made.Pairs, "cut": made.Cut, "left_out": made.LeftOut, "labelled": made.Labelled,
+			"held_out": len(heldOut)},
+		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
+			weights := policy.Weights.ToClassifier(rand.New(rand.NewPCG(r.Config.Fit.Seed, 1)))
+			metrics, err := w.fit(ctx, weights, task, held, r.Config.Fit)
+			metrics["pairs"], metrics["cut"], metrics["left_out"] = float64(made.Pairs), float64(made.Cut), float64(made.LeftOut)
+			metrics["labelled"] = float64(made.Labelled)
+			return &checkpoint.Model{Weights: weights, Files: policy.Model.Files}, metrics, err
+		},
+	}, nil
+}
+
+// comparisons are those to train on and those to measure on.
+func (r Reward) comparisons(ctx context.Context, s *Studio) (training, heldOut []tandem.Comparison, err error) {
+	training, err = s.Comparisons(ctx, r.Data, r.Format, r.Config.Aspect)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.HeldOutShare > 0 {
+		training, heldOut = SplitComparisons(training, r.HeldOutShare)
+	}
+	if r.HeldOut == "" {
+		return training, heldOut, nil
+	}
+	heldOut, err = s.Comparisons(ctx, r.HeldOut, r.Format, r.Config.Aspect)
+	return training, heldOut, err
+}
+
+// SplitComparisons divides comparisons into those to train on and those to measure on: those marked as held
+// out, and a share of openings by the one rule (see tandem.HeldOut).
+func SplitComparisons(all []tandem.Comparison, share float64) (training, heldOut []tandem.Comparison) {
+	return divide(all, func(c tandem.Comparison) string { return c.Prompt.Messages.Opening() },
+		func(c tandem.Comparison) bool { return c.HeldOut }, share)
+}
+
+// Scorer opens a pair of reward models with the calibration in their lineage.
+func (s *Studio) Scorer(ctx context.Context, helpfulness, safety string) (*rewardmodel.Scorer, error) {
+	h, err := chat.OpenClassifier(ctx, helpfulness, s.chatConfig())
+	if err != nil {
+		return nil, fmt.Errorf("helpfulness model: %w", err)
+	}
+	sf, err := chat.OpenClassifier(ctx, safety, s.chatConfig())
+	if err != nil {
+		return nil, fmt.Errorf("safety model: %w", err)
+	}
+	scorer := &rewardmodel.Scorer{Helpfulness: h, Safety: sf}
+	for _, j := range []struct {
+		path        string
+		model       *checkpoint.Model
+		calibration *tandem.Calibration
+	}{{helpfulness, h.Model, &scorer.Combiner.Helpfulness}, {safety, sf.Model, &scorer.Combiner.Safety}} {
+		if j.model.Lineage == nil || j.model.Lineage.Calibration == nil {
+			return nil, tandem.Errorf(tandem.Invalid, "pipeline.Scorer", "%s has no calibration in tandem.json, so its scores cannot be combined: run its `tandem reward` again with --reference-policy and --reference-prompts", j.path)
+		}
+		*j.calibration = *j.model.Lineage.Calibration
+	}
+	return scorer, nil
+}
+
+// Calibrate freezes how a pair of reward models is read, from samples of the policy that the loop starts
+// from, and writes it into both models' lineage.
+func (s *Studio) Calibrate(ctx context.Context, helpfulness, safety string, reference []tandem.ScoreRequest) error {
+	for _, path := range []string{helpfulness, safety} {
+		if _, err := s.calibrate(ctx, path, reference); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// calibrate freezes how one reward model is read, and returns its lineage with the calibration.
+func (s *Studio) calibrate(ctx context.Context, path string, reference []tandem.ScoreRequest) (tandem.Model, error) {
+	classifier, err := chat.OpenClassifier(ctx, path, s.chatConfig())
+	if err != nil {
+		return tandem.Model{}, err
+	}
+	lineage := classifier.Model.Lineage
+	if lineage == nil {
+		return tandem.Model{}, tandem.Errorf(tandem.Invalid, "pipeline.Calibrate", "%s has no tandem.json: a model that tandem has not made cannot be calibrated in place", path)
+	}
+	dialogues := make([]tandem.Dialogue, len(reference))
+	for i, r := range reference {
+		dialogues[i] = r.Messages
+	}
+	scores, _, err := classifier.Scores(ctx, dialogues)
+	if err != nil {
+		return *lineage, err
+	}
+	scalars, toSafety := make([]float64, len(scores)), []float64(nil)
+	for i, r := range scores {
+		scalars[i] = float64(r)
+		if reference[i].Safety {
+			toSafety = append(toSafety, float64(r))
+		}
+	}
+	// σ(r_h) has no meaning, and nothing is gated by it; σ(r_s) has one where labels were learnt.
+	isSafety := lineage.Kind == tandem.SafetyModel
+	c, err := rewardmodel.Calibrate(!isSafety || lineage.Metrics["labelled"] > 0, scalars, toSafety)
+	if err != nil {
+		return *lineage, fmt.Errorf("%s: %w", path, err)
+	}
+	if !isSafety {
+		c.Calibrated, c.Gate = false, 0
+	}
+	lineage.Calibration = &c
+	return *lineage, checkpoint.WriteLineage(ctx, path, *lineage)
+}
+
+// Reference specifies the answers that reward models are calibrated on: the policy's that the loop starts
+// from, to prompts of both kinds.
+type Reference struct {
+	Policy   string          `json:"policy"`
+	Prompts  string          `json:"prompts"`
+	Sampling tandem.Sampling `json:"sampling"`
+	Seed     uint64          `json:"seed"`
+}
+
+// sample draws the reference answers.
+func (r Reference) sample(ctx context.Context, s *Studio) ([]tandem.ScoreRequest, error) {
+	policy, err := s.open(ctx, r.Policy)
+	if err != nil {
+		return nil, err
+	}
+	prompts, err := readPrompts(ctx, r.Prompts)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := evaluation.Answers(ctx, policy, prompts, r.Sampling, r.Seed)
+	if err != nil {
+		return nil, err
+	}
+	reference := make([]tandem.ScoreRequest, len(answers))
+	for i, a := range answers {
+		reference[i] = tandem.ScoreRequest{Messages: a.Prompt.Messages.With(tandem.Assistant, a.Text), Safety: a.Prompt.Safety}
+	}
+	return reference, nil
+}
+
+// CalibrateOn freezes how one reward model is read, by the answers that r specifies.
+func (s *Studio) CalibrateOn(ctx context.Context, path string, r Reference) (tandem.Model, error) {
+	reference, err := r.sample(ctx, s)
+	if err != nil {
+		return tandem.Model{}, fmt.Errorf("reference samples: %w", err)
+	}
+	m, err := s.calibrate(ctx, path, reference)
+	m.URL = path
+	if err == nil && s.Store != nil {
+		if err := s.Store.MeasureModel(ctx, m.ID, nil, m.Calibration); err != nil {
+			s.Log.Warn("the calibration cannot be recorded in the database", "error", err)
+		}
+	}
+	return m, err
+}

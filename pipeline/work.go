@@ -1,0 +1,323 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"tandem"
+	"tandem/llama/checkpoint"
+)
+
+// job is a stage's specification: what a model is made of and how, by the names of files and folders.
+type job interface {
+	// describe returns the model's lineage: all but ID, Config, Kernel and CreatedAt.
+	describe(ctx context.Context, s *Studio) (tandem.Model, error)
+	// folder is where the model will lie.
+	folder() string
+	// prepare reads everything that the work needs, and changes nothing.
+	prepare(ctx context.Context, s *Studio) (*prepared, error)
+}
+
+// prepared is a stage with its inputs read.
+type prepared struct {
+	steps  int
+	counts map[string]int // of the data, by what was counted
+	// do makes the model and returns it with what was measured of it.
+	do func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error)
+}
+
+// Plan is what a stage would do.
+type Plan struct {
+	Stage  tandem.Stage    `json:"stage"`
+	Config json.RawMessage `json:"config"` // the resolved specification, whole
+	Data   map[string]int  `json:"data"`   // counts
+	Steps  int             `json:"steps"`
+	Writes []string        `json:"writes"`
+	// Status of the folder: "new", "interrupted after step N" or "finished".
+	Status string `json:"status"`
+}
+
+// Plan says what a stage would do, and touches nothing.
+func (s *Studio) Plan(ctx context.Context, j job) (Plan, error) {
+	m, err := s.identify(ctx, j)
+	if err != nil {
+		return Plan{}, err
+	}
+	out := j.folder()
+	plan := Plan{Stage: m.Stage, Config: m.Config, Status: "new", Writes: []string{
+		filepath.Join(out, "config.json"), filepath.Join(out, "model.safetensors"), filepath.Join(out, "tandem.json"), metricsPath(out),
+	}}
+	there, err := s.finished(ctx, m, out)
+	if err != nil {
+		return plan, err
+	}
+	p, err := j.prepare(ctx, s)
+	if err != nil {
+		return plan, err
+	}
+	plan.Data, plan.Steps = p.counts, p.steps
+	if there != nil {
+		plan.Status, plan.Writes = "finished", []string{}
+		return plan, nil
+	}
+	steps, err := statesOf(out).Steps(ctx)
+	if len(steps) > 0 {
+		plan.Status = fmt.Sprintf("interrupted after step %d", steps[len(steps)-1])
+	}
+	return plan, err
+}
+
+// identify completes a model's lineage. The id is a hash of it, so that the same work on the same inputs
+// is the same model wherever it is done.
+func (s *Studio) identify(ctx context.Context, j job) (tandem.Model, error) {
+	m, err := j.describe(ctx, s)
+	if err != nil {
+		return m, err
+	}
+	if m.Config, err = json.Marshal(j); err != nil {
+		return m, fmt.Errorf("the specification as JSON: %w", err)
+	}
+	m.Kernel = s.Kernel
+	m.ID, err = identity(m)
+	return m, err
+}
+
+// identity is the id of a model by its lineage before it was measured.
+func identity(m tandem.Model) (string, error) {
+	m.ID, m.URL = "", ""
+	text, err := json.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("the lineage as JSON: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
+// same reports whether two lineages are of the same work; with AnyKernel they may differ in the kernel.
+func (s *Studio) same(begun, now tandem.Model) bool {
+	if begun.ID == now.ID {
+		return true
+	}
+	now.Kernel = begun.Kernel
+	id, err := identity(now)
+	return s.AnyKernel && err == nil && id == begun.ID
+}
+
+// carryOut makes the model of a job, or finds it made. resume goes on with a run that was interrupted.
+func (s *Studio) carryOut(ctx context.Context, j job, resume bool) (tandem.Model, error) {
+	m, err := s.identify(ctx, j)
+	if err != nil {
+		return m, err
+	}
+	if there, err := s.finished(ctx, m, j.folder()); err != nil {
+		return m, err
+	} else if there != nil {
+		return *there, nil
+	}
+	p, err := j.prepare(ctx, s)
+	if err != nil {
+		return m, err
+	}
+	w, err := s.begin(ctx, m, j.folder(), resume)
+	if err != nil {
+		return m, err
+	}
+	made, metrics, err := p.do(ctx, w)
+	if err == nil {
+		w.model.Metrics = metrics
+		w.model, err = s.keep(ctx, w.out, made, w.model)
+	}
+	return w.model, errors.Join(err, w.end(ctx, err))
+}
+
+// finished returns the model that stands in a folder if it is the very one that would be made, nil where
+// nothing stands in the way of making it, and an error where something does.
+func (s *Studio) finished(ctx context.Context, m tandem.Model, out string) (*tandem.Model, error) {
+	const op = "pipeline"
+	info, err := os.Stat(out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, tandem.Errorf(tandem.Unavailable, op, "%w", err)
+	case !info.IsDir():
+		return nil, tandem.Errorf(tandem.Conflict, op, "%s is a file: a model needs a folder", out)
+	}
+	if _, err := os.Stat(filepath.Join(out, "config.json")); err == nil { // a model stands there
+		there, err := checkpoint.ReadLineage(ctx, out)
+		if err != nil {
+			return nil, err
+		}
+		if there == nil {
+			return nil, tandem.Errorf(tandem.Conflict, op, "%s holds a model that tandem has not made: choose another folder", out)
+		}
+		made := *there
+		made.Metrics, made.Calibration, made.CreatedAt, made.Ensemble = nil, nil, time.Time{}, nil
+		if !s.same(made, m) {
+			return nil, tandem.Errorf(tandem.Conflict, op, "%s holds a finished model, %s (%s), made otherwise%s: choose another folder",
+				out, there.Name, there.ID, differences(made, m))
+		}
+		there.URL = out
+		return there, nil
+	}
+	return nil, s.reserve(m, out)
+}
+
+// runName is the file beside a model that says what is being made in the folder, and was.
+const runName = "run.json"
+
+// ours are the names that a run may find in its folder before there is a model.
+var ours = []string{runName, metricsName, statesName, samplesName, targetsName, samplingName, rejectName, "lost+found"}
+
+// reserve refuses a folder that holds another's files, or another run's.
+func (s *Studio) reserve(m tandem.Model, out string) error {
+	const op = "pipeline"
+	text, err := os.ReadFile(filepath.Join(out, runName))
+	if err == nil {
+		var begun tandem.Model
+		if err := json.Unmarshal(text, &begun); err != nil {
+			return tandem.Errorf(tandem.Corrupt, op, "%s: %w", filepath.Join(out, runName), err)
+		}
+		if !s.same(begun, m) {
+			return tandem.Errorf(tandem.Conflict, op, "%s holds another run, %s (%s)%s: resume that one as it was begun, or choose another folder",
+				out, begun.Name, begun.Stage, differences(begun, m))
+		}
+		return nil
+	}
+	entries, err := os.ReadDir(out)
+	if err != nil {
+		return tandem.Errorf(tandem.Unavailable, op, "%w", err)
+	}
+	for _, e := range entries {
+		if !slices.Contains(ours, e.Name()) && !strings.HasPrefix(e.Name(), ".") {
+			return tandem.Errorf(tandem.Conflict, op, "%s holds files that are no run's of tandem (%s): choose another folder", out, e.Name())
+		}
+	}
+	return nil
+}
+
+// differences names what two lineages differ in, for people.
+func differences(a, b tandem.Model) string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		same bool
+	}{{"stage", a.Stage == b.Stage}, {"parent", a.Parent == b.Parent}, {"data", a.Snapshot == b.Snapshot}, {"kernel", a.Kernel == b.Kernel}} {
+		if !f.same {
+			names = append(names, f.name)
+		}
+	}
+	var was, is any
+	if json.Unmarshal(a.Config, &was) == nil && json.Unmarshal(b.Config, &is) == nil && a.Stage == b.Stage {
+		names = append(names, changed("", was, is)...)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(names, ", ") + " differ)"
+}
+
+// changed lists the paths at which two JSON values differ.
+func changed(path string, a, b any) (paths []string) {
+	x, isObject := a.(map[string]any)
+	y, both := b.(map[string]any)
+	if !isObject || !both {
+		if p, q := fmt.Sprint(a), fmt.Sprint(b); p != q {
+			return []string{strings.TrimPrefix(path, ".")}
+		}
+		return nil
+	}
+	keys := make(map[string]bool)
+	for k := range x {
+		keys[k] = true
+	}
+	for k := range y {
+		keys[k] = true
+	}
+	for k := range keys {
+		paths = append(paths, changed(path+"."+k, x[k], y[k])...)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// work is one run of a stage in its folder.
+type work struct {
+	studio   *Studio
+	out      string
+	model    tandem.Model
+	resume   bool
+	states   *checkpoint.States
+	metrics  *metricsFile
+	recorder *recorder
+}
+
+// statesName is the folder beside a model in which the states of its run are kept while it is made.
+const statesName = "states"
+
+// statesOf keeps a run's resumable states beside the model that it makes.
+func statesOf(out string) *checkpoint.States {
+	return checkpoint.NewStates(checkpoint.Folder(out), statesName, 2)
+}
+
+// begin takes the folder of a run. It refuses to begin anew where an interrupted run could be resumed.
+func (s *Studio) begin(ctx context.Context, m tandem.Model, out string, resume bool) (*work, error) {
+	w := &work{studio: s, out: out, model: m, resume: resume, states: statesOf(out)}
+	steps, err := w.states.Steps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	newest := int64(0)
+	if len(steps) > 0 {
+		newest = steps[len(steps)-1]
+	}
+	switch {
+	case newest > 0 && !resume:
+		return nil, tandem.Errorf(tandem.Conflict, "pipeline", "%s holds the state of a run that was interrupted after step %d: resume it, or remove the folder", out, newest)
+	case newest > 0:
+		s.Log.Info("resuming", "folder", out, "step", newest)
+	}
+	if err := writeJSON(filepath.Join(out, runName), m); err != nil {
+		return nil, err
+	}
+	if w.metrics, err = openMetrics(out, newest); err != nil {
+		return nil, err
+	}
+	w.recorder = s.record(ctx, m)
+	return w, nil
+}
+
+// observe keeps the figures of a step and passes them on.
+func (w *work) observe(o Observation) {
+	o.Stage = w.model.Stage
+	w.metrics.add(o)
+	w.recorder.add(o)
+	if w.studio.Observe != nil {
+		w.studio.Observe(o)
+	}
+}
+
+// end closes the run's records; cause is why it failed, nil where the model stands.
+func (w *work) end(ctx context.Context, cause error) error {
+	err := w.metrics.close()
+	w.recorder.end(ctx, w.model, cause)
+	if cause != nil { // says more than a lost line of metrics
+		return nil
+	}
+	return err
+}
+
+// writeJSON writes one JSON object to a file, whole or not at all.
+func writeJSON(path string, v any) error {
+	return writeLines(path, slices.Values([]any{v}))
+}
