@@ -86,14 +86,17 @@ func realReward(aspect tandem.Aspect, seed uint64) rewardmodel.Config {
 
 // RealOutcome is what a run on human comparisons came to.
 type RealOutcome struct {
-	Imports  []Imported              `json:"imports"`
-	Versions []RealVersion           `json:"versions"` // SFT, RLHF-V1, RLHF-V1 (PPO)
-	Answers  [][]evaluation.Answer   `json:"-"`        // of each version to the held-out prompts
-	Judges   Judges                  `json:"-"`
-	Curve    rejection.Curve         `json:"-"`
-	Compared int                     `json:"compared"` // training comparisons of both kinds
-	Validity map[tandem.Aspect]Valid `json:"validity,omitempty"`
-	Times    []Time                  `json:"times"`
+	Imports  []Imported            `json:"imports"`
+	Versions []RealVersion         `json:"versions"` // SFT, RLHF-V1, RLHF-V1 (PPO)
+	Answers  [][]evaluation.Answer `json:"-"`        // of each version to the held-out prompts
+	Judges   Judges                `json:"-"`
+	Curve    rejection.Curve       `json:"-"`
+	Compared int                   `json:"compared"` // training comparisons of both kinds
+	// Imitated is how many of their chosen sides the chat model was fitted to; the others are longer than
+	// the model's context.
+	Imitated int                         `json:"imitated"`
+	Validity map[tandem.Aspect]Validated `json:"validity,omitempty"`
+	Times    []Time                      `json:"times"`
 }
 
 // Run goes through everything. Run again after an interruption, it goes on where it stood.
@@ -173,7 +176,7 @@ func (r Real) loop(ctx context.Context, rows map[string]int, f realFiles, o *Rea
 		return err
 	}
 	lap(realRound)
-	o.Judges, o.Curve, o.Compared = made.Judges, made.Curve, made.Compared
+	o.Judges, o.Curve, o.Compared, o.Imitated = made.Judges, made.Curve, made.Compared, int(sft.Metrics["dialogues"])
 	versions := []Version{sft, made.Sampled, made.Version}
 	if o.Answers, err = r.Loop.Evaluate(ctx, rows[realBegin], versions, made.Judges, f.heldOut, r.Config.Sampling, recipe.Seed); err != nil {
 		return err

@@ -78,9 +78,9 @@ func scorePairs(ctx context.Context, model *chat.Classifier, comparisons []tande
 	return f, err
 }
 
-// Valid is how well a reward model tells the chosen answer of an aspect's pairs, by cross-validation over
+// Validated is how well a reward model tells the chosen answer of an aspect's pairs, by cross-validation over
 // all of them, beside what simpler rules reach on the same folds.
-type Valid struct {
+type Validated struct {
 	Pairs    int `json:"pairs"`
 	Openings int `json:"openings"`
 	Cut      int `json:"cut"` // pairs with a dialogue that lost its beginning to the context
@@ -113,7 +113,7 @@ const (
 
 // crossValidate fits both reward models once for each fold, with the loop's mixes and configuration, and
 // measures what they say of the fold's pairs. An opening is in the same fold in both kinds of data.
-func (r Real) crossValidate(ctx context.Context, round int, pairs map[tandem.Aspect][]tandem.Comparison) (map[tandem.Aspect]Valid, error) {
+func (r Real) crossValidate(ctx context.Context, round int, pairs map[tandem.Aspect][]tandem.Comparison) (map[tandem.Aspect]Validated, error) {
 	folds, err := r.writeFolds(pairs)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (r Real) crossValidate(ctx context.Context, round int, pairs map[tandem.Asp
 			said[key].Cut += scores[aspect].Cut
 		}
 	}
-	result := make(map[tandem.Aspect]Valid)
+	result := make(map[tandem.Aspect]Validated)
 	for i, aspect := range aspects() {
 		other := aspects()[1-i]
 		valid, err := r.validity(aspect, pairs[aspect], said[[2]tandem.Aspect{aspect, aspect}], said[[2]tandem.Aspect{other, aspect}])
@@ -292,9 +292,9 @@ func (r Real) startFolds(ctx context.Context, round int, folds []fold) error {
 }
 
 // validity measures what both models said of an aspect's pairs, and the rules.
-func (r Real) validity(aspect tandem.Aspect, pairs []tandem.Comparison, own, other *FoldScores) (Valid, error) {
+func (r Real) validity(aspect tandem.Aspect, pairs []tandem.Comparison, own, other *FoldScores) (Validated, error) {
 	v := evaluation.NewCrossValidation(pairs, r.Config.Recipe.Seed)
-	valid := Valid{Pairs: len(pairs), Openings: v.Openings(), Cut: own.Cut}
+	valid := Validated{Pairs: len(pairs), Openings: v.Openings(), Cut: own.Cut}
 	correct, err := evaluation.Correct(own.Chosen, own.Rejected)
 	if err != nil {
 		return valid, err

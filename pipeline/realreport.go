@@ -53,7 +53,7 @@ func (o RealOutcome) summary(c RealConfig) []string {
 }
 
 // verdict says plainly what a reward model has learnt.
-func (v Valid) verdict(aspect tandem.Aspect) string {
+func (v Validated) verdict(aspect tandem.Aspect) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "The %s model is right on %s of the pairs that it has not seen [%s, %s].", aspect, percent(v.Model.Value), percent(v.Model.Low), percent(v.Model.High))
 	for _, rule := range v.Rules {
@@ -219,6 +219,7 @@ func (o RealOutcome) data(c RealConfig) report.Section {
 				v.Pairs, aspect, v.Openings, v.Cut))
 		}
 	}
+	s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("The chat model was fitted to the chosen sides of %d of %d training pairs; the others are longer than the context and were left out.", o.Imitated, o.Compared))
 	s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("The policy was improved on %d training prompts of each kind and evaluated on %d held-out ones of each.", c.Improve, c.HeldOut))
 	return s
 }
