@@ -31,9 +31,11 @@ type cli struct {
 	Quiet  bool            `short:"q" help:"No progress on stderr, errors alone."`
 
 	Demo     demoCommand     `cmd:"" help:"The whole loop on the practice world, with a report." group:"loop"`
+	Serve    serveCommand    `cmd:"" help:"The site: collection and the engineers' operations over HTTP." group:"loop"`
 	Generate generateCommand `cmd:"" help:"Answers to prompts and dialogues, a JSON line for a line." group:"models"`
 	Logprobs logprobsCommand `cmd:"" help:"Log-probabilities of texts, token by token, a JSON line for a line." group:"models"`
 	Score    scoreCommand    `cmd:"" help:"Reward models' scores of dialogues, a JSON line for a line." group:"models"`
+	Chat     chatCommand     `cmd:"" help:"Talk to a policy in the terminal." group:"models"`
 	Model    modelCommand    `cmd:"" help:"Look after models: their lineage, their folders, which of them serves." group:"models"`
 	Tokenize tokenizeCommand `cmd:"" help:"Token ids of texts, a JSON line for a line." group:"models"`
 	Import   importCommand   `cmd:"" help:"Keep preference pairs from files in the database." group:"data"`
@@ -43,6 +45,7 @@ type cli struct {
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to the newest schema." group:"setup"`
 	User     userCommand     `cmd:"" help:"Add, disable, erase and list people." group:"setup"`
 	Key      keyCommand      `cmd:"" help:"Create, revoke and list the keys of programs." group:"setup"`
+	Bench    benchCommand    `cmd:"" help:"Measure training, sampling and scoring on this machine." group:"setup"`
 	Version  versionCommand  `cmd:"" help:"Version, BLAS build and kernels in use." group:"setup"`
 }
 
