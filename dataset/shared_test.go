@@ -3,34 +3,20 @@ package dataset
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"tandem"
+	"tandem/internal/sharedtest"
 )
 
-// sharedData finds the folder of real data: TANDEM_SHARED_DATA, or shared/data beside or above the module.
+// sharedData is the folder of real data, which short runs leave out.
 func sharedData(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("real data is left out of short runs")
 	}
-	if folder := os.Getenv("TANDEM_SHARED_DATA"); folder != "" {
-		return folder
-	}
-	at, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; at != filepath.Dir(at); at = filepath.Dir(at) {
-		folder := filepath.Join(at, "shared", "data")
-		if _, err := os.Stat(folder); err == nil {
-			return folder
-		}
-	}
-	t.Skip("there is no folder shared/data above the module and TANDEM_SHARED_DATA is not set")
-	return ""
+	return sharedtest.Path(t)
 }
 
 // importShared reads files of one format.

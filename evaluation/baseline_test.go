@@ -3,7 +3,6 @@ package evaluation
 import (
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"tandem"
 	"tandem/dataset"
+	"tandem/internal/sharedtest"
 )
 
 func pair(opening, chosen, rejected string) tandem.Comparison {
@@ -98,22 +98,7 @@ func shared(t *testing.T, name string, as dataset.As) []tandem.Comparison {
 	if testing.Short() {
 		t.Skip("real data is left out of short runs")
 	}
-	folder := os.Getenv("TANDEM_SHARED_DATA")
-	if folder == "" {
-		at, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for ; folder == "" && at != filepath.Dir(at); at = filepath.Dir(at) {
-			if _, err := os.Stat(filepath.Join(at, "shared", "data")); err == nil {
-				folder = filepath.Join(at, "shared", "data")
-			}
-		}
-	}
-	if folder == "" {
-		t.Skip("there is no folder shared/data above the module and TANDEM_SHARED_DATA is not set")
-	}
-	file, err := dataset.Open(filepath.Join(folder, name))
+	file, err := dataset.Open(sharedtest.Path(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"tandem/internal/blas"
-	"tandem/internal/parallel"
 	"tandem/llama"
 	"tandem/llama/checkpoint"
 	"tandem/llama/nn"
-	"tandem/llama/nn/kernel"
+	"tandem/llama/nn/nntest"
 )
 
 // goldenValues are what PyTorch computed for one model; see testdata/README.md.
@@ -60,19 +58,6 @@ func readGoldenValues(t *testing.T, folder string) (g goldenValues) {
 	return g
 }
 
-func goldenDevice(t *testing.T) nn.Device {
-	t.Helper()
-	library, err := blas.Load(blas.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kernels, err := kernel.Select("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nn.NewCPU(library, kernels, parallel.New(0))
-}
-
 // The training graph's logits, log-probabilities, losses and gradients are PyTorch's within 1e-4.
 func TestGraphAgreesWithPyTorch(t *testing.T) {
 	folders, err := filepath.Glob("testdata/*/golden.json")
@@ -109,7 +94,7 @@ func checkLanguage(t *testing.T, w *llama.Weights, g goldenValues) {
 		weights = append(weights, 0)
 	}
 	b.Inputs = map[string][]float32{"weights": weights, "count": {count}}
-	graph := llama.NewGraph(goldenDevice(t), w, b.Shape())
+	graph := llama.NewGraph(nntest.Fast(t), w, b.Shape())
 	loss := nn.CrossEntropy(graph.LogProbs(1), graph.Input("weights", nn.PerToken), graph.Input("count", nn.Scalar))
 	program, err := graph.Compile(loss)
 	if err != nil {
@@ -122,7 +107,7 @@ func checkLanguage(t *testing.T, w *llama.Weights, g goldenValues) {
 	closeTo(t, "loss", []float32{float32(result.Loss)}, []float32{float32(g.Loss)})
 
 	b.Inputs = nil
-	graph = llama.NewGraph(goldenDevice(t), w, b.Shape())
+	graph = llama.NewGraph(nntest.Fast(t), w, b.Shape())
 	if program, err = graph.Compile(nil, graph.Logits(), graph.LogProbs(g.Temperature)); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +135,7 @@ func checkRanking(t *testing.T, w *llama.Weights, g goldenValues) {
 	}
 	b := llama.NewBatch(sequences...)
 	b.Inputs = map[string][]float32{"margins": margins, "pairs": {float32(len(margins))}}
-	graph := llama.NewGraph(goldenDevice(t), w, b.Shape())
+	graph := llama.NewGraph(nntest.Fast(t), w, b.Shape())
 	scores := graph.Scores()
 	program, err := graph.Compile(nn.RankingLoss(scores, graph.Input("margins", nn.PerPair), graph.Input("pairs", nn.Scalar)), scores)
 	if err != nil {

@@ -8,24 +8,9 @@ import (
 	"testing"
 
 	"tandem"
-	"tandem/internal/blas"
-	"tandem/internal/parallel"
 	"tandem/llama/nn"
-	"tandem/llama/nn/kernel"
+	"tandem/llama/nn/nntest"
 )
-
-func testDevice(t testing.TB) nn.Device {
-	t.Helper()
-	library, err := blas.Load(blas.Options{Name: "gonum"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kernels, err := kernel.Select("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nn.NewCPU(library, kernels, parallel.New(2))
-}
 
 // graphConfig is a model with grouped queries and a few hundred parameters.
 func graphConfig(tied bool) Config {
@@ -66,7 +51,7 @@ func graphBatch() Batch {
 // languageModel compiles the plain next-token loss.
 func languageModel(t testing.TB, w *Weights, shape Shape) *Program {
 	t.Helper()
-	g := NewGraph(testDevice(t), w, shape)
+	g := NewGraph(nntest.Plain(t), w, shape)
 	p, err := g.Compile(nn.CrossEntropy(g.LogProbs(1), g.Input("weights", nn.PerToken), g.Input("count", nn.Scalar)))
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +126,7 @@ func TestGradientOfWholeModel(t *testing.T) {
 	}
 	t.Run("reward model", func(t *testing.T) {
 		w := graphWeights(graphConfig(true), true)
-		g := NewGraph(testDevice(t), w, Shape{40, 6})
+		g := NewGraph(nntest.Plain(t), w, Shape{40, 6})
 		scores := g.Scores()
 		p, err := g.Compile(nn.AddLosses([]float64{1, 1},
 			nn.RankingLoss(scores, g.Input("margins", nn.PerPair), g.Input("pairs", nn.Scalar)),
@@ -155,7 +140,7 @@ func TestGradientOfWholeModel(t *testing.T) {
 	})
 	t.Run("critic", func(t *testing.T) {
 		w := graphWeights(graphConfig(true), true)
-		g := NewGraph(testDevice(t), w, Shape{40, 6})
+		g := NewGraph(nntest.Plain(t), w, Shape{40, 6})
 		p, err := g.Compile(nn.PPOValueLoss(g.Values(), g.Input("old", nn.PerToken), g.Input("returns", nn.PerToken),
 			g.Input("mask", nn.PerToken), g.Input("count", nn.Scalar), g.Input("clip", nn.Scalar)))
 		if err != nil {
@@ -175,7 +160,7 @@ func TestRaggedSequencesAreIndependent(t *testing.T) {
 	w := graphWeights(graphConfig(true), false)
 	all := graphBatch()
 	logProbs := func(shape Shape, b Batch) []float32 {
-		g := NewGraph(testDevice(t), w, shape)
+		g := NewGraph(nntest.Plain(t), w, shape)
 		p, err := g.Compile(nil, g.LogProbs(0.8))
 		if err != nil {
 			t.Fatal(err)
@@ -208,7 +193,7 @@ func TestFrozenParametersGetNoGradient(t *testing.T) {
 		t.Errorf("freezing an unknown parameter: %v", err)
 	}
 	gradients := func(w *Weights) map[string][]float32 {
-		g := NewGraph(testDevice(t), w, Shape{40, 6})
+		g := NewGraph(nntest.Plain(t), w, Shape{40, 6})
 		p, err := g.Compile(nn.RankingLoss(g.Scores(), g.Input("margins", nn.PerPair), g.Input("pairs", nn.Scalar)))
 		if err != nil {
 			t.Fatal(err)
@@ -326,7 +311,7 @@ func TestBadBatchesAreRefused(t *testing.T) {
 func TestMarginsNeverBroadcast(t *testing.T) {
 	for _, rows := range []nn.Rows{nn.Scalar, nn.PerSequence, nn.PerToken} {
 		err := nn.Guard(func() error {
-			g := NewGraph(testDevice(t), graphWeights(graphConfig(true), true), Shape{40, 4})
+			g := NewGraph(nntest.Plain(t), graphWeights(graphConfig(true), true), Shape{40, 4})
 			nn.RankingLoss(g.Scores(), g.Input("margins", rows), g.Input("pairs", nn.Scalar))
 			return nil
 		})
@@ -339,7 +324,7 @@ func TestMarginsNeverBroadcast(t *testing.T) {
 func TestLossFallsOnAToyTask(t *testing.T) {
 	w := graphWeights(graphConfig(true), false)
 	p, b := languageModel(t, w, Shape{40, 5}), languageBatch()
-	opt := nn.NewAdamW(testDevice(t), w.Gradients().Params(), nn.DefaultAdamWConfig())
+	opt := nn.NewAdamW(nntest.Plain(t), w.Gradients().Params(), nn.DefaultAdamWConfig())
 	var first, last float64
 	for step := range 60 {
 		r, err := p.Run(b)
@@ -365,7 +350,7 @@ func TestRowsWithoutTargets(t *testing.T) {
 	b := graphBatch()
 	run := func(targets []int32) []float32 {
 		b.Targets = targets
-		g := NewGraph(testDevice(t), w, Shape{40, 5})
+		g := NewGraph(nntest.Plain(t), w, Shape{40, 5})
 		p, err := g.Compile(nil, g.LogProbs(0.8), g.Entropy(0.8))
 		if err != nil {
 			t.Fatal(err)

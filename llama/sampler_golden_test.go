@@ -3,38 +3,17 @@ package llama_test
 import (
 	"context"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"tandem"
+	"tandem/internal/sharedtest"
 	"tandem/llama"
 	"tandem/llama/checkpoint"
 	"tandem/llama/tokenizer"
 )
-
-// sharedModel is the path of one of the real models in shared/data, which lies above the package or where
-// TANDEM_SHARED_DATA says; without it the test is skipped.
-func sharedModel(t *testing.T, name string) string {
-	t.Helper()
-	if dir := os.Getenv("TANDEM_SHARED_DATA"); dir != "" {
-		return filepath.Join(dir, name)
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		data := filepath.Join(dir, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return filepath.Join(data, name)
-		}
-	}
-	t.Skip("no folder shared/data above the package, and TANDEM_SHARED_DATA is not set")
-	return ""
-}
 
 func loadModel(t *testing.T, path string) *llama.Weights {
 	t.Helper()
@@ -77,8 +56,8 @@ func openTokenizer(t *testing.T, path string) *tokenizer.Tokenizer {
 
 // TestStories260K samples the text that the model's author publishes, word for word.
 func TestStories260K(t *testing.T) {
-	w := loadModel(t, sharedModel(t, "stories260K/stories260K.bin"))
-	tok := openTokenizer(t, sharedModel(t, "stories260K/tok512.bin"))
+	w := loadModel(t, sharedtest.Path(t, "stories260K/stories260K.bin"))
+	tok := openTokenizer(t, sharedtest.Path(t, "stories260K/tok512.bin"))
 	const want = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. " +
 		"One day, she saw a big, red ball. She wanted to play with it, but it was too high.\n" +
 		"Lily's mom said, \"Lily, let's go to the park.\" Lily was sad and didn't know what to do. " +
@@ -91,7 +70,7 @@ func TestStories260K(t *testing.T) {
 
 // TestTinyStories samples the ids and texts that transformers gives for tinystories-656k.
 func TestTinyStories(t *testing.T) {
-	dir := sharedModel(t, "tinystories-656k")
+	dir := sharedtest.Path(t, "tinystories-656k")
 	w, tok := loadModel(t, dir), openTokenizer(t, dir)
 	ids := greedy(t, w, []int32{1}, 60)
 	want := []int32{147, 201, 282, 215, 286, 598, 1662, 356, 499, 826, 1363, 1145, 1652, 615, 242, 1482, 951, 628, 499, 826}

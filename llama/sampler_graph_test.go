@@ -7,10 +7,8 @@ import (
 	"testing"
 
 	"tandem"
-	"tandem/internal/blas"
-	"tandem/internal/parallel"
 	"tandem/llama/nn"
-	"tandem/llama/nn/kernel"
+	"tandem/llama/nn/nntest"
 )
 
 // TestSamplerAgreesWithTheGraph samples ragged answers at temperatures other than 1, some ending in EOS,
@@ -18,15 +16,7 @@ import (
 // would not be 1. Scores are compared likewise.
 func TestSamplerAgreesWithTheGraph(t *testing.T) {
 	rng := rand.New(rand.NewPCG(31, 1))
-	library, err := blas.Load(blas.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kernels, err := kernel.Select("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	device := nn.NewCPU(library, kernels, parallel.New(2))
+	device := nntest.Fast(t)
 	stopped := 0
 	for trial := range 6 {
 		c := randomConfig(rng)

@@ -7,11 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"tandem/internal/blas"
-	"tandem/internal/parallel"
 	"tandem/llama"
-	"tandem/llama/nn"
-	"tandem/llama/nn/kernel"
+	"tandem/llama/nn/nntest"
 )
 
 // toy is an environment of one question whose answers are few enough to list: symbols 1, 2, … and EOS 0.
@@ -42,19 +39,6 @@ const (
 	toyEOS = 0
 	toyBOS = 3 // the vocabulary is EOS, two symbols and BOS
 )
-
-func toyDevice(t testing.TB) nn.Device {
-	t.Helper()
-	library, err := blas.Load(blas.Options{Name: "gonum"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kernels, err := kernel.Select("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nn.NewCPU(library, kernels, parallel.New(2))
-}
 
 // toyModels draws a policy with opinions, its reference and a critic.
 func toyModels(vocabulary int) Models {
@@ -161,7 +145,7 @@ func TestConvergesToTheKnownOptimum(t *testing.T) {
 			config.LearningRate, config.FinalLearningRate, config.CriticLearningRate, config.CriticWarmup = 3e-3, 0, 1e-2, 5
 			config.Beta, config.MaxTokens, config.WeightDecay = beta, c.tokens, 0
 			config.WhitenScores, config.WhitenAdvantages, config.EvaluateEvery, config.Seed = false, false, 0, 3
-			trainer, err := NewTrainer(toyDevice(t), models, toy{c.reward}, config, 2)
+			trainer, err := NewTrainer(nntest.Plain(t), models, toy{c.reward}, config, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +184,7 @@ func TestFirstMinibatchHasRatioOneAndNoKL(t *testing.T) {
 	config.Iterations, config.BatchSize, config.MinibatchSize, config.CriticWarmup, config.EvaluateEvery = 2, 32, 8, 0, 0
 	config.MaxTokens, config.Temperature, config.LearningRate = 6, 1.3, 1e-2
 	config.GraphTokens = 20 // several microbatches a minibatch
-	trainer, err := NewTrainer(toyDevice(t), models, toy{func(a []int32) float64 { return float64(len(a)) }}, config, 2)
+	trainer, err := NewTrainer(nntest.Plain(t), models, toy{func(a []int32) float64 { return float64(len(a)) }}, config, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"tandem"
 	"tandem/llama"
 	"tandem/llama/checkpoint"
+	"tandem/llama/nn/nntest"
 )
 
 // lively is toy with held-out questions.
@@ -32,7 +33,7 @@ func lengthReward(a []int32) float64 { return float64(len(a)) }
 func newShortRun(t *testing.T) (*Trainer, Models) {
 	t.Helper()
 	models := toyModels(4)
-	trainer, err := NewTrainer(toyDevice(t), models, lively{toy{lengthReward}}, shortRun(), 2)
+	trainer, err := NewTrainer(nntest.Plain(t), models, lively{toy{lengthReward}}, shortRun(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestResumeRefusesAnotherConfiguration(t *testing.T) {
 	}
 	config := shortRun()
 	config.Beta = 0.3
-	other, err := NewTrainer(toyDevice(t), toyModels(4), lively{toy{lengthReward}}, config, 2)
+	other, err := NewTrainer(nntest.Plain(t), toyModels(4), lively{toy{lengthReward}}, config, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestWhiten(t *testing.T) {
 }
 
 func TestNewTrainerRefuses(t *testing.T) {
-	dev := toyDevice(t)
+	dev := nntest.Plain(t)
 	for name, spoil := range map[string]func(*Models){
 		"one set of weights for policy and reference": func(m *Models) { m.Reference = m.Policy },
 		"a policy as critic":                          func(m *Models) { m.Critic = m.Policy.Clone() },

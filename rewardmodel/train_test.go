@@ -9,12 +9,9 @@ import (
 	"testing"
 
 	"tandem"
-	"tandem/internal/blas"
-	"tandem/internal/parallel"
 	"tandem/llama"
 	"tandem/llama/chat"
-	"tandem/llama/nn"
-	"tandem/llama/nn/kernel"
+	"tandem/llama/nn/nntest"
 	"tandem/llama/train"
 	"tandem/rewardmodel"
 	"tandem/statistics"
@@ -93,19 +90,6 @@ func judged(rng *rand.Rand, n int) []tandem.Comparison {
 	return comparisons
 }
 
-func device(t testing.TB) nn.Device {
-	t.Helper()
-	library, err := blas.Load(blas.Options{Name: "gonum"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kernels, err := kernel.Select("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nn.NewCPU(library, kernels, parallel.New(2))
-}
-
 func untrained() *llama.Weights {
 	w := llama.NewWeights(llama.Config{
 		VocabSize: 8, HiddenSize: 32, IntermediateSize: 64, NumHiddenLayers: 2, NumAttentionHeads: 2, NumKeyValueHeads: 2,
@@ -140,7 +124,7 @@ func TestRecoversAKnownUtility(t *testing.T) {
 		t.Fatal(err)
 	}
 	var last train.Stats
-	fit := train.Trainer{Device: device(t), Weights: w, Task: task, HeldOut: held, Config: c.Fit, Observe: func(s train.Stats) { last = s }}
+	fit := train.Trainer{Device: nntest.Plain(t), Weights: w, Task: task, HeldOut: held, Config: c.Fit, Observe: func(s train.Stats) { last = s }}
 	if err := fit.Fit(t.Context()); err != nil {
 		t.Fatal(err)
 	}

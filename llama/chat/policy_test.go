@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,31 +11,10 @@ import (
 	"unicode/utf8"
 
 	"tandem"
+	"tandem/internal/sharedtest"
 	"tandem/llama"
 	"tandem/llama/tokenizer"
 )
-
-// sharedData finds the folder shared/data above the package, or skips.
-func sharedData(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("TANDEM_SHARED_DATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		at := filepath.Join(dir, "shared", "data")
-		if info, err := os.Stat(at); err == nil && info.IsDir() {
-			return at
-		}
-		if dir == filepath.Dir(dir) {
-			t.Skip("no folder shared/data above the package, and TANDEM_SHARED_DATA is not set")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
 
 // small is a random model for a tokenizer.
 func small(tok *tokenizer.Tokenizer, classifier bool) *llama.Weights {
@@ -89,7 +67,7 @@ func TestGreedyStories(t *testing.T) {
 		{"tinystories-656k", "", "Once upon a time, there was a little girl named Lily. She had a toy car that she loved very much. One day, she went to the park to play with her toy car in the park. "},
 		{"tinystories-656k", "Once upon a time, a dog", " and a dog were best friends. They were playing together in the park. One day, they saw a big tree with many leaves."},
 	} {
-		p, err := Open(ctx, filepath.Join(sharedData(t), filepath.FromSlash(c.path)), Config{})
+		p, err := Open(ctx, filepath.Join(sharedtest.Path(t), filepath.FromSlash(c.path)), Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +91,7 @@ func TestGreedyStories(t *testing.T) {
 // tinystories-656k matches its special tokens in normalized text alone, and ships no chat template: its
 // dialogues still begin and end where Llama 2's do.
 func TestLlama2TemplateOnTinyStories(t *testing.T) {
-	tok, err := tokenizer.Open(filepath.Join(sharedData(t), "tinystories-656k"))
+	tok, err := tokenizer.Open(filepath.Join(sharedtest.Path(t), "tinystories-656k"))
 	if err != nil {
 		t.Fatal(err)
 	}

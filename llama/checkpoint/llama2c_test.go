@@ -5,13 +5,13 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"tandem"
+	"tandem/internal/sharedtest"
 	"tandem/llama"
 )
 
@@ -128,20 +128,6 @@ func TestLlama2cRefuses(t *testing.T) {
 	}
 }
 
-// sharedData finds the public data that tests may use, which lie outside the project.
-func sharedData(t *testing.T, path string) string {
-	t.Helper()
-	root := os.Getenv("TANDEM_SHARED_DATA")
-	for dir := "."; root == ""; dir = filepath.Join("..", dir) {
-		if info, err := os.Stat(filepath.Join(dir, "shared", "data")); err == nil && info.IsDir() {
-			root = filepath.Join(dir, "shared", "data")
-		} else if abs, err := filepath.Abs(dir); err != nil || abs == "/" {
-			t.Skip("the folder shared/data is not there (TANDEM_SHARED_DATA names another place)")
-		}
-	}
-	return filepath.Join(root, path)
-}
-
 // greedy continues ids n times by the plain forward pass.
 func greedy(w *llama.Weights, ids []int, n int) []int {
 	for range n {
@@ -154,11 +140,11 @@ func greedy(w *llama.Weights, ids []int, n int) []int {
 
 // TestStories260K decodes the text that llama2.c's author publishes for this model.
 func TestStories260K(t *testing.T) {
-	m, err := Load(context.Background(), sharedData(t, "stories260K/stories260K.bin"))
+	m, err := Load(context.Background(), sharedtest.Path(t, "stories260K/stories260K.bin"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	vocab := readVocab(t, sharedData(t, "stories260K/tok512.bin"), m.Weights.Config.VocabSize)
+	vocab := readVocab(t, sharedtest.Path(t, "stories260K/tok512.bin"), m.Weights.Config.VocabSize)
 	var text strings.Builder
 	for _, id := range greedy(m.Weights, []int{1}, 30)[1:] {
 		text.WriteString(vocab[id])
@@ -194,7 +180,7 @@ func readVocab(t *testing.T, path string, n int) []string {
 
 // TestTinyStories656K: a real model whose tied matrix is stored as lm_head.weight alone.
 func TestTinyStories656K(t *testing.T) {
-	m, err := Load(context.Background(), sharedData(t, "tinystories-656k"))
+	m, err := Load(context.Background(), sharedtest.Path(t, "tinystories-656k"))
 	if err != nil {
 		t.Fatal(err)
 	}

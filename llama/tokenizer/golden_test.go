@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"tandem/internal/sharedtest"
 )
 
 // golden is what testdata/golden.py wrote for one tokenizer: ids by tokenizers or sentencepiece.
@@ -29,28 +31,6 @@ func readTestdata(t *testing.T, name string, to any) {
 	}
 }
 
-// sharedData finds the folder shared/data above the package, or skips.
-func sharedData(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("TANDEM_SHARED_DATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		at := filepath.Join(dir, "shared", "data")
-		if info, err := os.Stat(at); err == nil && info.IsDir() {
-			return at
-		}
-		if dir == filepath.Dir(dir) {
-			t.Skip("no folder shared/data above the package, and TANDEM_SHARED_DATA is not set")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
 func TestGolden(t *testing.T) {
 	var texts []string
 	readTestdata(t, "strings.json", &texts)
@@ -62,9 +42,9 @@ func TestGolden(t *testing.T) {
 			path := filepath.Join("testdata", name)
 			switch name {
 			case "tinystories":
-				path = filepath.Join(sharedData(t), "tinystories-656k")
+				path = filepath.Join(sharedtest.Path(t), "tinystories-656k")
 			case "llama2c":
-				path = filepath.Join(sharedData(t), "stories260K", "tok512.bin")
+				path = filepath.Join(sharedtest.Path(t), "stories260K", "tok512.bin")
 			}
 			tok, err := Open(path)
 			if err != nil {

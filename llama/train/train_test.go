@@ -12,26 +12,10 @@ import (
 	"testing"
 
 	"tandem"
-	"tandem/internal/blas"
-	"tandem/internal/parallel"
 	"tandem/llama"
 	"tandem/llama/checkpoint"
-	"tandem/llama/nn"
-	"tandem/llama/nn/kernel"
+	"tandem/llama/nn/nntest"
 )
-
-func testDevice(t testing.TB) nn.Device {
-	t.Helper()
-	library, err := blas.Load(blas.Options{Name: "gonum"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kernels, err := kernel.Select("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nn.NewCPU(library, kernels, parallel.New(2))
-}
 
 func testWeights() *llama.Weights {
 	w := llama.NewWeights(llama.Config{
@@ -67,7 +51,7 @@ func testConfig() Config {
 }
 
 func newTrainer(t testing.TB) *Trainer {
-	return &Trainer{Device: testDevice(t), Weights: testWeights(), Task: counting(t, 16), Config: testConfig()}
+	return &Trainer{Device: nntest.Plain(t), Weights: testWeights(), Task: counting(t, 16), Config: testConfig()}
 }
 
 func flat(w *llama.Weights) (all []float32) {
