@@ -32,6 +32,11 @@ type cli struct {
 
 	Demo     demoCommand     `cmd:"" help:"The whole loop on the practice world, with a report." group:"loop"`
 	Serve    serveCommand    `cmd:"" help:"The site: collection and the engineers' operations over HTTP." group:"loop"`
+	Pretrain pretrainCommand `cmd:"" help:"Fit a model to texts: a new one, or one that is there." group:"loop"`
+	SFT      sftCommand      `cmd:"" name:"sft" help:"Fit a policy to dialogues." group:"loop"`
+	Reward   rewardCommand   `cmd:"" help:"Fit a helpfulness or a safety model to comparisons." group:"loop"`
+	Reject   rejectCommand   `cmd:"" help:"Sample answers, keep the best, and fine-tune on them." group:"loop"`
+	PPO      ppoCommand      `cmd:"" name:"ppo" help:"Tune a policy against the combined score." group:"loop"`
 	Generate generateCommand `cmd:"" help:"Answers to prompts and dialogues, a JSON line for a line." group:"models"`
 	Logprobs logprobsCommand `cmd:"" help:"Log-probabilities of texts, token by token, a JSON line for a line." group:"models"`
 	Score    scoreCommand    `cmd:"" help:"Reward models' scores of dialogues, a JSON line for a line." group:"models"`
@@ -68,15 +73,7 @@ func main() {
 func run(ctx context.Context, args []string, w world) int {
 	var c cli
 	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("tandem"),
-		kong.Description("Llama 2's RLHF: collect comparisons, learn reward models, improve the policy, measure it."),
-		kong.DefaultEnvars("TANDEM"),
-		kong.Configuration(kongyaml.Loader),
-		kong.Writers(w.out, w.err),
-		kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
+	parser, err := newParser(&c, w, func(code int) { exited = code })
 	if err != nil {
 		return fail(w, err, exitFailed)
 	}
@@ -103,6 +100,20 @@ func run(ctx context.Context, args []string, w world) int {
 	default:
 		return fail(w, err, exitFailed)
 	}
+}
+
+// newParser reads command lines, TANDEM_… variables and the file of --config into c, in this order of
+// precedence. exit is called where --help has been answered.
+func newParser(c *cli, w world, exit func(int)) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("tandem"),
+		kong.Description("Llama 2's RLHF: collect comparisons, learn reward models, improve the policy, measure it."),
+		kong.DefaultEnvars("TANDEM"),
+		kong.Configuration(kongyaml.Loader),
+		kong.Writers(w.out, w.err),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
 }
 
 func fail(w world, err error, code int) int {

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+
+	"tandem"
+	"tandem/pipeline"
+	"tandem/ppo"
+)
+
+// ppoCommand tunes a policy against the combined score by PPO (section 3.2.3).
+type ppoCommand struct {
+	Model        string  `required:"" type:"path" help:"Folder of the policy; it is the reference too." placeholder:"DIR"`
+	Helpfulness  string  `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
+	Safety       string  `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
+	Data         string  `required:"" type:"path" help:"File of prompts, JSON Lines; those marked held_out are evaluated on." placeholder:"FILE"`
+	HeldOutShare float64 `help:"Share of openings to evaluate on, beside those marked, by the one rule that all stages share (default: 0)." placeholder:"SHARE"`
+	Preset       string  `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
+
+	Iterations         *int     `help:"Iterations of sampling and updating (default: the preset's)." placeholder:"N" group:"training"`
+	BatchSize          *int     `help:"Answers of an iteration (default: the preset's)." placeholder:"N" group:"training"`
+	MinibatchSize      *int     `help:"Answers of a gradient step (default: the preset's)." placeholder:"N" group:"training"`
+	LearningRate       *float64 `help:"Of the policy (default: the preset's)." placeholder:"RATE" group:"training"`
+	FinalLearningRate  *float64 `help:"What it falls to (default: the preset's)." placeholder:"RATE" group:"training"`
+	CriticLearningRate *float64 `help:"Of the critic (default: the preset's)." placeholder:"RATE" group:"training"`
+	CriticWarmup       *int     `help:"First iterations, in which the critic alone is fitted (default: the preset's)." placeholder:"N" group:"training"`
+	Beta               *float64 `help:"Weight of the KL penalty (default: the preset's)." placeholder:"X" group:"training"`
+	ClipRatio          *float64 `help:"Bound of the probability ratio (default: the preset's)." placeholder:"X" group:"training"`
+	ValueClip          *float64 `help:"Bound of a value's move, in deviations of the returns; 0 for none (default: the preset's)." placeholder:"X" group:"training"`
+	Gamma              *float64 `help:"Discount of later rewards (default: the preset's)." placeholder:"X" group:"training"`
+	Lambda             *float64 `help:"Of generalised advantage estimation (default: the preset's)." placeholder:"X" group:"training"`
+	WhitenScores       *bool    `negatable:"" help:"Whiten scores over the batch (default: the preset's)." group:"training"`
+	WhitenAdvantages   *bool    `negatable:"" help:"Whiten advantages over the batch's tokens (default: the preset's)." group:"training"`
+	Temperature        *float64 `help:"Of sampling (default: the preset's)." placeholder:"X" group:"training"`
+	MaxTokens          *int     `help:"Tokens of an answer at most (default: the preset's)." placeholder:"N" group:"training"`
+	WeightDecay        *float64 `help:"Decoupled weight decay (default: the preset's)." placeholder:"X" group:"training"`
+	GradientClip       *float64 `help:"Largest norm of the gradient (default: the preset's)." placeholder:"X" group:"training"`
+	EvaluateEvery      *int     `help:"Iterations between evaluations; 0 for none (default: the preset's)." placeholder:"N" group:"training"`
+	Patience           *int     `help:"Evaluations without a rise that end the run; 0 for none (default: the preset's)." placeholder:"N" group:"training"`
+	CheckpointEvery    *int     `help:"Iterations between resumable states (default: the preset's)." placeholder:"N" group:"training"`
+	GraphTokens        *int     `help:"Tokens that go through a model at once; bounds memory (default: the preset's)." placeholder:"N" group:"training"`
+	Seed               *uint64  `help:"Seed of sampling and of the order of prompts (default: 0)." placeholder:"N" group:"training"`
+	stageFlags
+}
+
+func (c *ppoCommand) config() (ppo.Config, error) {
+	p, err := ppo.Preset(c.Preset)
+	if err != nil {
+		return p, err
+	}
+	set(&p.Iterations, c.Iterations)
+	set(&p.BatchSize, c.BatchSize)
+	set(&p.MinibatchSize, c.MinibatchSize)
+	set(&p.LearningRate, c.LearningRate)
+	if c.LearningRate != nil { // as the preset has it, the last rate is the first, unless it is given
+		p.FinalLearningRate = p.LearningRate
+	}
+	set(&p.FinalLearningRate, c.FinalLearningRate)
+	set(&p.CriticLearningRate, c.CriticLearningRate)
+	set(&p.CriticWarmup, c.CriticWarmup)
+	set(&p.Beta, c.Beta)
+	set(&p.ClipRatio, c.ClipRatio)
+	set(&p.ValueClip, c.ValueClip)
+	set(&p.Gamma, c.Gamma)
+	set(&p.Lambda, c.Lambda)
+	set(&p.WhitenScores, c.WhitenScores)
+	set(&p.WhitenAdvantages, c.WhitenAdvantages)
+	set(&p.Temperature, c.Temperature)
+	set(&p.MaxTokens, c.MaxTokens)
+	set(&p.WeightDecay, c.WeightDecay)
+	set(&p.GradientClip, c.GradientClip)
+	set(&p.EvaluateEvery, c.EvaluateEvery)
+	set(&p.Patience, c.Patience)
+	set(&p.CheckpointEvery, c.CheckpointEvery)
+	set(&p.GraphTokens, c.GraphTokens)
+	set(&p.Seed, c.Seed)
+	return p, nil
+}
+
+func (c *ppoCommand) Run(ctx context.Context, w *world) error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	spec := pipeline.PPO{
+		Model: c.Model, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Data, HeldOutShare: c.HeldOutShare,
+		Config: config, Out: c.Out, Name: c.name(),
+	}
+	return c.make(ctx, w, nil,
+		func(s *pipeline.Studio) (pipeline.Plan, error) { return s.Plan(ctx, spec) },
+		func(s *pipeline.Studio) (tandem.Model, error) { return s.PPO(ctx, spec, c.Resume) })
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+
+	"tandem"
+	"tandem/pipeline"
+	"tandem/rejection"
+	"tandem/sft"
+)
+
+// rejectCommand samples K answers to each prompt, keeps the best, and fine-tunes a base model on them
+// (section 3.2.3).
+type rejectCommand struct {
+	Model       string `required:"" type:"path" help:"Folder of the policy to sample from." placeholder:"DIR"`
+	Helpfulness string `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
+	Safety      string `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
+	Data        string `required:"" type:"path" help:"File of prompts, JSON Lines; held-out ones are left out." placeholder:"FILE"`
+
+	Samples      *int     `name:"samples" short:"k" help:"Answers to each prompt (default: 16)." placeholder:"K" group:"sampling"`
+	Temperature  *float64 `help:"Temperature of sampling (default: 1)." placeholder:"X" group:"sampling"`
+	TopP         *float64 `help:"Keep the smallest set of tokens with that probability (default: 1)." placeholder:"X" group:"sampling"`
+	MaxTokens    *int     `help:"Tokens of an answer at most (default: 256)." placeholder:"N" group:"sampling"`
+	ShardPrompts int      `default:"32" help:"Prompts after which samples are kept, to resume from (default: 32)." placeholder:"N" group:"sampling"`
+
+	Base           string   `type:"path" help:"Folder of the model to fine-tune on demonstrations and best answers (default: the answers alone are written)." placeholder:"DIR"`
+	Demonstrations []string `type:"path" help:"Files of dialogues in the messages form, for the same." placeholder:"FILE"`
+	TargetWeight   int      `default:"1" help:"How often the best answers stand beside the demonstrations (default: 1)." placeholder:"N"`
+	Preset         string   `default:"llama2" help:"Configuration of the fine-tuning to start from: llama2 or practice (default: llama2)." placeholder:"NAME"`
+	fitFlags
+	stageFlags
+}
+
+// rejectReport is reject's JSON: with --base the model's lineage, and beside it what was sampled.
+type rejectReport struct {
+	*tandem.Model
+	Rejection pipeline.Rejected `json:"rejection"`
+}
+
+func (c *rejectCommand) Run(ctx context.Context, w *world) error {
+	config := rejection.DefaultConfig()
+	set(&config.K, c.Samples)
+	set(&config.Temperature, c.Temperature)
+	set(&config.TopP, c.TopP)
+	set(&config.MaxTokens, c.MaxTokens)
+	set(&config.Seed, c.Seed)
+	fit, err := sft.Preset(c.Preset)
+	if err != nil {
+		return err
+	}
+	c.apply(&fit)
+	if (c.Base == "") != (len(c.Demonstrations) == 0) {
+		return tandem.Errorf(tandem.Invalid, "", "--base and --demonstrations go together")
+	}
+	spec := pipeline.Reject{
+		Policy: c.Model, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Data, Config: config, ShardPrompts: c.ShardPrompts, Out: c.Out,
+		Base: c.Base, Demonstrations: c.Demonstrations, TargetWeight: c.TargetWeight, FineTune: fit, Name: c.name(),
+	}
+	return c.studio(ctx, w, nil, func(s *pipeline.Studio) error {
+		if c.DryRun {
+			p, err := s.PlanReject(ctx, spec)
+			if err != nil {
+				return err
+			}
+			return w.reportPlan(p)
+		}
+		done, m, err := s.Reject(ctx, spec, c.Resume)
+		if err != nil {
+			return err
+		}
+		return w.report(rejectReport{m, done}, "%s: the best of %d answers to %d of %d prompts\n%s: all %d answers\n",
+			done.File, config.K, done.Targets, done.Prompts, done.AllFile, done.Samples)
+	})
+}

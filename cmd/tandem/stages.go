@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"tandem"
+	"tandem/llama/train"
+	"tandem/pipeline"
+)
+
+// stageFlags are what every stage has that makes a model.
+type stageFlags struct {
+	Out       string `required:"" type:"path" help:"Folder for the model; a run that was interrupted keeps its state there." placeholder:"DIR"`
+	Name      string `help:"Name in the model's lineage (default: the folder's)." placeholder:"NAME"`
+	Resume    bool   `help:"Go on with the run that was interrupted in the folder, to the same result."`
+	AnyKernel bool   `help:"Go on even where another machine's kernels began; the last bits then differ."`
+	DryRun    bool   `help:"Print the configuration, the counts of data, the steps and what would be written; touch nothing."`
+	Record    bool   `help:"Keep the run in the database (default: where DATABASE_URL is set)."`
+	engineFlags
+	databaseFlags
+}
+
+func (f stageFlags) name() string {
+	if f.Name != "" {
+		return f.Name
+	}
+	return filepath.Base(f.Out)
+}
+
+// snapshotPrefix says that data is a snapshot of the database.
+const snapshotPrefix = "snapshot:"
+
+// dataPath is a file as an absolute path, so that a model's lineage says which it was; a snapshot stays.
+func dataPath(data string) (string, error) {
+	if data == "" || strings.HasPrefix(data, snapshotPrefix) {
+		return data, nil
+	}
+	return filepath.Abs(data)
+}
+
+// studio opens what computes and, where it is wanted, the database, and hands them to do.
+func (f stageFlags) studio(ctx context.Context, w *world, data []string, do func(*pipeline.Studio) error) (err error) {
+	e, err := f.engineFlags.open(w)
+	if err != nil {
+		return err
+	}
+	shown := &stageProgress{world: w}
+	defer shown.close()
+	s := &pipeline.Studio{
+		Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: w.log, AnyKernel: f.AnyKernel, Observe: shown.observe,
+	}
+	fromDatabase := slices.ContainsFunc(data, func(d string) bool { return strings.HasPrefix(d, snapshotPrefix) })
+	if fromDatabase || !f.DryRun && (f.Record || f.DatabaseURL != "") {
+		db, err := f.databaseFlags.open(ctx, w)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, db.close()) }()
+		s.Store = db.Store
+	}
+	return do(s)
+}
+
+// reportPlan prints what a stage would do.
+func (w *world) reportPlan(p pipeline.Plan) error {
+	if w.json {
+		return w.encode(p)
+	}
+	config, err := json.MarshalIndent(p.Config, "  ", "  ")
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "stage   %s (%s)\nsteps   %d\ndata\n", p.Stage, p.Status, p.Steps)
+	for _, name := range slices.Sorted(maps.Keys(p.Data)) {
+		fmt.Fprintf(&b, "  %s: %d\n", name, p.Data[name])
+	}
+	fmt.Fprintf(&b, "config\n  %s\nwould write\n", config)
+	for _, path := range p.Writes {
+		fmt.Fprintf(&b, "  %s\n", path)
+	}
+	_, err = w.out.Write([]byte(b.String()))
+	return stdoutError(err)
+}
+
+// reportModel prints the lineage of the model that a stage made.
+func (w *world) reportModel(m tandem.Model) error {
+	figures := ""
+	for _, name := range []string{"loss", "eval_loss", "accuracy", "eval_accuracy", "objective/scores", "objective/kl"} {
+		if v, ok := m.Metrics[name]; ok {
+			figures += fmt.Sprintf(", %s %.4g", name, v)
+		}
+	}
+	return w.report(m, "%s: %s (%s, %s%s)\n", m.URL, m.Name, m.ID, m.Stage, figures)
+}
+
+// fitFlags override a preset's training loop.
+type fitFlags struct {
+	LearningRate    *float64 `help:"Learning rate after the warm-up (default: the preset's)." placeholder:"RATE" group:"training"`
+	Schedule        *string  `help:"Of the rate: cosine or constant (default: the preset's)." placeholder:"NAME" group:"training"`
+	Floor           *float64 `help:"Share of the rate at which the cosine ends (default: the preset's)." placeholder:"SHARE" group:"training"`
+	WarmupShare     *float64 `help:"Share of all steps over which the rate rises (default: the preset's)." placeholder:"SHARE" group:"training"`
+	WarmupSteps     *int     `help:"Least number of such steps (default: the preset's)." placeholder:"N" group:"training"`
+	Batch           *int     `help:"Examples a step (default: the preset's)." placeholder:"N" group:"training"`
+	GraphTokens     *int     `help:"Tokens that go through the model at once; bounds memory (default: the preset's)." placeholder:"N" group:"training"`
+	Epochs          *int     `help:"How often every example is seen (default: the preset's)." placeholder:"N" group:"training"`
+	Steps           *int     `help:"Steps to take, instead of as many as the epochs say." placeholder:"N" group:"training"`
+	Seed            *uint64  `help:"Seed of the order of examples and of new weights (default: 0)." placeholder:"N" group:"training"`
+	CheckpointEvery *int     `help:"Steps between resumable states; 0 for interruptions and the end alone (default: the preset's)." placeholder:"N" group:"training"`
+	EvaluateEvery   *int     `help:"Steps between measurements of held-out data; 0 for the end alone (default: the preset's)." placeholder:"N" group:"training"`
+	Beta1           *float64 `name:"beta1" help:"Decay of AdamW's mean (default: the preset's)." placeholder:"X" group:"training"`
+	Beta2           *float64 `name:"beta2" help:"Decay of AdamW's square (default: the preset's)." placeholder:"X" group:"training"`
+	Epsilon         *float64 `help:"AdamW's epsilon (default: the preset's)." placeholder:"X" group:"training"`
+	WeightDecay     *float64 `help:"Decoupled weight decay (default: the preset's)." placeholder:"X" group:"training"`
+	GradientClip    *float64 `help:"Largest norm of the gradient; 0 for any (default: the preset's)." placeholder:"X" group:"training"`
+}
+
+func (f fitFlags) apply(c *train.Config) {
+	set(&c.LearningRate, f.LearningRate)
+	if f.Schedule != nil {
+		c.Schedule = train.Schedule(*f.Schedule)
+	}
+	set(&c.Floor, f.Floor)
+	set(&c.WarmupShare, f.WarmupShare)
+	set(&c.WarmupSteps, f.WarmupSteps)
+	set(&c.Batch, f.Batch)
+	set(&c.GraphTokens, f.GraphTokens)
+	set(&c.Epochs, f.Epochs)
+	set(&c.Steps, f.Steps)
+	set(&c.Seed, f.Seed)
+	set(&c.CheckpointEvery, f.CheckpointEvery)
+	set(&c.EvaluateEvery, f.EvaluateEvery)
+	set(&c.Optimizer.Beta1, f.Beta1)
+	set(&c.Optimizer.Beta2, f.Beta2)
+	set(&c.Optimizer.Epsilon, f.Epsilon)
+	set(&c.Optimizer.Decay, f.WeightDecay)
+	set(&c.Optimizer.Clip, f.GradientClip)
+}
+
+// set overrides a field by a flag that was given.
+func set[T any](field, flag *T) {
+	if flag != nil {
+		*field = *flag
+	}
+}
+
+// make makes the model of a stage, or says what would be made.
+func (f stageFlags) make(ctx context.Context, w *world, data []string, plan func(*pipeline.Studio) (pipeline.Plan, error), do func(*pipeline.Studio) (tandem.Model, error)) error {
+	return f.studio(ctx, w, data, func(s *pipeline.Studio) error {
+		if f.DryRun {
+			p, err := plan(s)
+			if err != nil {
+				return err
+			}
+			return w.reportPlan(p)
+		}
+		m, err := do(s)
+		if err != nil {
+			return err
+		}
+		return w.reportModel(m)
+	})
+}

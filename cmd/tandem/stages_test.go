@@ -1,0 +1,309 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tandem"
+	"tandem/llama/checkpoint"
+	"tandem/pipeline"
+)
+
+// stageFiles are small inputs of every stage.
+type stageFiles struct {
+	policy, helpfulness, safety string // models
+	dialogues, comparisons      string
+	prompts                     string
+}
+
+var stageWords = strings.Fields("hello good day how are you fine thanks and the a of to cat dog")
+
+func makeStageFiles(t *testing.T) stageFiles {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(5, 0))
+	say := func() string {
+		words := make([]string, 1+rng.IntN(3))
+		for i := range words {
+			words[i] = stageWords[rng.IntN(len(stageWords))]
+		}
+		return strings.Join(words, " ")
+	}
+	var dialogues, comparisons, prompts []any
+	for i := range 24 {
+		question := tandem.Dialogue{{Role: tandem.User, Content: fmt.Sprintf("%s %d", say(), i)}}
+		dialogues = append(dialogues, map[string]any{"messages": question.With(tandem.Assistant, say())})
+		comparisons = append(comparisons, tandem.Comparison{
+			Aspect: tandem.Safety, Prompt: tandem.Prompt{Messages: question}, Degree: tandem.Degrees()[i%4],
+			Chosen: tandem.Response{Content: say(), Label: tandem.Safe}, Rejected: tandem.Response{Content: "no " + say(), Label: tandem.Unsafe},
+		})
+		prompts = append(prompts, tandem.Prompt{Messages: question, Safety: i%3 == 0, HeldOut: i%8 == 7})
+	}
+	calibration := calibrated(tandem.Calibration{Gate: -1, Mean: .1, Deviation: 1, Samples: 10})
+	return stageFiles{
+		policy:      smallModel(t, tandem.PolicyModel, 1, nil),
+		helpfulness: smallModel(t, tandem.HelpfulnessModel, 2, calibration), safety: smallModel(t, tandem.SafetyModel, 3, calibration),
+		dialogues:   writeTemp(t, "dialogues.jsonl", jsonLines(t, dialogues...)),
+		comparisons: writeTemp(t, "comparisons.jsonl", jsonLines(t, comparisons...)),
+		prompts:     writeTemp(t, "prompts.jsonl", jsonLines(t, prompts...)),
+	}
+}
+
+// command is the command line of a stage without its --out, with at least so many steps.
+func (f stageFiles) command(stage string, steps int) []string {
+	n := fmt.Sprint(steps)
+	switch stage {
+	case "sft":
+		return []string{"sft", "--model", f.policy, "--data", f.dialogues, "--preset", "practice", "--steps", n, "--batch", "4", "--checkpoint-every", "7"}
+	case "reward":
+		return []string{"reward", "safety", "--model", f.policy, "--data", f.comparisons, "--preset", "practice", "--steps", n, "--batch", "4", "--checkpoint-every", "7", "--evaluate-every", "5"}
+	case "ppo":
+		return []string{"ppo", "--model", f.policy, "--helpfulness", f.helpfulness, "--safety", f.safety, "--data", f.prompts, "--preset", "practice",
+			"--iterations", n, "--batch-size", "8", "--minibatch-size", "4", "--max-tokens", "6", "--critic-warmup", "1", "--evaluate-every", "3", "--checkpoint-every", "2"}
+	case "pretrain":
+		return []string{"pretrain", "--data", f.dialogues, "--texts-format", "text", "--vocab-size", "300", "--hidden-size", "16", "--intermediate-size", "24",
+			"--layers", "1", "--heads", "2", "--key-value-heads", "1", "--positions", "48", "--context", "32", "--steps", n, "--batch", "4"}
+	}
+	panic(stage)
+}
+
+func TestStagesDryRunAndRun(t *testing.T) {
+	f := makeStageFiles(t)
+	for stage, want := range map[string]map[string]int{
+		"sft":      {"dialogues": 24, "held_out": 0},
+		"reward":   {"held_out": 24 - 19, "labelled": 19, "pairs": 19},
+		"ppo":      {"prompts": 21, "held_out": 3},
+		"pretrain": {},
+	} {
+		t.Run(stage, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "made")
+			args := append(f.command(stage, 3), "--out", out, "--json")
+			plan := object[pipeline.Plan](t, tandemRun(t, "", append(args, "--dry-run")...).ok(t))
+			if plan.Steps != 3 || plan.Status != "new" || len(plan.Writes) == 0 || !json.Valid(plan.Config) {
+				t.Errorf("plan %+v", plan)
+			}
+			for name, n := range want {
+				if plan.Data[name] != n && stage != "reward" {
+					t.Errorf("%s: %d, want %d (%v)", name, plan.Data[name], n, plan.Data)
+				}
+			}
+			if stage == "reward" && (plan.Data["pairs"]+plan.Data["held_out"] != 24 || plan.Data["held_out"] == 0) {
+				t.Errorf("split %v", plan.Data)
+			}
+			if _, err := os.Stat(out); err == nil {
+				t.Fatal("a dry run wrote")
+			}
+			r := tandemRun(t, "", args...).ok(t)
+			m := object[tandem.Model](t, r)
+			if m.ID == "" || m.URL != out || m.Seed != 0 || len(m.Metrics) == 0 {
+				t.Errorf("lineage %+v", m)
+			}
+			if stage == "reward" && (!strings.Contains(r.stderr, "not calibrated yet") || m.Kind != tandem.SafetyModel) {
+				t.Errorf("%s\n%s", m.Kind, r.stderr)
+			}
+			if _, err := checkpoint.Verify(t.Context(), out); err != nil {
+				t.Error(err)
+			}
+			if steps := metricSteps(t, out); len(steps) < 3 || steps[len(steps)-1] != 3 {
+				t.Errorf("metrics of steps %v", steps)
+			}
+			// Done again it is found done; done otherwise it is refused, and nothing is lost.
+			again := object[tandem.Model](t, tandemRun(t, "", args...).ok(t))
+			if again.ID != m.ID || !again.CreatedAt.Equal(m.CreatedAt) {
+				t.Errorf("again %+v", again)
+			}
+			other := tandemRun(t, "", append(args, "--seed", "9")...)
+			if other.code != exitFailed || !strings.Contains(other.stderr, "finished model") || !strings.Contains(other.stderr, "seed") {
+				t.Errorf("exit code %d, %s", other.code, other.stderr)
+			}
+			if _, err := checkpoint.Verify(t.Context(), out); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// metricSteps lists the steps of metrics.jsonl, those of evaluations of PPO's left out.
+func metricSteps(t *testing.T, out string) (steps []int) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(out, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var figures map[string]*float64
+		if err := json.Unmarshal([]byte(line), &figures); err != nil {
+			t.Fatalf("%v in %q", err, line)
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(figures)), func(name string) bool { return strings.HasPrefix(name, "eval/") }) {
+			steps = append(steps, int(*figures["step"]))
+		}
+	}
+	return steps
+}
+
+func TestStagesRefuseFoldersOfOthers(t *testing.T) {
+	f := makeStageFiles(t)
+	foreign := t.TempDir()
+	if err := os.WriteFile(filepath.Join(foreign, "thesis.txt"), []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file := writeTemp(t, "file", "x")
+	copied := filepath.Join(t.TempDir(), "copied")
+	if err := os.CopyFS(copied, os.DirFS(golden("untied"))); err != nil {
+		t.Fatal(err)
+	}
+	for out, want := range map[string]string{
+		foreign: "thesis.txt", file: "is a file", copied: "tandem has not made", f.helpfulness: "finished model",
+	} {
+		r := tandemRun(t, "", append(f.command("sft", 2), "--out", out)...)
+		if r.code != exitFailed || !strings.Contains(r.stderr, want) {
+			t.Errorf("%s: exit code %d, %s", out, r.code, r.stderr)
+		}
+	}
+	if entries, err := os.ReadDir(foreign); err != nil || len(entries) != 1 {
+		t.Errorf("left in the folder: %v, %v", entries, err)
+	}
+	for _, args := range [][]string{
+		{"sft", "--data", f.dialogues, "--out", "x"}, {"reward", "taste", "--model", f.policy, "--data", f.comparisons, "--out", "x"},
+		{"sft", "--model", f.policy, "--data", f.dialogues, "--out", "x", "--format", "nonsense"},
+	} {
+		if r := tandemRun(t, "", args...); r.code != exitUsage {
+			t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
+		}
+	}
+	wrong := tandemRun(t, "", "reward", "safety", "--model", f.policy, "--data", f.dialogues, "--out", filepath.Join(t.TempDir(), "o"))
+	if wrong.code != exitFailed || !strings.Contains(wrong.stderr, "another format") {
+		t.Errorf("exit code %d, %s", wrong.code, wrong.stderr)
+	}
+	if r := tandemRun(t, "", "sft", "--model", f.policy, "--data", f.dialogues, "--out", filepath.Join(t.TempDir(), "o"), "--preset", "nonsense"); r.code != exitFailed || !strings.Contains(r.stderr, "nonsense") {
+		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	}
+}
+
+// TestRewardCalibrates runs reward twice: the second run finds the model and calibrates it.
+func TestRewardCalibrates(t *testing.T) {
+	f := makeStageFiles(t)
+	out := filepath.Join(t.TempDir(), "rm")
+	args := append(f.command("reward", 2), "--out", out, "--json")
+	plain := object[tandem.Model](t, tandemRun(t, "", args...).ok(t))
+	calibrated := object[tandem.Model](t, tandemRun(t, "", append(args, "--reference-policy", f.policy, "--reference-prompts", f.prompts, "--reference-max-tokens", "5")...).ok(t))
+	if plain.Calibration != nil || calibrated.Calibration == nil || calibrated.ID != plain.ID || calibrated.Calibration.Samples != 24 || !calibrated.Calibration.Calibrated {
+		t.Errorf("%+v, then %+v", plain.Calibration, calibrated.Calibration)
+	}
+	tandemRun(t, "", append(f.command("ppo", 2), "--safety", out, "--out", filepath.Join(t.TempDir(), "p"))...).ok(t)
+}
+
+// buildTandem builds the command once for a test.
+func buildTandem(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("building the command takes seconds")
+	}
+	path := filepath.Join(t.TempDir(), "tandem")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
+
+// TestStagesResumeToTheSameBits interrupts every stage by SIGINT and by SIGKILL at random moments, resumes
+// it until it is done, and compares the weights with an undisturbed run's.
+func TestStagesResumeToTheSameBits(t *testing.T) {
+	binary := buildTandem(t)
+	f := makeStageFiles(t)
+	for stage, steps := range map[string]int{"sft": 60, "reward": 60, "ppo": 12} {
+		whole := filepath.Join(t.TempDir(), "whole")
+		tandemRun(t, "", append(f.command(stage, steps), "--out", whole)...).ok(t)
+		want, err := os.ReadFile(filepath.Join(whole, "model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
+			t.Run(stage+" "+signal.String(), func(t *testing.T) {
+				out := filepath.Join(t.TempDir(), "torn")
+				args := append(f.command(stage, steps), "--out", out, "--json")
+				interrupted := 0
+				for try := 0; ; try++ {
+					if try == 1 {
+						if len(stateSteps(t, out)) > 0 {
+							if r := tandemRun(t, "", args...); r.code != exitFailed || !strings.Contains(r.stderr, "resume") {
+								t.Errorf("begun anew over a state: exit code %d, %s", r.code, r.stderr)
+							}
+						}
+						args = append(args, "--resume")
+					}
+					var stderr bytes.Buffer
+					run := exec.CommandContext(t.Context(), binary, args...)
+					run.Stderr = &stderr
+					start := time.Now()
+					if err := run.Start(); err != nil {
+						t.Fatal(err)
+					}
+					if try < 3 {
+						awaitSteps(t, out, (try+1)*steps/4+rand.IntN(3), start)
+						if err := run.Process.Signal(signal); err != nil {
+							t.Fatal(err)
+						}
+					}
+					err := run.Wait()
+					if err == nil {
+						break
+					}
+					code := run.ProcessState.ExitCode()
+					if signal != syscall.SIGKILL && code != exitInterrupted || try >= 3 {
+						t.Fatalf("try %d: exit code %d, %s", try, code, stderr.String())
+					}
+					interrupted++
+				}
+				got, err := os.ReadFile(filepath.Join(out, "model.safetensors"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if interrupted == 0 {
+					t.Error("never interrupted")
+				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("after %d interruptions the weights differ from an undisturbed run's", interrupted)
+				}
+				if got, want := metricSteps(t, out), metricSteps(t, whole); !slices.Equal(got, want) {
+					t.Errorf("metrics of steps %v, want %v", got, want)
+				}
+			})
+		}
+	}
+}
+
+func stateSteps(t *testing.T, out string) []int64 {
+	t.Helper()
+	steps, err := checkpoint.NewStates(checkpoint.Folder(out), "states", 2).Steps(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
+
+// awaitSteps waits until the run that was started then has so many steps behind it.
+func awaitSteps(t *testing.T, out string, n int, start time.Time) {
+	t.Helper()
+	path := filepath.Join(out, "metrics.jsonl")
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(500 * time.Microsecond) {
+		if info, err := os.Stat(path); err != nil || info.ModTime().Before(start) {
+			continue // an earlier run's
+		}
+		if text, err := os.ReadFile(path); err == nil && bytes.Count(text, []byte("\n")) >= n {
+			return
+		}
+	}
+	t.Fatalf("%s: no %d steps in 30 s", out, n)
+}
