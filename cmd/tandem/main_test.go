@@ -19,7 +19,15 @@ import (
 
 var postgres pgtest.Server
 
-func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
+// asProgram is set in the environment of a test binary that is to be the program itself.
+const asProgram = "TEST_AS_TANDEM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(postgres.Run(m))
+}
 
 // result is what a command line came to.
 type result struct {
