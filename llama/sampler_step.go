@@ -63,6 +63,9 @@ func (s *Sampler) forward() {
 		return
 	}
 	hidden := s.trunk.run(s.rows, s.wanted)
+	if len(s.wanted) == 0 { // no prompt has come to its end
+		return
+	}
 	d, vocab, n := s.trunk.config.HiddenSize, s.trunk.config.VocabSize, len(s.wanted)
 	s.logits = resize(s.logits, n*vocab)
 	s.trunk.product(s.logits, hidden, s.weights.Output, n, d, vocab)

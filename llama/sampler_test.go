@@ -263,6 +263,20 @@ func TestSamplesShareTheirPrompt(t *testing.T) {
 	}
 }
 
+// A prompt that takes several steps to read has steps without any token to draw, and a vocabulary that is
+// split over workers must not be computed for none.
+func TestLongPromptIsReadInPieces(t *testing.T) {
+	c := testConfig()
+	c.VocabSize, c.HiddenSize, c.HeadDim = 4096, 128, 128/c.NumAttentionHeads
+	w := randomWeights(c, false, rand.New(rand.NewPCG(5, 6)))
+	request := Request{Prompt: make([]int32, 40), Sampling: tandem.Sampling{MaxTokens: 3}}
+	whole := sampleAll(t, newTestSampler(t, w, SamplerConfig{Workers: 2}), request)
+	pieces := sampleAll(t, newTestSampler(t, w, SamplerConfig{Workers: 2, PrefillTokens: 15}), request)
+	if !pieces[0].equal(whole[0]) {
+		t.Errorf("read in pieces, the prompt's answer is %v, not %v", pieces[0], whole[0])
+	}
+}
+
 func TestSamplesDiffer(t *testing.T) {
 	w := randomWeights(testConfig(), false, rand.New(rand.NewPCG(25, 1)))
 	base := Request{Prompt: []int32{1, 5, 9}, Sampling: tandem.Sampling{Temperature: 1, MaxTokens: 20}}
