@@ -32,6 +32,11 @@ type cli struct {
 
 	Demo     demoCommand     `cmd:"" help:"The whole loop on the practice world, with a report." group:"loop"`
 	Serve    serveCommand    `cmd:"" help:"The site: collection and the engineers' operations over HTTP." group:"loop"`
+	Pretrain pretrainCommand `cmd:"" help:"Fit a model to texts: a new one, or one that is there." group:"loop"`
+	SFT      sftCommand      `cmd:"" name:"sft" help:"Fit a policy to dialogues." group:"loop"`
+	Reward   rewardCommand   `cmd:"" help:"Fit a helpfulness or a safety model to comparisons." group:"loop"`
+	Reject   rejectCommand   `cmd:"" help:"Sample answers, keep the best, and fine-tune on them." group:"loop"`
+	PPO      ppoCommand      `cmd:"" name:"ppo" help:"Tune a policy against the combined score." group:"loop"`
 	Generate generateCommand `cmd:"" help:"Answers to prompts and dialogues, a JSON line for a line." group:"models"`
 	Logprobs logprobsCommand `cmd:"" help:"Log-probabilities of texts, token by token, a JSON line for a line." group:"models"`
 	Score    scoreCommand    `cmd:"" help:"Reward models' scores of dialogues, a JSON line for a line." group:"models"`
