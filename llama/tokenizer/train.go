@@ -270,8 +270,17 @@ func trained(vocab []string, merges [][2]string, c TrainConfig) (*Tokenizer, err
 	if c.ChatTemplate != "" {
 		settings["chat_template"] = c.ChatTemplate
 	}
+	files, err := writtenFiles(file, settings)
+	if err != nil {
+		return nil, err
+	}
+	return parse("tokenizer.json", files)
+}
+
+// writtenFiles are tokenizer.json and tokenizer_config.json as bytes.
+func writtenFiles(tokenizer, config map[string]any) (map[string][]byte, error) {
 	files := make(map[string][]byte)
-	for name, value := range map[string]object{"tokenizer.json": file, "tokenizer_config.json": settings} {
+	for name, value := range map[string]map[string]any{"tokenizer.json": tokenizer, "tokenizer_config.json": config} {
 		var b bytes.Buffer
 		encoder := json.NewEncoder(&b)
 		encoder.SetEscapeHTML(false)
@@ -281,5 +290,5 @@ func trained(vocab []string, merges [][2]string, c TrainConfig) (*Tokenizer, err
 		}
 		files[name] = b.Bytes()
 	}
-	return parse("tokenizer.json", files)
+	return files, nil
 }
