@@ -26,6 +26,13 @@ func TestModelImportOfLlama2c(t *testing.T) {
 	if got.out != want.out {
 		t.Errorf("from the folder %s\nfrom the file %s", got.out, want.out)
 	}
+	texts := jsonLines(t, map[string]any{"text": "Once upon a time"}, map[string]any{"text": " é 漢\n"}, map[string]any{"text": ""})
+	if a, b := tandemRun(t, texts, "tokenize", "--model", source).ok(t), tandemRun(t, texts, "tokenize", "--model", r.Path).ok(t); a.out != b.out {
+		t.Errorf("tokens of the file %s, of the folder %s", a.out, b.out)
+	}
+	if _, err := os.Stat(filepath.Join(r.Path, "tokenizer.json")); err != nil {
+		t.Error("the folder has no tokenizer that others read:", err)
+	}
 	again := object[savedReport](t, tandemRun(t, "", "--json", "model", "import", source, "--home", home).ok(t))
 	if again != r {
 		t.Errorf("imported again: %+v, first %+v", again, r)

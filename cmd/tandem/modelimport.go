@@ -61,7 +61,7 @@ func (c *modelImportCommand) Run(ctx context.Context, w *world) error {
 	return w.report(savedReport{model.Lineage.ID, c.Out}, "%s: %s\n", model.Lineage.ID, c.Out)
 }
 
-// loadWhole loads a model with its tokenizer's files, wherever they lie.
+// loadWhole loads a model with its tokenizer's files, wherever they lie, in the form that others read.
 func loadWhole(ctx context.Context, path string) (*checkpoint.Model, error) {
 	path = modelPath(path)
 	model, err := checkpoint.Load(ctx, path)
@@ -69,6 +69,9 @@ func loadWhole(ctx context.Context, path string) (*checkpoint.Model, error) {
 		return model, err
 	}
 	t, err := tokenizer.Open(tokenizerPath(path))
+	if err == nil {
+		t, err = t.ForHuggingFace()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the tokenizer of %s: %w", path, err)
 	}
