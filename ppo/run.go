@@ -147,6 +147,7 @@ type runState struct {
 	Evaluated   int     `json:"evaluations"`
 	HasBest     bool    `json:"has_best"`
 	Config      Config  `json:"config"`
+	Kernel      string  `json:"kernel"`
 }
 
 // save writes the state after the last iteration, to its end: a cancelled run is what needs it most.
@@ -154,7 +155,7 @@ func (t *Trainer) save(ctx context.Context, states *checkpoint.States) error {
 	meta := runState{
 		Iteration: t.iteration, PolicySteps: t.policy.optimizer.Steps(), CriticSteps: t.critic.optimizer.Steps(),
 		Objective: t.stopping.objective, Since: t.stopping.since, Evaluated: t.stopping.evaluated,
-		HasBest: t.stopping.best != nil, Config: t.config,
+		HasBest: t.stopping.best != nil, Config: t.config, Kernel: t.kernel,
 	}
 	if err := states.Save(context.WithoutCancel(ctx), int64(t.iteration), meta, t.tensors()); err != nil {
 		return fmt.Errorf("save the state after iteration %d: %w", t.iteration, err)
@@ -176,6 +177,10 @@ func (t *Trainer) Resume(ctx context.Context, states *checkpoint.States) (int, e
 	}
 	if meta.Config != t.config {
 		return 0, tandem.Errorf(tandem.Conflict, "ppo.Resume", "the state of iteration %d was saved under another configuration", newest)
+	}
+	if meta.Kernel != t.kernel && !t.AnyKernel {
+		return 0, tandem.Errorf(tandem.Conflict, "ppo.Resume", "the state of iteration %d was computed by %s and this is %s: the result would differ in the last bits",
+			newest, meta.Kernel, t.kernel)
 	}
 	if meta.HasBest {
 		t.stopping.best = t.policy.weights.Clone()

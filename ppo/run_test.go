@@ -109,6 +109,23 @@ func TestResumeRefusesAnotherConfiguration(t *testing.T) {
 	}
 }
 
+func TestResumeRefusesOtherKernels(t *testing.T) {
+	states := checkpoint.NewStates(checkpoint.Folder(t.TempDir()), "states", 2)
+	run, _ := newShortRun(t)
+	run.kernel = "another machine's"
+	if err := run.save(t.Context(), states); err != nil {
+		t.Fatal(err)
+	}
+	other, _ := newShortRun(t)
+	if _, err := other.Resume(t.Context(), states); tandem.CodeOf(err) != tandem.Conflict {
+		t.Errorf("resumed another kernel's run: %v", err)
+	}
+	other.AnyKernel = true
+	if _, err := other.Resume(t.Context(), states); err != nil {
+		t.Errorf("asked for, it is refused: %v", err)
+	}
+}
+
 // The best policy on held-out questions is what a run with patience leaves.
 func TestPatienceKeepsTheBestPolicy(t *testing.T) {
 	run, models := newShortRun(t)

@@ -20,7 +20,11 @@ type Models struct {
 
 // Trainer tunes a policy. One goroutine uses it at a time.
 type Trainer struct {
+	// AnyKernel allows to resume a state of another machine's kernels. Results then differ in the last bits.
+	AnyKernel bool
+
 	config      Config
+	kernel      string // what the bits depend on
 	environment Environment
 	policy      *learner
 	critic      *learner
@@ -46,7 +50,7 @@ func NewTrainer(dev nn.Device, models Models, environment Environment, c Config,
 	case !models.Critic.IsClassifier():
 		return nil, tandem.Errorf(tandem.Invalid, op, "the critic has no scalar head")
 	}
-	t := &Trainer{config: c, environment: environment}
+	t := &Trainer{config: c, kernel: dev.String(), environment: environment}
 	var err error
 	if t.policy, err = newPolicy(dev, models.Policy, c); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
