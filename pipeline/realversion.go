@@ -40,6 +40,9 @@ func compareVersion(v Version, answers, first []evaluation.Answer) (RealVersion,
 			ofKind := func(all []evaluation.Answer) []evaluation.Answer {
 				return slices.DeleteFunc(slices.Clone(all), func(a evaluation.Answer) bool { return a.Prompt.Safety != (prompts == tandem.Safety) })
 			}
+			if len(ofKind(first)) == 0 { // nobody was asked any
+				continue
+			}
 			win := Win{Judge: judge, Prompts: prompts}
 			if win.Counts, err = evaluation.Wins(judge, ofKind(answers), ofKind(first)); err != nil {
 				return version, err

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"tandem"
+	"tandem/pipeline"
+	"tandem/report"
+	"tandem/statistics"
+)
+
+// evaluateCommand measures models (section 3.4).
+type evaluateCommand struct {
+	Reward evaluateRewardCommand `cmd:"" help:"Accuracy of a pair of reward models on held-out comparisons, by degree."`
+	Policy evaluatePolicyCommand `cmd:"" help:"Policies side by side on the same prompts: scores, wins over the first, KL."`
+}
+
+// measuringFlags open a studio that makes no model.
+type measuringFlags struct {
+	engineFlags
+	databaseFlags
+}
+
+func (f measuringFlags) studio(ctx context.Context, w *world, data []string, do func(*pipeline.Studio) error) error {
+	// As a dry run does, it opens a database for snapshots alone.
+	return stageFlags{engineFlags: f.engineFlags, databaseFlags: f.databaseFlags, DryRun: true}.studio(ctx, w, data, do)
+}
+
+type evaluateRewardCommand struct {
+	Helpfulness     string  `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
+	Safety          string  `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
+	Data            string  `help:"File of comparisons of both aspects, or snapshot:ID." placeholder:"FILE"`
+	HelpfulnessData string  `help:"Comparisons of helpfulness (default: those of --data)." placeholder:"FILE"`
+	SafetyData      string  `help:"Comparisons of safety (default: those of --data)." placeholder:"FILE"`
+	Format          string  `enum:"tandem,hh,trl,openrlhf,pku,ultrafeedback" default:"tandem" help:"Of the files: tandem, hh, trl, openrlhf, pku or ultrafeedback (default: tandem)." placeholder:"FORMAT"`
+	HeldOutShare    float64 `default:"0.2" help:"Share of openings to measure on, by the one rule that all stages share, beside the comparisons that are marked; 1 for all (default: 0.2)." placeholder:"SHARE"`
+	measuringFlags
+}
+
+// evaluateRewardReport is its JSON.
+type evaluateRewardReport struct {
+	Config     pipeline.RewardPair       `json:"config"`
+	Accuracies []pipeline.RewardAccuracy `json:"accuracies"`
+}
+
+func (c *evaluateRewardCommand) Run(ctx context.Context, w *world) (err error) {
+	spec := pipeline.RewardPair{Helpfulness: c.Helpfulness, Safety: c.Safety, Format: comparisonFormat(c.Format), HeldOutShare: c.HeldOutShare}
+	for _, d := range []struct {
+		to    *string
+		given string
+	}{{&spec.HelpfulnessData, c.HelpfulnessData}, {&spec.SafetyData, c.SafetyData}} {
+		if d.given == "" {
+			d.given = c.Data
+		}
+		if *d.to, err = dataPath(d.given); err != nil {
+			return err
+		}
+	}
+	if spec.HelpfulnessData == "" && spec.SafetyData == "" {
+		return tandem.Errorf(tandem.Invalid, "", "--data, --helpfulness-data or --safety-data is needed")
+	}
+	return c.studio(ctx, w, []string{spec.HelpfulnessData, spec.SafetyData}, func(s *pipeline.Studio) error {
+		all, err := s.MeasureRewards(ctx, spec)
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, a := range all {
+			rows = append(rows, []string{string(a.Model), string(a.Data), "all", strconv.Itoa(a.Accuracy.N), percent(a.Accuracy)})
+			for _, d := range a.ByDegree {
+				rows = append(rows, []string{"", "", d.Degree, strconv.Itoa(d.Accuracy.N), percent(d.Accuracy)})
+			}
+		}
+		return w.table(evaluateRewardReport{spec, all}, []string{"MODEL", "DATA", "DEGREE", "PAIRS", "ACCURACY"}, rows)
+	})
+}
+
+// percent is a share with its interval, for tables.
+func percent(i statistics.Interval) string {
+	return fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*i.Value, 100*i.Low, 100*i.High)
+}
+
+type evaluatePolicyCommand struct {
+	Models      []string `required:"" type:"path" help:"Folders of the policies; wins and KL are measured against the first." placeholder:"DIR"`
+	Helpfulness string   `required:"" type:"path" help:"Folder of the helpfulness model that judges." placeholder:"DIR"`
+	Safety      string   `required:"" type:"path" help:"Folder of the safety model that judges." placeholder:"DIR"`
+	Prompts     string   `required:"" type:"path" help:"File of prompts, JSON Lines." placeholder:"FILE"`
+	Temperature float64  `default:"1" help:"Temperature of the answers (default: 1)." placeholder:"X"`
+	TopP        float64  `help:"Keep the smallest set of tokens with that probability (default: all)." placeholder:"X"`
+	MaxTokens   int      `default:"256" help:"Tokens of an answer at most (default: 256)." placeholder:"N"`
+	Seed        uint64   `help:"Seed of the answers (default: 0)." placeholder:"N"`
+	Out         string   `type:"path" help:"Folder for report.html and report.json (default: none are written)." placeholder:"DIR"`
+	measuringFlags
+}
+
+// evaluatePolicyReport is its JSON.
+type evaluatePolicyReport struct {
+	pipeline.PolicyComparison
+	Report string `json:"report,omitempty"`
+}
+
+func (c *evaluatePolicyCommand) Run(ctx context.Context, w *world) error {
+	spec := pipeline.Policies{
+		Models: c.Models, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Prompts, Seed: c.Seed,
+		Sampling: tandem.Sampling{Temperature: c.Temperature, TopP: c.TopP, MaxTokens: c.MaxTokens},
+	}
+	return c.studio(ctx, w, nil, func(s *pipeline.Studio) error {
+		compared, err := s.ComparePolicies(ctx, spec)
+		if err != nil {
+			return err
+		}
+		reply := evaluatePolicyReport{PolicyComparison: compared}
+		if c.Out != "" {
+			facts := []report.Fact{
+				{Name: "helpfulness model", Value: c.Helpfulness}, {Name: "safety model", Value: c.Safety}, {Name: "prompts", Value: c.Prompts},
+				{Name: "temperature", Value: fmt.Sprint(c.Temperature)}, {Name: "seed", Value: fmt.Sprint(c.Seed)}, {Name: "kernel", Value: s.Kernel},
+			}
+			if err := compared.Report(facts, time.Now()).WriteFiles(c.Out); err != nil {
+				return err
+			}
+			reply.Report = filepath.Join(c.Out, "report.html")
+			w.log.Info("report written", "file", reply.Report)
+		}
+		var rows [][]string
+		for _, v := range compared.Versions {
+			u := v.Summary
+			rows = append(rows, []string{v.Name, spread(u.Helpfulness), spread(u.Safety), spread(u.Combined), percent(u.Gated), spread(u.Length), spread(u.KL)})
+			for _, win := range v.Wins {
+				rows = append(rows, []string{fmt.Sprintf("  wins by %s on %s prompts: %s", win.Judge, win.Prompts, percent(win.Rate))})
+			}
+		}
+		return w.table(reply, []string{"POLICY", "R_H", "R_S", "COMBINED", "GATED", "TOKENS", "KL"}, rows)
+	})
+}
+
+// spread is a mean with its interval, for tables.
+func spread(i statistics.Interval) string {
+	return fmt.Sprintf("%.3g [%.3g, %.3g]", i.Value, i.Low, i.High)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tandem"
+)
+
+func TestEvaluateReward(t *testing.T) {
+	f := makeStageFiles(t)
+	args := []string{"--json", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", f.safety, "--data", f.comparisons, "--held-out-share", "1"}
+	r := tandemRun(t, "", args...)
+	if r.code != exitFailed || !strings.Contains(r.stderr, "helpfulness comparisons") { // the file has safety's alone
+		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	}
+	args = append(args, "--helpfulness-data", writeTemp(t, "trl.jsonl", trlPairs), "--format", "trl", "--safety-data", writeTemp(t, "trl.jsonl", trlPairs))
+	reply := object[evaluateRewardReport](t, tandemRun(t, "", args...).ok(t))
+	if len(reply.Accuracies) != 4 {
+		t.Fatalf("%d accuracies", len(reply.Accuracies))
+	}
+	for _, a := range reply.Accuracies {
+		if a.Accuracy.N != 2 || a.Accuracy.Low > a.Accuracy.Value || a.Accuracy.High < a.Accuracy.Value || len(a.ByDegree) == 0 {
+			t.Errorf("%+v", a)
+		}
+	}
+	own := tandemRun(t, "", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", f.safety, "--safety-data", f.comparisons).ok(t)
+	for _, degree := range tandem.Degrees() {
+		if !strings.Contains(own.out, degree.String()) && degree == tandem.SignificantlyBetter {
+			t.Errorf("no %s in %s", degree, own.out)
+		}
+	}
+}
+
+func TestEvaluatePolicy(t *testing.T) {
+	f := makeStageFiles(t)
+	other := smallModel(t, tandem.PolicyModel, 7, nil)
+	out := t.TempDir()
+	args := []string{"--json", "evaluate", "policy", "--models", f.policy + "," + other + "," + f.policy, "--helpfulness", f.helpfulness, "--safety", f.safety,
+		"--prompts", f.prompts, "--max-tokens", "6", "--out", out}
+	r := tandemRun(t, "", args...).ok(t)
+	reply := object[evaluatePolicyReport](t, r)
+	if len(reply.Versions) != 3 || reply.Prompts != 24 || reply.Report != filepath.Join(out, "report.html") {
+		t.Fatalf("%+v", reply)
+	}
+	first, second, third := reply.Versions[0], reply.Versions[1], reply.Versions[2]
+	if len(first.Wins) != 0 || len(second.Wins) != 4 || first.Summary.KL.Value != 0 || second.Summary.KL.Value == 0 {
+		t.Errorf("%+v\n%+v", first, second)
+	}
+	for _, w := range third.Wins { // the first again: nothing but ties
+		if w.Counts.Ties != w.Counts.N() || w.Rate.Value != 0.5 {
+			t.Errorf("against itself: %+v", w)
+		}
+	}
+	page, err := os.ReadFile(reply.Report)
+	if err != nil || !strings.Contains(string(page), "Wins over") {
+		t.Errorf("report: %v", err)
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tandem"
+)
+
+// TestReject samples in shards, is interrupted by a context, goes on to the same samples, and fine-tunes.
+func TestReject(t *testing.T) {
+	f := makeStageFiles(t)
+	run := func(out string, more ...string) []string {
+		return append([]string{"--json", "reject", "--model", f.policy, "--helpfulness", f.helpfulness, "--safety", f.safety, "--data", f.prompts,
+			"-k", "3", "--max-tokens", "5", "--shard-prompts", "4", "--out", out}, more...)
+	}
+	tuned := []string{"--base", f.policy, "--demonstrations", f.dialogues, "--preset", "practice", "--steps", "3", "--batch", "4"}
+	whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
+	plan := tandemRun(t, "", run(whole, append(tuned, "--dry-run")...)...).ok(t)
+	if _, err := os.Stat(whole); err == nil || !strings.Contains(plan.out, `"samples":63`) {
+		t.Errorf("dry run: %s", plan.out)
+	}
+	a := object[rejectReport](t, tandemRun(t, "", run(whole)...).ok(t))
+	if a.Model != nil || a.Rejection.Prompts != 21 || a.Rejection.Samples != 63 || a.Rejection.HeldOut != 3 || a.Rejection.Targets == 0 || len(a.Rejection.Curve.Best) != 3 {
+		t.Errorf("%+v", a)
+	}
+	// Interrupted behind its second shard, it goes on to the same samples.
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(filepath.Join(parts, "sampling", "shard-00001.jsonl")); err == nil {
+				cancel()
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+	}()
+	if r := tandemRunContext(t, ctx, "", run(parts)...); r.code != exitInterrupted {
+		t.Errorf("interrupted: exit code %d, %s", r.code, r.stderr)
+	}
+	if r := tandemRun(t, "", run(parts)...); r.code != exitFailed || !strings.Contains(r.stderr, "resume") {
+		t.Errorf("begun anew: exit code %d, %s", r.code, r.stderr)
+	}
+	tandemRun(t, "", run(parts, "--resume")...).ok(t)
+	for _, name := range []string{"samples.jsonl", "targets.jsonl"} {
+		want, err := os.ReadFile(filepath.Join(whole, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(parts, name)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s differs from an undisturbed run's (%v)", name, err)
+		}
+	}
+	b := object[rejectReport](t, tandemRun(t, "", run(whole, tuned...)...).ok(t))
+	if b.Model == nil || b.Model.Stage != tandem.StageReject || b.Rejection.ID != a.Rejection.ID {
+		t.Errorf("%+v", b)
+	}
+	for _, name := range []string{"samples.jsonl", "targets.jsonl", "model.safetensors", "metrics.jsonl"} {
+		if info, err := os.Stat(filepath.Join(whole, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if r := tandemRun(t, "", run(whole, "-k", "5")...); r.code != exitFailed || !strings.Contains(r.stderr, "another run") {
+		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	}
+}
