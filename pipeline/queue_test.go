@@ -165,21 +165,28 @@ func TestStoppedWorkerGivesBack(t *testing.T) {
 }
 
 func TestFailingUnitEndsItsStage(t *testing.T) {
-	s := server.Store(t)
-	q, round := queue(t, s)
-	start(t, &pipeline.Worker{
-		Store: s, Name: "clumsy", Log: quiet(),
-		Handlers: map[tandem.Stage]pipeline.Handler{
-			tandem.StageEvaluate: func(context.Context, tandem.Unit, json.RawMessage) (pipeline.Result, error) {
-				return pipeline.Result{}, errors.New("the dog ate it")
-			},
-		},
-	})
-	if err := q.Plan(t.Context(), round, tandem.StageEvaluate, nil); err != nil {
-		t.Fatal(err)
-	}
-	_, err := q.Await(within(t), round, tandem.StageEvaluate, nil)
-	if err == nil || !strings.Contains(err.Error(), "the dog ate it") {
-		t.Errorf("error %v", err)
+	for how, fail := range map[string]func() error{
+		"an error": func() error { return errors.New("the dog ate it") },
+		"a panic":  func() error { panic("the dog ate it") },
+	} {
+		t.Run(how, func(t *testing.T) {
+			s := server.Store(t)
+			q, round := queue(t, s)
+			start(t, &pipeline.Worker{
+				Store: s, Name: "clumsy", Log: quiet(),
+				Handlers: map[tandem.Stage]pipeline.Handler{
+					tandem.StageEvaluate: func(context.Context, tandem.Unit, json.RawMessage) (pipeline.Result, error) {
+						return pipeline.Result{}, fail()
+					},
+				},
+			})
+			if err := q.Plan(t.Context(), round, tandem.StageEvaluate, nil); err != nil {
+				t.Fatal(err)
+			}
+			_, err := q.Await(within(t), round, tandem.StageEvaluate, nil)
+			if err == nil || !strings.Contains(err.Error(), "the dog ate it") {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -133,7 +134,7 @@ func (w *Worker) do(ctx context.Context, lease *store.Lease) error {
 	working, lost := context.WithCancelCause(ctx)
 	var beating sync.WaitGroup
 	beating.Go(func() { w.beat(working, *lease, lost) })
-	result, err := handler(working, lease.Unit, lease.Spec)
+	result, err := guarded(working, handler, lease)
 	cause := context.Cause(working)
 	lost(nil)
 	beating.Wait()
@@ -155,6 +156,17 @@ func (w *Worker) do(ctx context.Context, lease *store.Lease) error {
 		}
 		return s.Complete(ctx, lease, value)
 	})
+}
+
+// guarded turns a handler's panic into a failure of its unit: River would outlive the panic too, but
+// nobody would count it, and the unit would be tried for ever.
+func guarded(ctx context.Context, handler Handler, lease *store.Lease) (result Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = tandem.Errorf(tandem.Internal, "pipeline.Worker", "the handler panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return handler(ctx, lease.Unit, lease.Spec)
 }
 
 // beat renews a lease until ctx ends; when the lease is another's it ends ctx with the reason.
