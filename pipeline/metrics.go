@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"math"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"tandem"
-	"tandem/llama/checkpoint"
 	"tandem/store"
 )
 
@@ -185,32 +183,4 @@ func (r *recorder) end(ctx context.Context, m tandem.Model, cause error) {
 		})
 	}
 	r.within(ctx, func(ctx context.Context) error { return r.store.FinishRun(ctx, r.run, id, cause) })
-}
-
-// Register keeps a model's row in the database, and first those of its ancestors that are not there, as far
-// as their folders are: each model's configuration names the one that it started from.
-func Register(ctx context.Context, s *store.Store, m tandem.Model) error {
-	if m.Parent != "" {
-		if _, err := s.Model(ctx, m.Parent); tandem.CodeOf(err) == tandem.NotFound {
-			var from struct {
-				Model string `json:"model"`
-			}
-			if len(m.Config) > 0 {
-				if err := json.Unmarshal(m.Config, &from); err != nil {
-					return fmt.Errorf("the configuration of %s: %w", m.ID, err)
-				}
-			}
-			parent, err := checkpoint.ReadLineage(ctx, from.Model)
-			if err != nil || parent == nil || parent.ID != m.Parent {
-				return tandem.Errorf(tandem.NotFound, "pipeline.Register", "the model %s came from %s, which is neither in the database nor in %q", m.ID, m.Parent, from.Model)
-			}
-			parent.URL = from.Model
-			if err := Register(ctx, s, *parent); err != nil {
-				return err
-			}
-		} else if err != nil {
-			return err
-		}
-	}
-	return s.AddModel(ctx, m)
 }

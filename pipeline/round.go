@@ -40,6 +40,9 @@ type Round struct {
 	Prompts        Prompts
 	PPO            bool // tune by PPO after rejection sampling
 	Control        Control
+	// Snapshot is the id of the comparisons to learn from. Defaults to those that count when learning begins,
+	// frozen under the round's number, so that a resumed round learns from the same.
+	Snapshot string
 	// Learnt, if not nil, are the reward models to use instead of fitting new ones.
 	Learnt *Judges
 }
@@ -199,6 +202,25 @@ func (l *Loop) learn(ctx context.Context, r Round) (j Judges, compared int, err 
 	return j, files.n, err
 }
 
+// freeze returns the id of the round's snapshot of comparisons, which it makes where there is none yet.
+func (l *Loop) freeze(ctx context.Context, r Round) (string, error) {
+	if r.Snapshot != "" {
+		return r.Snapshot, nil
+	}
+	name := fmt.Sprintf("round %d: comparisons", r.Number)
+	snapshots, err := l.Store.Snapshots(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range snapshots {
+		if s.Name == name {
+			return s.ID, nil
+		}
+	}
+	made, err := l.Store.CreateSnapshot(ctx, name, store.ComparisonQuery{})
+	return made.ID, err
+}
+
 // mixed names the files that reward models are fitted to and measured on.
 type mixed struct {
 	helpfulness, safety, heldOutHelpfulness, heldOutSafety string
@@ -208,10 +230,14 @@ type mixed struct {
 // mixtures writes both models' training data in the paper's proportions and order (section 3.2.2), and
 // the held-out comparisons of each aspect.
 func (l *Loop) mixtures(ctx context.Context, r Round) (m mixed, err error) {
+	snapshot, err := l.freeze(ctx, r)
+	if err != nil {
+		return m, err
+	}
 	sources := make(map[string][]tandem.Comparison)
 	for _, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
 		for split, suffix := range map[store.Split]string{store.TrainData: "", store.HeldOutData: " held out"} {
-			for c, err := range l.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: split}) {
+			for c, err := range l.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: split, Snapshot: snapshot}) {
 				if err != nil {
 					return m, err
 				}
@@ -322,6 +348,9 @@ func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) error {
 		if ok {
 			targets = append(targets, targetLine{s.Target(pick)})
 		}
+	}
+	if len(targets) == 0 {
+		return noTargets(len(sets))
 	}
 	o.Targets = filepath.Join(r.Folder, "targets.jsonl")
 	if err := writeLines(o.Targets, slices.Values(targets)); err != nil {

@@ -174,6 +174,9 @@ func (s *Studio) Reject(ctx context.Context, r Reject, resume bool) (Rejected, *
 	if r.Base == "" {
 		return done, nil, nil
 	}
+	if done.Targets == 0 {
+		return done, nil, noTargets(done.Prompts)
+	}
 	made, err := s.FineTune(ctx, r.tuned(), resume)
 	return done, &made, err
 }
@@ -283,4 +286,9 @@ func (r Reject) finish(sets []rejection.Set, done *Rejected, s *Studio) error {
 		s.Log.Warn("the shards of a finished sampling could not be removed", "folder", r.Out, "error", err)
 	}
 	return nil
+}
+
+// noTargets says that there is nothing to fine-tune on.
+func noTargets(prompts int) error {
+	return tandem.Errorf(tandem.Invalid, "pipeline.Reject", "no answer to any of the %d prompts ended by itself: allow more tokens, or fine-tune the policy until it learns to stop", prompts)
 }

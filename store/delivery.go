@@ -28,3 +28,9 @@ func (s *Store) OpenUnits(ctx context.Context, most int) ([]OpenUnit, error) {
 			return u, err
 		})
 }
+
+// RetryUnits forgives the failures of a round's unfinished units, so that they are delivered again.
+func (s *Store) RetryUnits(ctx context.Context, round int) error {
+	_, err := s.db.Exec(ctx, `UPDATE units SET failures = 0 WHERE round = @round AND done_at IS NULL`, pgx.NamedArgs{"round": round})
+	return fail("store.RetryUnits", err)
+}

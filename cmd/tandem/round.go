@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tandem"
+	"tandem/pipeline"
+	"tandem/store"
+)
+
+// roundCommand runs one round of the loop on the comparisons of the database (section 3.2.3).
+type roundCommand struct {
+	Model          []string `required:"" type:"path" help:"Folders of the policies so far, the newest last; the first one's answers calibrate the reward models." placeholder:"DIR"`
+	Base           string   `required:"" type:"path" help:"Folder of the model that fine-tuning starts from in every round." placeholder:"DIR"`
+	Demonstrations string   `required:"" type:"path" help:"File of dialogues in the messages form that every version is fine-tuned on." placeholder:"FILE"`
+	Prompts        string   `required:"" type:"path" help:"File of prompts to improve the policy on, JSON Lines; held-out ones are for PPO's evaluation." placeholder:"FILE"`
+	Reference      string   `name:"reference-prompts" type:"path" help:"File of prompts to calibrate the reward models on, of both kinds (default: --prompts)." placeholder:"FILE"`
+	Archive        []string `type:"path" help:"Files of earlier rounds' best answers, to fine-tune on with this one's." placeholder:"FILE"`
+	Data           string   `help:"snapshot:ID of the comparisons to learn from (default: all that count when learning begins)." placeholder:"SNAPSHOT"`
+	Out            string   `required:"" type:"path" help:"Folder for the round's data and models; workers elsewhere must see it too." placeholder:"DIR"`
+	Number         int      `help:"Number of a round that is there, to go on with (default: a new one)." placeholder:"N"`
+	Resume         bool     `help:"Go on with the round in the folder, and try again what failed."`
+	DryRun         bool     `help:"Print the recipe, the counts of data and what would be written; touch nothing."`
+	Name           string   `help:"Name of the version that it makes (default: RLHF-V and the round's number)." placeholder:"NAME"`
+	PPO            bool     `name:"ppo" help:"Tune by PPO after rejection sampling."`
+	Preset         string   `default:"llama2-7b" help:"Recipe to start from: llama2-7b or practice (default: llama2-7b)." placeholder:"NAME"`
+	Recipe         string   `type:"existingfile" help:"JSON file of what differs from the preset, as --dry-run prints it." placeholder:"FILE"`
+	Seed           *uint64  `help:"Seed of every stage (default: the recipe's)." placeholder:"N"`
+	Worker         bool     `default:"true" negatable:"" help:"Work in this process too, beside the tandem workers that there are (default: yes)."`
+
+	Collect            bool   `help:"First have people compare answers of the two newest policies on the annotation site, and wait for them."`
+	HelpfulnessPrompts string `type:"path" help:"File of prompts to compare answers to for helpfulness, with --collect." placeholder:"FILE"`
+	SafetyPrompts      string `type:"path" help:"The same for safety." placeholder:"FILE"`
+	engineFlags
+	databaseFlags
+}
+
+// roundReport is round's JSON: the lineage of the version that it made, and how.
+type roundReport struct {
+	tandem.Model
+	Number      int          `json:"number"`
+	Helpfulness tandem.Model `json:"helpfulness"`
+	Safety      tandem.Model `json:"safety"`
+	Targets     string       `json:"targets"`
+	Compared    int          `json:"compared"` // training comparisons
+}
+
+// roundName is the file in a round's folder that tells its number to --resume.
+const roundName = "round.json"
+
+func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
+	recipe, err := c.recipe()
+	if err != nil {
+		return err
+	}
+	if c.Collect && (c.HelpfulnessPrompts == "" || c.SafetyPrompts == "") {
+		return tandem.Errorf(tandem.Invalid, "", "--collect needs --helpfulness-prompts and --safety-prompts")
+	}
+	if c.Data != "" && (c.Collect || !strings.HasPrefix(c.Data, snapshotPrefix)) {
+		return tandem.Errorf(tandem.Invalid, "", "--data is %sID, and does not go with --collect", snapshotPrefix)
+	}
+	db, err := c.databaseFlags.open(ctx, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+	if c.DryRun {
+		return c.plan(ctx, w, db.Store, recipe)
+	}
+	round, err := c.row(ctx, db.Store)
+	if err != nil {
+		return err
+	}
+	r, err := c.round(ctx, db.Store, round, recipe)
+	if err != nil {
+		return err
+	}
+	e, err := c.engineFlags.open(w)
+	if err != nil {
+		return err
+	}
+	shown := &stageProgress{world: w}
+	defer shown.close()
+	queue, err := pipeline.NewQueue(db.Store, w.log)
+	if err != nil {
+		return err
+	}
+	loop := &pipeline.Loop{Store: db.Store, Queue: queue, Log: w.log, Progress: shown.units}
+	if c.Collect {
+		loop.Annotators = pipeline.People{Store: db.Store, Waiting: func(project string, done, wanted int) {
+			shown.show("project "+project+": judgments", done, wanted, "")
+		}}
+	}
+	var worker *pipeline.Worker
+	if c.Worker {
+		worker = newWorker(w, e, db.Store, shown)
+	}
+	var made pipeline.Outcome
+	err = beside(ctx, worker, func(ctx context.Context) (err error) {
+		made, err = loop.Run(ctx, r)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	reply := roundReport{made.Version.Model, round.Number, made.Judges.Helpfulness, made.Judges.Safety, made.Targets, made.Compared}
+	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons\n", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared)
+}
+
+// recipe resolves the preset, the file and the seed.
+func (c *roundCommand) recipe() (pipeline.Recipe, error) {
+	recipe, err := pipeline.RecipePreset(c.Preset)
+	if err != nil {
+		return recipe, err
+	}
+	if c.Recipe != "" {
+		text, err := os.ReadFile(c.Recipe)
+		if err != nil {
+			return recipe, err
+		}
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&recipe); err != nil {
+			return recipe, tandem.Errorf(tandem.Invalid, "", "%s: %w", c.Recipe, err)
+		}
+	}
+	if c.Seed != nil {
+		recipe.Reseed(*c.Seed)
+	}
+	return recipe, recipe.Validate()
+}
+
+// row finds the round's row, or makes it.
+func (c *roundCommand) row(ctx context.Context, s *store.Store) (tandem.Round, error) {
+	path := filepath.Join(c.Out, roundName)
+	var begun tandem.Round
+	text, err := os.ReadFile(path)
+	if err == nil {
+		if err := json.Unmarshal(text, &begun); err != nil {
+			return begun, tandem.Errorf(tandem.Corrupt, "", "%s: %w", path, err)
+		}
+		if !c.Resume && c.Number != begun.Number {
+			return begun, tandem.Errorf(tandem.Conflict, "", "%s holds round %d: go on with it by --resume, or choose another folder", c.Out, begun.Number)
+		}
+		if c.Number != 0 && c.Number != begun.Number {
+			return begun, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, not %d", c.Out, begun.Number, c.Number)
+		}
+		c.Number = begun.Number
+	}
+	var round tandem.Round
+	if c.Number != 0 {
+		if round, err = s.Round(ctx, c.Number); err != nil {
+			return round, err
+		}
+		if err := s.RetryUnits(ctx, c.Number); err != nil {
+			return round, err
+		}
+	} else {
+		if round, err = s.CreateRound(ctx, c.Name); err != nil {
+			return round, err
+		}
+	}
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return round, err
+	}
+	if text, err = json.Marshal(round); err != nil {
+		return round, err
+	}
+	return round, os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// round specifies the work.
+func (c *roundCommand) round(ctx context.Context, s *store.Store, row tandem.Round, recipe pipeline.Recipe) (pipeline.Round, error) {
+	r := pipeline.Round{
+		Number: row.Number, Name: c.Name, Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive,
+		Prompts:  pipeline.Prompts{Helpfulness: c.HelpfulnessPrompts, Safety: c.SafetyPrompts, Improve: c.Prompts, Reference: c.Reference},
+		PPO:      c.PPO,
+		Snapshot: strings.TrimPrefix(c.Data, snapshotPrefix),
+	}
+	if r.Name == "" {
+		r.Name = fmt.Sprintf("RLHF-V%d", row.Number)
+	}
+	if r.Prompts.Reference == "" {
+		r.Prompts.Reference = c.Prompts
+	}
+	if _, err := pipeline.Adopt(ctx, s, c.Base); err != nil {
+		return r, err
+	}
+	for _, folder := range c.Model {
+		m, err := pipeline.Adopt(ctx, s, folder)
+		if err != nil {
+			return r, err
+		}
+		r.Versions = append(r.Versions, pipeline.Version{Name: m.Name, Model: m})
+	}
+	return r, nil
+}
+
+// plan prints what the round would do.
+func (c *roundCommand) plan(ctx context.Context, w *world, s *store.Store, recipe pipeline.Recipe) error {
+	p, err := pipeline.PlanRound(ctx, s, pipeline.Round{
+		Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Prompts: pipeline.Prompts{Improve: c.Prompts}, PPO: c.PPO,
+		Snapshot: strings.TrimPrefix(c.Data, snapshotPrefix),
+	})
+	if err != nil {
+		return err
+	}
+	return w.reportPlan(p)
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tandem"
+	"tandem/pipeline"
+	"tandem/store"
+)
+
+// roundCommandLine keeps comparisons in a fresh database and returns a round's command line without --out.
+func roundCommandLine(t *testing.T) []string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a round takes seconds")
+	}
+	useDatabase(t)
+	f := makeStageFiles(t)
+	for _, aspect := range []string{"helpfulness", "safety"} {
+		var pairs strings.Builder
+		for i := range 30 {
+			fmt.Fprintf(&pairs, `{"prompt":"hello %d","chosen":"good day","rejected":"no %s"}`+"\n", i, aspect)
+		}
+		tandemRun(t, "", "import", "trl", writeTemp(t, aspect+".jsonl", pairs.String()), "--as", aspect).ok(t)
+	}
+	recipe := writeTemp(t, "recipe.json", `{"helpfulness":{"fit":{"steps":8,"batch":4,"checkpoint_every":2}},"safety":{"fit":{"steps":8,"batch":4}},
+		"rejection":{"k":6,"max_tokens":12},"shard_prompts":5,"fine_tune":{"steps":8,"batch":4,"checkpoint_every":2},
+		"ppo":{"iterations":2,"batch_size":4,"minibatch_size":4,"critic_warmup":1,"max_tokens":5,"evaluate_every":0}}`)
+	return []string{"--json", "round", "--model", f.policy, "--base", f.policy, "--demonstrations", f.dialogues, "--prompts", f.prompts,
+		"--preset", "practice", "--recipe", recipe, "--seed", "3", "--ppo"}
+}
+
+func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
+	args := roundCommandLine(t)
+	whole, torn := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "torn")
+	plan := object[pipeline.Plan](t, tandemRun(t, "", append(args, "--out", whole, "--dry-run")...).ok(t))
+	if plan.Steps != 5 || plan.Data["helpfulness_comparisons"] == 0 || plan.Data["helpfulness_comparisons"]+plan.Data["helpfulness_comparisons_held_out"] != 30 || plan.Data["samples"] != 126 {
+		t.Errorf("plan %+v", plan)
+	}
+	if _, err := os.Stat(whole); err == nil {
+		t.Error("a dry run wrote")
+	}
+	first := object[roundReport](t, tandemRun(t, "", append(args, "--out", whole)...).ok(t))
+	if first.Number != 1 || first.Model.Name != "RLHF-V1 (PPO)" || first.Round != 1 || first.Stage != tandem.StagePPO || first.Safety.Calibration == nil || first.Compared == 0 {
+		t.Errorf("%+v", first)
+	}
+	if r := tandemRun(t, "", append(args, "--out", whole)...); r.code != exitFailed || !strings.Contains(r.stderr, "--resume") {
+		t.Errorf("over another round: exit code %d, %s", r.code, r.stderr)
+	}
+	again := object[roundReport](t, tandemRun(t, "", append(args, "--out", whole, "--resume")...).ok(t))
+	if again.ID != first.ID || again.Number != 1 {
+		t.Errorf("done again: %+v", again.Model)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(filepath.Join(torn, "policy", "metrics.jsonl")); err == nil {
+				cancel()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	if r := tandemRunContext(t, ctx, "", append(args, "--out", torn)...); r.code != exitInterrupted {
+		t.Fatalf("interrupted: exit code %d, %s", r.code, r.stderr)
+	}
+	// What people judge meanwhile is the next round's.
+	tandemRun(t, "", "import", "trl", writeTemp(t, "late.jsonl", trlPairs), "--as", "helpfulness").ok(t)
+	second := object[roundReport](t, tandemRun(t, "", append(args, "--out", torn, "--resume")...).ok(t))
+	if second.Number != 2 || second.Compared != first.Compared {
+		t.Errorf("%+v", second)
+	}
+	for _, name := range []string{"helpfulness", "safety", "policy", "ppo"} {
+		want, err := os.ReadFile(filepath.Join(whole, name, "model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(torn, name, "model.safetensors")); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s differs from an undisturbed round's (%v)", name, err)
+		}
+	}
+
+	s, err := store.Open(t.Context(), os.Getenv("DATABASE_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	runs, err := s.Runs(t.Context(), 1, store.Page{})
+	if err != nil || len(runs) != 4 {
+		t.Fatalf("%d runs recorded, %v", len(runs), err)
+	}
+	for _, r := range runs {
+		if m, err := s.Metrics(t.Context(), r.ID, 0); err != nil || len(m) == 0 || r.Status != tandem.RoundDone || r.Model == "" {
+			t.Errorf("run %+v: %d metrics, %v", r, len(m), err)
+		}
+	}
+	if m, err := s.Model(t.Context(), first.Helpfulness.ID); err != nil || m.Calibration == nil {
+		t.Errorf("the helpfulness model's row: %+v, %v", m.Calibration, err)
+	}
+}
+
+// TestWorker leaves a round's work to a worker of another command.
+func TestWorker(t *testing.T) {
+	args := roundCommandLine(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	var worker result
+	running.Go(func() { worker = tandemRunContext(t, ctx, "", "worker") })
+	r := tandemRun(t, "", append(args, "--out", filepath.Join(t.TempDir(), "round"), "--no-worker")...)
+	cancel()
+	running.Wait()
+	object[roundReport](t, r.ok(t))
+	if worker.code != exitDone || !strings.Contains(worker.stderr, "given back") || !strings.Contains(worker.stderr, "reward_helpfulness") {
+		t.Errorf("worker: exit code %d, %s", worker.code, worker.stderr)
+	}
+}
+
+// TestStagesAreRecorded keeps a stage's run, figures and model, with the model that it came from.
+func TestStagesAreRecorded(t *testing.T) {
+	useDatabase(t)
+	f := makeStageFiles(t)
+	m := object[tandem.Model](t, tandemRun(t, "", append(f.command("sft", 5), "--out", filepath.Join(t.TempDir(), "m"), "--json")...).ok(t))
+	s, err := store.Open(t.Context(), os.Getenv("DATABASE_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	lineage, err := s.Lineage(t.Context(), m.ID)
+	if err != nil || len(lineage) != 2 {
+		t.Errorf("lineage %+v, %v", lineage, err)
+	}
+	runs, err := s.Runs(t.Context(), 0, store.Page{})
+	if err != nil || len(runs) != 1 || runs[0].Model != m.ID {
+		t.Fatalf("runs %+v, %v", runs, err)
+	}
+	losses, err := s.Metrics(t.Context(), runs[0].ID, 0, "loss")
+	if err != nil || len(losses) != 5 {
+		t.Errorf("losses %+v, %v", losses, err)
+	}
+	made := object[snapshotReport](t, func() result {
+		tandemRun(t, "", "import", "trl", writeTemp(t, "a.jsonl", trlPairs), "--as", "helpfulness").ok(t)
+		return tandemRun(t, "", "--json", "snapshot", "create", "s").ok(t)
+	}())
+	rm := object[tandem.Model](t, tandemRun(t, "", "reward", "helpfulness", "--model", f.policy, "--data", "snapshot:"+made.ID, "--held-out-share", "0",
+		"--preset", "practice", "--steps", "2", "--out", filepath.Join(t.TempDir(), "rm"), "--json").ok(t))
+	if rm.Snapshot != made.Hash || rm.Metrics["pairs"] != 2 {
+		t.Errorf("fitted to a snapshot: %+v", rm)
+	}
+}

@@ -1,0 +1,46 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"tandem"
+	"tandem/store"
+)
+
+// PlanRound says what a round would do, and touches nothing. Its steps are stages.
+func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
+	p := Plan{Stage: "round", Status: "new", Data: make(map[string]int), Steps: 4, Writes: []string{
+		filepath.Join(r.Folder, "helpfulness"), filepath.Join(r.Folder, "safety"), filepath.Join(r.Folder, targetsName), filepath.Join(r.Folder, "policy"),
+	}}
+	if r.PPO {
+		p.Steps++
+		p.Writes = append(p.Writes, filepath.Join(r.Folder, "ppo"))
+	}
+	if _, err := os.Stat(filepath.Join(r.Folder, "helpfulness")); err == nil {
+		p.Status = "begun"
+	}
+	var err error
+	if p.Config, err = json.Marshal(r.Recipe); err != nil {
+		return p, err
+	}
+	for _, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
+		for split, name := range map[store.Split]string{store.TrainData: "", store.HeldOutData: "_held_out"} {
+			query := store.ComparisonQuery{Aspect: aspect, Split: split, Snapshot: r.Snapshot}
+			if p.Data[string(aspect)+"_comparisons"+name], err = s.CountComparisons(ctx, query); err != nil {
+				return p, err
+			}
+		}
+	}
+	prompts, err := readPrompts(ctx, r.Prompts.Improve)
+	if err != nil {
+		return p, err
+	}
+	training, heldOut := splitPrompts(prompts, 0)
+	p.Data["prompts"], p.Data["prompts_held_out"], p.Data["samples"] = len(training), len(heldOut), len(training)*r.Recipe.Rejection.K
+	demonstrations, err := readDialogues(ctx, "", r.Demonstrations)
+	p.Data["demonstrations"] = len(demonstrations)
+	return p, err
+}
