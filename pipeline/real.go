@@ -66,9 +66,9 @@ func DefaultRealConfig(seed uint64) RealConfig {
 		Rejection: rejection.DefaultConfig(), ShardPrompts: 50, TargetWeight: 1, FineTune: fine, PPO: ppo.DefaultConfig(),
 	}
 	r.Rejection.K, r.Rejection.MaxTokens, r.Rejection.Seed = 8, 96, seed
-	r.PPO.Iterations, r.PPO.BatchSize, r.PPO.MinibatchSize, r.PPO.CriticWarmup = 20, 64, 16, 4
-	r.PPO.LearningRate, r.PPO.FinalLearningRate, r.PPO.CriticLearningRate = 1e-4, 1e-4, 3e-4
-	r.PPO.Beta, r.PPO.MaxTokens, r.PPO.EvaluateEvery, r.PPO.Seed = 0.05, 96, 0, seed
+	r.PPO.Iterations, r.PPO.BatchSize, r.PPO.MinibatchSize, r.PPO.CriticWarmup = 25, 64, 16, 4
+	r.PPO.LearningRate, r.PPO.FinalLearningRate, r.PPO.CriticLearningRate = 3e-4, 3e-4, 3e-4
+	r.PPO.Beta, r.PPO.MaxTokens, r.PPO.EvaluateEvery, r.PPO.Seed = 0.02, 96, 0, seed
 	return RealConfig{
 		Recipe: r, Improve: 150, Reference: 100, HeldOut: 150, Sampling: tandem.Sampling{Temperature: 1, MaxTokens: 96},
 		Folds: 5,
