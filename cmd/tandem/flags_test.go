@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -115,7 +113,7 @@ func held(f *kong.Flag) any {
 	return v.Interface()
 }
 
-// TestEveryFlagFromEnvironmentAndFile sets each flag of each command by its variable and by a YAML file.
+// TestEveryFlagFromEnvironmentAndFile sets all flags of each command by their variables and by a YAML file.
 func TestEveryFlagFromEnvironmentAndFile(t *testing.T) {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "TANDEM_") || name == "DATABASE_URL" {
@@ -123,48 +121,48 @@ func TestEveryFlagFromEnvironmentAndFile(t *testing.T) {
 			os.Unsetenv(name)
 		}
 	}
-	folder := t.TempDir()
 	existing := writeTemp(t, "file", "content")
 	for i, leaf := range leaves(t) {
 		path := strings.Fields(leaf.Path())
-		for j, described := range flagsOf(leaf) {
-			text, want := sample(described, existing)
-			value := text
-			if described.IsSlice() {
-				value = "[" + text + "]"
+		var above, own strings.Builder
+		for depth, name := range path {
+			own.WriteString(strings.Repeat("  ", depth) + name + ":\n")
+		}
+		want := make(map[string]any)
+		for _, f := range flagsOf(leaf) {
+			text, value := sample(f, existing)
+			want[f.Name] = value
+			if f.IsSlice() {
+				text = "[" + text + "]"
 			}
-			file := filepath.Join(folder, fmt.Sprintf("%d-%d.yaml", i, j))
-			var yaml strings.Builder
-			above := path
-			if described.Group == nil && (described.Name == "json" || described.Name == "quiet") {
-				above = nil
+			if f.Name == "json" || f.Name == "quiet" {
+				above.WriteString(f.Name + ": " + text + "\n")
+			} else {
+				own.WriteString(strings.Repeat("  ", len(path)) + f.Name + ": " + text + "\n")
 			}
-			for depth, name := range above {
-				yaml.WriteString(strings.Repeat("  ", depth) + name + ":\n")
-			}
-			yaml.WriteString(strings.Repeat("  ", len(above)) + described.Name + ": " + value + "\n")
-			if err := os.WriteFile(file, []byte(yaml.String()), 0o644); err != nil {
+		}
+		compare := func(from string, args ...string) {
+			t.Helper()
+			parser, err := newParser(&cli{}, world{}, func(int) {})
+			if err != nil {
 				t.Fatal(err)
 			}
-			holds := func(args ...string) any {
-				var c cli
-				parser, err := newParser(&c, world{}, func(int) {})
-				if err != nil {
-					t.Fatal(err)
+			// What else the command needs may be missing: values are set before that is found.
+			_, _ = parser.Parse(append(args, path...))
+			for _, f := range flagsOf(parser.Model.Leaves(true)[i]) {
+				if got := held(f); !reflect.DeepEqual(got, want[f.Name]) {
+					t.Errorf("%s: --%s from %s is %v, want %v", leaf.FullPath(), f.Name, from, got, want[f.Name])
 				}
-				// What else the command needs may be missing: values are set before that is found.
-				_, _ = parser.Parse(append(args, path...))
-				node := parser.Model.Leaves(true)[i]
-				return held(flagsOf(node)[j])
 			}
-			if got := holds("--config", file); !reflect.DeepEqual(got, want) {
-				t.Errorf("%s: --%s from the file is %v, want %v\n%s", leaf.FullPath(), described.Name, got, want, yaml.String())
-			}
-			os.Setenv(described.Envs[0], text)
-			if got := holds(); !reflect.DeepEqual(got, want) {
-				t.Errorf("%s: --%s from %s is %v, want %v", leaf.FullPath(), described.Name, described.Envs[0], got, want)
-			}
-			os.Unsetenv(described.Envs[0])
+		}
+		compare("the file", "--config", writeTemp(t, "tandem.yaml", above.String()+own.String()))
+		for _, f := range flagsOf(leaf) {
+			text, _ := sample(f, existing)
+			os.Setenv(f.Envs[0], text)
+		}
+		compare("its variable")
+		for _, f := range flagsOf(leaf) {
+			os.Unsetenv(f.Envs[0])
 		}
 	}
 }
