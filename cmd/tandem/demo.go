@@ -115,7 +115,7 @@ func (c *demoCommand) one(ctx context.Context, w *world, home string, seed uint6
 	shown := &stageProgress{world: w}
 	defer shown.close()
 	studio := &pipeline.Studio{
-		Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: w.log, Observe: shown.observe,
+		Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: w.log, Store: s, Observe: shown.observe,
 	}
 	queue, err := pipeline.NewQueue(s, w.log)
 	if err != nil {

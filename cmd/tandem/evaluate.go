@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -25,7 +26,7 @@ type measuringFlags struct {
 	databaseFlags
 }
 
-func (f measuringFlags) studio(ctx context.Context, w *world, data []string, do func(*pipeline.Studio) error) error {
+func (f measuringFlags) studio(ctx context.Context, w *world, data []string, do func(*pipeline.Studio) (func() error, error)) error {
 	// As a dry run does, it opens a database for snapshots alone.
 	return stageFlags{engineFlags: f.engineFlags, databaseFlags: f.databaseFlags, DryRun: true}.studio(ctx, w, data, do)
 }
@@ -63,10 +64,10 @@ func (c *evaluateRewardCommand) Run(ctx context.Context, w *world) (err error) {
 	if spec.HelpfulnessData == "" && spec.SafetyData == "" {
 		return tandem.Errorf(tandem.Invalid, "", "--data, --helpfulness-data or --safety-data is needed")
 	}
-	return c.studio(ctx, w, []string{spec.HelpfulnessData, spec.SafetyData}, func(s *pipeline.Studio) error {
+	return c.studio(ctx, w, []string{spec.HelpfulnessData, spec.SafetyData}, func(s *pipeline.Studio) (func() error, error) {
 		all, err := s.MeasureRewards(ctx, spec)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var rows [][]string
 		for _, a := range all {
@@ -75,7 +76,9 @@ func (c *evaluateRewardCommand) Run(ctx context.Context, w *world) (err error) {
 				rows = append(rows, []string{"", "", d.Degree, strconv.Itoa(d.Accuracy.N), percent(d.Accuracy)})
 			}
 		}
-		return w.table(evaluateRewardReport{spec, all}, []string{"MODEL", "DATA", "DEGREE", "PAIRS", "ACCURACY"}, rows)
+		return func() error {
+			return w.table(evaluateRewardReport{spec, all}, []string{"MODEL", "DATA", "DEGREE", "PAIRS", "ACCURACY"}, rows)
+		}, nil
 	})
 }
 
@@ -108,10 +111,10 @@ func (c *evaluatePolicyCommand) Run(ctx context.Context, w *world) error {
 		Models: c.Models, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Prompts, Seed: c.Seed,
 		Sampling: tandem.Sampling{Temperature: c.Temperature, TopP: c.TopP, MaxTokens: c.MaxTokens},
 	}
-	return c.studio(ctx, w, nil, func(s *pipeline.Studio) error {
+	return c.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {
 		compared, err := s.ComparePolicies(ctx, spec)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		reply := evaluatePolicyReport{PolicyComparison: compared}
 		if c.Out != "" {
@@ -119,8 +122,11 @@ func (c *evaluatePolicyCommand) Run(ctx context.Context, w *world) error {
 				{Name: "helpfulness model", Value: c.Helpfulness}, {Name: "safety model", Value: c.Safety}, {Name: "prompts", Value: c.Prompts},
 				{Name: "temperature", Value: fmt.Sprint(c.Temperature)}, {Name: "seed", Value: fmt.Sprint(c.Seed)}, {Name: "kernel", Value: s.Kernel},
 			}
+			if err := os.MkdirAll(c.Out, 0o755); err != nil {
+				return nil, tandem.Errorf(tandem.Unavailable, "", "%w", err)
+			}
 			if err := compared.Report(facts, time.Now()).WriteFiles(c.Out); err != nil {
-				return err
+				return nil, err
 			}
 			reply.Report = filepath.Join(c.Out, "report.html")
 			w.log.Info("report written", "file", reply.Report)
@@ -133,7 +139,9 @@ func (c *evaluatePolicyCommand) Run(ctx context.Context, w *world) error {
 				rows = append(rows, []string{fmt.Sprintf("  wins by %s on %s prompts: %s", win.Judge, win.Prompts, percent(win.Rate))})
 			}
 		}
-		return w.table(reply, []string{"POLICY", "R_H", "R_S", "COMBINED", "GATED", "TOKENS", "KL"}, rows)
+		return func() error {
+			return w.table(reply, []string{"POLICY", "R_H", "R_S", "COMBINED", "GATED", "TOKENS", "KL"}, rows)
+		}, nil
 	})
 }
 

@@ -37,7 +37,7 @@ func TestEvaluateReward(t *testing.T) {
 func TestEvaluatePolicy(t *testing.T) {
 	f := makeStageFiles(t)
 	other := smallModel(t, tandem.PolicyModel, 7, nil)
-	out := t.TempDir()
+	out := filepath.Join(t.TempDir(), "report")
 	args := []string{"--json", "evaluate", "policy", "--models", f.policy + "," + other + "," + f.policy, "--helpfulness", f.helpfulness, "--safety", f.safety,
 		"--prompts", f.prompts, "--max-tokens", "6", "--out", out}
 	r := tandemRun(t, "", args...).ok(t)

@@ -56,19 +56,15 @@ func (c *rejectCommand) Run(ctx context.Context, w *world) error {
 		Policy: c.Model, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Data, Config: config, ShardPrompts: c.ShardPrompts, Out: c.Out,
 		Base: c.Base, Demonstrations: c.Demonstrations, TargetWeight: c.TargetWeight, FineTune: fit, Name: c.name(),
 	}
-	return c.studio(ctx, w, nil, func(s *pipeline.Studio) error {
+	return c.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {
 		if c.DryRun {
 			p, err := s.PlanReject(ctx, spec)
-			if err != nil {
-				return err
-			}
-			return w.reportPlan(p)
+			return func() error { return w.reportPlan(p) }, err
 		}
 		done, m, err := s.Reject(ctx, spec, c.Resume)
-		if err != nil {
-			return err
-		}
-		return w.report(rejectReport{m, done}, "%s: the best of %d answers to %d of %d prompts\n%s: all %d answers\n",
-			done.File, config.K, done.Targets, done.Prompts, done.AllFile, done.Samples)
+		return func() error {
+			return w.report(rejectReport{m, done}, "%s: the best of %d answers to %d of %d prompts\n%s: all %d answers\n",
+				done.File, config.K, done.Targets, done.Prompts, done.AllFile, done.Samples)
+		}, err
 	})
 }

@@ -45,14 +45,14 @@ func dataPath(data string) (string, error) {
 	return filepath.Abs(data)
 }
 
-// studio opens what computes and, where it is wanted, the database, and hands them to do.
-func (f stageFlags) studio(ctx context.Context, w *world, data []string, do func(*pipeline.Studio) error) (err error) {
+// studio opens what computes and, where it is wanted, the database, hands them to do, and prints what do
+// came to once its progress is off the screen.
+func (f stageFlags) studio(ctx context.Context, w *world, data []string, do func(*pipeline.Studio) (print func() error, err error)) (err error) {
 	e, err := f.engineFlags.open(w)
 	if err != nil {
 		return err
 	}
 	shown := &stageProgress{world: w}
-	defer shown.close()
 	s := &pipeline.Studio{
 		Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: w.log, AnyKernel: f.AnyKernel, Observe: shown.observe,
 	}
@@ -65,7 +65,23 @@ func (f stageFlags) studio(ctx context.Context, w *world, data []string, do func
 		defer func() { err = errors.Join(err, db.close()) }()
 		s.Store = db.Store
 	}
-	return do(s)
+	print, err := do(s)
+	if err != nil {
+		shown.abandon()
+		return err
+	}
+	shown.close()
+	return print()
+}
+
+// abandon takes the bar of a stage that failed off the terminal.
+func (s *stageProgress) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bar != nil && s.bar.bar != nil {
+		_ = s.bar.bar.Exit() // a terminal that fails is not worth another error
+	}
+	s.bar = nil
 }
 
 // reportPlan prints what a stage would do.
@@ -153,18 +169,12 @@ func set[T any](field, flag *T) {
 
 // make makes the model of a stage, or says what would be made.
 func (f stageFlags) make(ctx context.Context, w *world, data []string, plan func(*pipeline.Studio) (pipeline.Plan, error), do func(*pipeline.Studio) (tandem.Model, error)) error {
-	return f.studio(ctx, w, data, func(s *pipeline.Studio) error {
+	return f.studio(ctx, w, data, func(s *pipeline.Studio) (func() error, error) {
 		if f.DryRun {
 			p, err := plan(s)
-			if err != nil {
-				return err
-			}
-			return w.reportPlan(p)
+			return func() error { return w.reportPlan(p) }, err
 		}
 		m, err := do(s)
-		if err != nil {
-			return err
-		}
-		return w.reportModel(m)
+		return func() error { return w.reportModel(m) }, err
 	})
 }
