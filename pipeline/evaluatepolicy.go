@@ -58,9 +58,7 @@ func (s *Studio) ComparePolicies(ctx context.Context, p Policies) (PolicyCompari
 			return c, fmt.Errorf("%s: %w", path, err)
 		}
 		c.Versions = append(c.Versions, standing)
-		if s.Observe != nil {
-			s.Observe(Observation{Stage: tandem.StageEvaluate, Step: i + 1, Steps: len(p.Models)})
-		}
+		s.observe(Observation{Stage: tandem.StageEvaluate, Step: i + 1, Steps: len(p.Models)})
 	}
 	return c, nil
 }

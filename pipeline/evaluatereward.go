@@ -72,9 +72,7 @@ func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) ([]RewardAccu
 			}
 			a.Model, a.Data = model.aspect, data.aspect
 			all = append(all, a)
-			if s.Observe != nil {
-				s.Observe(Observation{Stage: tandem.StageEvaluate, Step: len(all), Steps: 4})
-			}
+			s.observe(Observation{Stage: tandem.StageEvaluate, Step: len(all), Steps: 4})
 		}
 	}
 	return all, nil

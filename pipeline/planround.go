@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -43,4 +44,23 @@ func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
 	demonstrations, err := readDialogues(ctx, "", r.Demonstrations)
 	p.Data["demonstrations"] = len(demonstrations)
 	return p, err
+}
+
+// freeze returns the id of the round's snapshot of comparisons, which it makes where there is none yet.
+func (l *Loop) freeze(ctx context.Context, r Round) (string, error) {
+	if r.Snapshot != "" {
+		return r.Snapshot, nil
+	}
+	name := fmt.Sprintf("round %d: comparisons", r.Number)
+	snapshots, err := l.Store.Snapshots(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range snapshots {
+		if s.Name == name {
+			return s.ID, nil
+		}
+	}
+	made, err := l.Store.CreateSnapshot(ctx, name, store.ComparisonQuery{})
+	return made.ID, err
 }

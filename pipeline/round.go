@@ -202,25 +202,6 @@ func (l *Loop) learn(ctx context.Context, r Round) (j Judges, compared int, err 
 	return j, files.n, err
 }
 
-// freeze returns the id of the round's snapshot of comparisons, which it makes where there is none yet.
-func (l *Loop) freeze(ctx context.Context, r Round) (string, error) {
-	if r.Snapshot != "" {
-		return r.Snapshot, nil
-	}
-	name := fmt.Sprintf("round %d: comparisons", r.Number)
-	snapshots, err := l.Store.Snapshots(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, s := range snapshots {
-		if s.Name == name {
-			return s.ID, nil
-		}
-	}
-	made, err := l.Store.CreateSnapshot(ctx, name, store.ComparisonQuery{})
-	return made.ID, err
-}
-
 // mixed names the files that reward models are fitted to and measured on.
 type mixed struct {
 	helpfulness, safety, heldOutHelpfulness, heldOutSafety string

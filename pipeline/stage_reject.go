@@ -254,9 +254,7 @@ func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, resume
 			}
 		}
 		sets = append(sets, kept...)
-		if s.Observe != nil {
-			s.Observe(Observation{Stage: tandem.StageReject, Step: i + 1, Steps: len(shards)})
-		}
+		s.observe(Observation{Stage: tandem.StageReject, Step: i + 1, Steps: len(shards)})
 	}
 	done.HeldOut = len(heldOut)
 	return r.finish(sets, done, s)

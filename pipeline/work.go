@@ -302,9 +302,7 @@ func (w *work) observe(o Observation) {
 	o.Stage = w.model.Stage
 	w.metrics.add(o)
 	w.recorder.add(o)
-	if w.studio.Observe != nil {
-		w.studio.Observe(o)
-	}
+	w.studio.observe(o)
 }
 
 // end closes the run's records; cause is why it failed, nil where the model stands.
