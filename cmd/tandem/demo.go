@@ -6,44 +6,63 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
-	"net"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
-	"sync"
+	"strings"
 	"time"
 
 	"tandem"
-	"tandem/annotation"
-	"tandem/dashboard"
 	"tandem/internal/practice/demo"
-	"tandem/internal/web"
 	"tandem/pipeline"
 	"tandem/report"
-	"tandem/site"
-	"tandem/store"
 	"tandem/store/local"
 )
 
 // demoCommand runs the whole loop in a folder of its own, on a database of its own.
 type demoCommand struct {
 	engineFlags
-	Seed      uint64 `default:"1" help:"Seed of the world, the models and the annotators."`
-	Seeds     int    `default:"1" help:"Run as many demos, with consecutive seeds." placeholder:"N"`
-	Miniature bool   `help:"The same loop in a minute: small models, one round, no claim."`
-	Resume    bool   `help:"Go on with the newest demo that was interrupted."`
-	Home      string `help:"Folder that demos lie in (default: demo under tandem's home)." placeholder:"DIR" type:"path"`
+	Seed      uint64   `default:"1" help:"Seed of the world, the models and the annotators."`
+	Seeds     int      `default:"1" help:"Run as many demos, with consecutive seeds." placeholder:"N"`
+	Miniature bool     `help:"The same loop in a minute: small models, one round, no claim."`
+	Resume    bool     `help:"Go on with the newest demo that was interrupted."`
+	Folder    string   `help:"Folder that demos lie in (default: demo under tandem's home)." placeholder:"DIR" type:"path"`
+	Helpful   []string `help:"Files of helpfulness comparisons (hh): the loop on real pairs instead." placeholder:"FILE" group:"real pairs"`
+	Safety    []string `help:"Files of safety comparisons (hh)." placeholder:"FILE" group:"real pairs"`
+	Base      string   `help:"Folder of the base model that real pairs are learnt from." placeholder:"DIR" group:"real pairs"`
+}
+
+// AfterApply refuses flags that do not go together.
+func (c *demoCommand) AfterApply() error {
+	given := 0
+	for _, set := range []bool{len(c.Helpful) > 0, len(c.Safety) > 0, c.Base != ""} {
+		if set {
+			given++
+		}
+	}
+	if given != 0 && given != 3 {
+		return errors.New("the demo on real pairs needs --helpful, --safety and --base")
+	}
+	if given == 3 && c.Miniature {
+		return errors.New("--miniature is the practice world's")
+	}
+	if c.Seeds < 1 {
+		return errors.New("--seeds must be at least 1")
+	}
+	return nil
 }
 
 // demoResult is the demo's JSON.
 type demoResult struct {
-	Seed     uint64               `json:"seed"`
-	Report   string               `json:"report"`
-	Seconds  float64              `json:"seconds"`
-	Versions []demoVersion        `json:"versions"`
-	Controls map[string]demo.Gold `json:"controls,omitempty"`
+	Seed     uint64                `json:"seed"`
+	Report   string                `json:"report"`
+	Seconds  float64               `json:"seconds"`
+	Versions []demoVersion         `json:"versions,omitempty"`
+	Controls map[string]demo.Gold  `json:"controls,omitempty"`
+	Real     *pipeline.RealOutcome `json:"real,omitempty"`
 }
 
 type demoVersion struct {
@@ -52,7 +71,7 @@ type demoVersion struct {
 }
 
 func (c *demoCommand) Run(ctx context.Context, w *world) error {
-	home := c.Home
+	home := c.Folder
 	if home == "" {
 		base, err := local.Home(os.Getuid(), os.Getenv)
 		if err != nil {
@@ -72,104 +91,89 @@ func (c *demoCommand) Run(ctx context.Context, w *world) error {
 		return json.NewEncoder(w.out).Encode(map[string]any{"demos": results})
 	}
 	for _, r := range results {
-		first, last := r.Versions[0], r.Versions[len(r.Versions)-1]
-		_, err := fmt.Fprintf(w.out, "seed %d, %.0f s: %s → %s\n  gold helpfulness %s → %s\n  gold safety      %s → %s\n  report: %s\n", r.Seed, r.Seconds,
-			first.Name, last.Name, first.Gold.Helpfulness, last.Gold.Helpfulness, first.Gold.Safety, last.Gold.Safety, r.Report)
-		if err != nil {
+		if _, err := fmt.Fprint(w.out, r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// String is the result as a terminal shows it.
+func (r demoResult) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d, %.0f s\n", r.Seed, r.Seconds)
+	for _, v := range r.Versions {
+		fmt.Fprintf(&b, "  %-16s gold helpfulness %s   gold safety %s\n", v.Name, v.Gold.Helpfulness, v.Gold.Safety)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Controls)) {
+		g := r.Controls[name]
+		fmt.Fprintf(&b, "  %-16s gold helpfulness %s   gold safety %s\n", "("+name+")", g.Helpfulness, g.Safety)
+	}
+	fmt.Fprintf(&b, "  report: %s\n", r.Report)
+	return b.String()
+}
+
 // one runs the demo of one seed.
-func (c *demoCommand) one(ctx context.Context, w *world, home string, seed uint64) (result demoResult, err error) {
+func (c *demoCommand) one(ctx context.Context, w *world, home string, seed uint64) (demoResult, error) {
 	start := time.Now()
 	folder, err := demoFolder(home, c.Resume)
 	if err != nil {
-		return result, err
+		return demoResult{}, err
 	}
 	e, err := c.engineFlags.open(w)
 	if err != nil {
-		return result, err
+		return demoResult{}, err
 	}
-	// A database of the demo's own: it never mixes with real judgments.
-	server, err := local.Start(ctx, local.Config{Home: folder, Log: w.log})
+	result := demoResult{Seed: seed, Report: filepath.Join(folder, "report.html")}
+	var page func(facts []report.Fact) report.Report
+	err = withLoop(ctx, w, e, folder, func(ctx context.Context, d demoLoop) error {
+		if c.Base != "" {
+			config := pipeline.DefaultRealConfig(seed)
+			outcome, err := pipeline.Real{
+				Loop: d.loop, Folder: filepath.Join(folder, "loop"), Helpful: c.Helpful, Safety: c.Safety, Base: c.Base, Config: config,
+			}.Run(ctx)
+			result.Real = &outcome
+			page = func(facts []report.Fact) report.Report { return outcome.Report(config, facts, time.Now()) }
+			return err
+		}
+		config := demo.DefaultConfig(seed)
+		if c.Miniature {
+			config = demo.Miniature(seed)
+		}
+		outcome, err := demo.Demo{Config: config, Folder: filepath.Join(folder, "loop"), Store: d.store, URL: d.url, Loop: d.loop}.Run(ctx)
+		result.describe(outcome)
+		page = func(facts []report.Fact) report.Report { return outcome.Report(config, facts, time.Now()) }
+		return err
+	})
 	if err != nil {
 		return result, err
 	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	if err := store.Migrate(ctx, server.OwnerURL()); err != nil {
-		return result, err
-	}
-	s, err := store.Open(ctx, server.URL())
-	if err != nil {
-		return result, err
-	}
-	defer s.Close()
-
-	config := demo.DefaultConfig(seed)
-	if c.Miniature {
-		config = demo.Miniature(seed)
-	}
-	shown := &stageProgress{world: w}
-	defer shown.close()
-	studio := &pipeline.Studio{
-		Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: w.log, Store: s, Observe: shown.observe,
-	}
-	queue, err := pipeline.NewQueue(s, w.log)
-	if err != nil {
-		return result, err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return result, fmt.Errorf("listen for the annotators: %w", err)
-	}
-	handler, err := site.Handler(site.Config{Keys: s, Ready: s.Ping},
-		func(api web.API) { annotation.Register(api, s) }, func(api web.API) { dashboard.Register(api, s) })
-	if err != nil {
-		return result, err
-	}
-	worker := &pipeline.Worker{Store: s, Handlers: studio.Handlers(), Name: workerName(), Log: slog.New(slog.NewTextHandler(w.err, &slog.HandlerOptions{Level: slog.LevelWarn}))}
-
-	// The server and the worker run beside the demo and end with it.
-	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var running sync.WaitGroup
-	var serveErr, workErr error
-	running.Go(func() { serveErr = site.Serve(beside, listener, handler) })
-	running.Go(func() { workErr = worker.Run(beside) })
-	outcome, err := demo.Demo{
-		Config: config, Folder: filepath.Join(folder, "loop"), Store: s, URL: "http://" + listener.Addr().String(),
-		Loop: &pipeline.Loop{Store: s, Queue: queue, Log: w.log, Progress: shown.units},
-	}.Run(ctx)
-	stop()
-	running.Wait()
-	if err := errors.Join(err, serveErr, workErr); err != nil {
-		return result, err
-	}
-	result = describeDemo(outcome, seed, folder, time.Since(start))
+	result.Seconds = time.Since(start).Seconds()
 	facts := []report.Fact{
 		{Name: "seed", Value: strconv.FormatUint(seed, 10)},
 		{Name: "kernel", Value: e.identity()},
 		{Name: "machine", Value: fmt.Sprintf("%s/%s, %d workers", runtime.GOOS, runtime.GOARCH, e.workers.Count())},
 		{Name: "seconds", Value: fmt.Sprintf("%.0f", result.Seconds)},
 	}
-	if err := outcome.Report(config, facts, time.Now()).WriteFiles(folder); err != nil {
+	if err := page(facts).WriteFiles(folder); err != nil {
 		return result, err
 	}
 	return result, os.WriteFile(filepath.Join(folder, doneName), nil, 0o644)
 }
 
-func describeDemo(o demo.Outcome, seed uint64, folder string, took time.Duration) demoResult {
-	r := demoResult{Seed: seed, Report: filepath.Join(folder, "report.html"), Seconds: took.Seconds(), Controls: make(map[string]demo.Gold)}
+// describe fills in what the practice world's demo reached.
+func (r *demoResult) describe(o demo.Outcome) {
+	r.Controls = make(map[string]demo.Gold)
 	for i, chapter := range o.Chapters {
+		if i >= len(o.Gold) {
+			return
+		}
 		if chapter.Control != pipeline.NoControl {
 			r.Controls[string(chapter.Control)] = o.Gold[i]
 			continue
 		}
 		r.Versions = append(r.Versions, demoVersion{chapter.Name, o.Gold[i]})
 	}
-	return r
 }
 
 // doneName marks a demo that is finished.
@@ -202,60 +206,4 @@ func demoFolder(home string, resume bool) (string, error) {
 		return "", err
 	}
 	return folder, nil
-}
-
-// workerName is this process's in leases.
-func workerName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return host + ":" + strconv.Itoa(os.Getpid())
-}
-
-// stageProgress shows the stage that runs: its steps where it has any, its units otherwise.
-type stageProgress struct {
-	world *world
-	mu    sync.Mutex
-	name  string
-	bar   *progress
-}
-
-// observe is told of a fit's steps.
-func (s *stageProgress) observe(o pipeline.Observation) {
-	note := ""
-	for _, name := range []string{"loss", "accuracy", "objective/scores", "objective/kl"} {
-		if v, ok := o.Metrics[name]; ok {
-			note += fmt.Sprintf(" %s %.3f", name, v)
-		}
-	}
-	s.show(string(o.Stage), o.Step, o.Steps, note)
-}
-
-// units is told of a stage's units; a single unit says nothing that its steps do not.
-func (s *stageProgress) units(round int, stage tandem.Stage, done, total int) {
-	if total > 1 {
-		s.show(fmt.Sprintf("round %d: %s", round, stage), done, total, "")
-	}
-}
-
-func (s *stageProgress) show(name string, done, total int, note string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if name != s.name || s.bar == nil {
-		if s.bar != nil {
-			s.bar.close()
-		}
-		s.name, s.bar = name, newProgress(s.world, name, total)
-	}
-	s.bar.set(done, note)
-}
-
-func (s *stageProgress) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.bar != nil {
-		s.bar.close()
-		s.bar = nil
-	}
 }

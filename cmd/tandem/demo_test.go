@@ -20,7 +20,7 @@ func TestDemoMiniature(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, log bytes.Buffer
-	code := run(t.Context(), []string{"demo", "--miniature", "--json", "--home", home}, world{in: strings.NewReader(""), out: &out, err: &log})
+	code := run(t.Context(), []string{"demo", "--miniature", "--json", "--folder", home}, world{in: strings.NewReader(""), out: &out, err: &log})
 	if code != exitDone {
 		t.Fatalf("exit %d\n%s", code, log.String())
 	}
@@ -52,7 +52,7 @@ func TestDemoMiniature(t *testing.T) {
 	}
 	// A finished demo is not gone on with; the next one begins anew.
 	log.Reset()
-	if code := run(t.Context(), []string{"demo", "--resume", "--home", home}, world{in: strings.NewReader(""), out: &out, err: &log}); code != exitFailed || !strings.Contains(log.String(), "finished") {
+	if code := run(t.Context(), []string{"demo", "--resume", "--folder", home}, world{in: strings.NewReader(""), out: &out, err: &log}); code != exitFailed || !strings.Contains(log.String(), "finished") {
 		t.Errorf("resuming a finished demo: exit %d, %s", code, log.String())
 	}
 }

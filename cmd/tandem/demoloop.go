@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+
+	"tandem"
+	"tandem/annotation"
+	"tandem/dashboard"
+	"tandem/internal/web"
+	"tandem/pipeline"
+	"tandem/site"
+	"tandem/store"
+	"tandem/store/local"
+)
+
+// demoLoop is what a demo runs on: a loop whose work is done in this process, and a server for annotators.
+type demoLoop struct {
+	loop  *pipeline.Loop
+	store *store.Store
+	url   string // of the server
+}
+
+// withLoop runs do with a private database in folder, an HTTP server on the loopback interface and a
+// worker, and ends them all after it. The database is the demo's own: it never mixes with real judgments.
+func withLoop(ctx context.Context, w *world, e *engine, folder string, do func(context.Context, demoLoop) error) (err error) {
+	server, err := local.Start(ctx, local.Config{Home: folder, Log: w.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	if err := store.Migrate(ctx, server.OwnerURL()); err != nil {
+		return err
+	}
+	s, err := store.Open(ctx, server.URL())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	shown := &stageProgress{world: w}
+	defer shown.close()
+	studio := &pipeline.Studio{
+		Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: w.log, Store: s, Observe: shown.observe,
+	}
+	queue, err := pipeline.NewQueue(s, w.log)
+	if err != nil {
+		return err
+	}
+	handler, err := site.Handler(site.Config{Keys: s, Ready: s.Ping},
+		func(api web.API) { annotation.Register(api, s) }, func(api web.API) { dashboard.Register(api, s) })
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listen for the annotators: %w", err)
+	}
+	warnings := slog.New(slog.NewTextHandler(w.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	worker := &pipeline.Worker{Store: s, Handlers: studio.Handlers(), Name: workerName(), Log: warnings}
+
+	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	var serveErr, workErr error
+	running.Go(func() { serveErr = site.Serve(beside, listener, handler) })
+	running.Go(func() { workErr = worker.Run(beside) })
+	err = do(ctx, demoLoop{
+		loop:  &pipeline.Loop{Store: s, Queue: queue, Log: w.log, Progress: shown.units},
+		store: s, url: "http://" + listener.Addr().String(),
+	})
+	stop()
+	running.Wait()
+	return errors.Join(err, serveErr, workErr)
+}
+
+// workerName is this process's in leases.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + ":" + strconv.Itoa(os.Getpid())
+}
+
+// stageProgress shows the stage that runs: its steps where it has any, its units otherwise.
+type stageProgress struct {
+	world *world
+	mu    sync.Mutex
+	name  string
+	bar   *progress
+}
+
+// observe is told of a fit's steps.
+func (s *stageProgress) observe(o pipeline.Observation) {
+	note := ""
+	for _, name := range []string{"loss", "accuracy", "objective/scores", "objective/kl"} {
+		if v, ok := o.Metrics[name]; ok {
+			note += fmt.Sprintf(" %s %.3f", name, v)
+		}
+	}
+	s.show(string(o.Stage), o.Step, o.Steps, note)
+}
+
+// units is told of a stage's units; a single unit says nothing that its steps do not.
+func (s *stageProgress) units(round int, stage tandem.Stage, done, total int) {
+	if total > 1 {
+		s.show(fmt.Sprintf("round %d: %s", round, stage), done, total, "")
+	}
+}
+
+func (s *stageProgress) show(name string, done, total int, note string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name != s.name || s.bar == nil {
+		if s.bar != nil {
+			s.bar.close()
+		}
+		s.name, s.bar = name, newProgress(s.world, name, total)
+	}
+	s.bar.set(done, note)
+}
+
+func (s *stageProgress) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bar != nil {
+		s.bar.close()
+		s.bar = nil
+	}
+}
