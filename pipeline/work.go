@@ -124,11 +124,15 @@ func (s *Studio) carryOut(ctx context.Context, j job, resume bool) (tandem.Model
 	} else if there != nil {
 		return *there, nil
 	}
+	newest, err := resumable(ctx, j.folder(), resume)
+	if err != nil {
+		return m, err
+	}
 	p, err := j.prepare(ctx, s)
 	if err != nil {
 		return m, err
 	}
-	w, err := s.begin(ctx, m, j.folder(), resume)
+	w, err := s.begin(ctx, m, j.folder(), resume, newest)
 	if err != nil {
 		return m, err
 	}
@@ -224,7 +228,7 @@ func differences(a, b tandem.Model) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return " (" + strings.Join(names, ", ") + " differ)"
+	return " (different: " + strings.Join(names, ", ") + ")"
 }
 
 // changed lists the paths at which two JSON values differ.
@@ -270,21 +274,24 @@ func statesOf(out string) *checkpoint.States {
 	return checkpoint.NewStates(checkpoint.Folder(out), statesName, 2)
 }
 
-// begin takes the folder of a run. It refuses to begin anew where an interrupted run could be resumed.
-func (s *Studio) begin(ctx context.Context, m tandem.Model, out string, resume bool) (*work, error) {
-	w := &work{studio: s, out: out, model: m, resume: resume, states: statesOf(out)}
-	steps, err := w.states.Steps(ctx)
-	if err != nil {
-		return nil, err
+// resumable returns the step of the newest state in a folder, 0 for none. It refuses to begin anew where an
+// interrupted run could be resumed.
+func resumable(ctx context.Context, out string, resume bool) (int64, error) {
+	steps, err := statesOf(out).Steps(ctx)
+	if err != nil || len(steps) == 0 {
+		return 0, err
 	}
-	newest := int64(0)
-	if len(steps) > 0 {
-		newest = steps[len(steps)-1]
+	newest := steps[len(steps)-1]
+	if !resume {
+		return 0, tandem.Errorf(tandem.Conflict, "pipeline", "%s holds the state of a run that was interrupted after step %d: resume it, or remove the folder", out, newest)
 	}
-	switch {
-	case newest > 0 && !resume:
-		return nil, tandem.Errorf(tandem.Conflict, "pipeline", "%s holds the state of a run that was interrupted after step %d: resume it, or remove the folder", out, newest)
-	case newest > 0:
+	return newest, nil
+}
+
+// begin takes the folder of a run, whose newest state is of that step.
+func (s *Studio) begin(ctx context.Context, m tandem.Model, out string, resume bool, newest int64) (w *work, err error) {
+	w = &work{studio: s, out: out, model: m, resume: resume, states: statesOf(out)}
+	if newest > 0 {
 		s.Log.Info("resuming", "folder", out, "step", newest)
 	}
 	if err := writeJSON(filepath.Join(out, runName), m); err != nil {
