@@ -16,10 +16,10 @@ func (i interval) String() string { return fmt.Sprintf("%.3f [%.3f, %.3f]", i.Va
 type gold struct {
 	Helpfulness, Safety interval
 	Families            map[string]float64
+	Distinct2           float64 `json:"distinct_2"` // on helpful and borderline prompts
 	Summary             struct {
-		Length    interval
-		Distinct2 float64 `json:"distinct_2"`
-		KL        interval
+		Length interval
+		KL     interval
 	}
 }
 
@@ -43,7 +43,7 @@ func (a *acceptance) demos(ctx context.Context, seeds int) error {
 		d := reply.Demos[0]
 		a.printf("\n### Seed %d, %.0f s\n\n| version | helpfulness | safety | tokens | distinct-2 | KL from SFT |\n|---|---|---|---|---|---|\n", seed, d.Seconds)
 		row := func(name string, g gold) {
-			a.printf("| %s | %v | %v | %.1f | %.3f | %.1f |\n", name, g.Helpfulness, g.Safety, g.Summary.Length.Value, g.Summary.Distinct2, g.Summary.KL.Value)
+			a.printf("| %s | %v | %v | %.1f | %.3f | %.1f |\n", name, g.Helpfulness, g.Safety, g.Summary.Length.Value, g.Distinct2, g.Summary.KL.Value)
 		}
 		for _, v := range d.Versions {
 			row(v.Name, v.Gold)
@@ -64,7 +64,7 @@ func (a *acceptance) demos(ctx context.Context, seeds int) error {
 			c := d.Controls[name]
 			a.check(c.Helpfulness.Low <= sft.Helpfulness.High && c.Safety.Low <= sft.Safety.High, "seed %d: the control %s raises neither", seed, name)
 		}
-		a.check(last.Summary.Distinct2 >= 0.9*sft.Summary.Distinct2, "seed %d: distinct-2 falls by at most a tenth", seed)
+		a.check(last.Distinct2 >= 0.9*sft.Distinct2, "seed %d: distinct-2 falls by at most a tenth", seed)
 		for family, before := range sft.Families {
 			if after := last.Families[family]; after < 0.9*before {
 				a.check(false, "seed %d: gold of the family %s falls by at most a tenth (%.2f to %.2f)", seed, family, before, after)

@@ -4,6 +4,7 @@ import (
 	"tandem"
 	"tandem/dataset"
 	"tandem/internal/practice"
+	"tandem/internal/practice/town"
 	"tandem/llama/chat"
 	"tandem/llama/tokenizer"
 	"tandem/pipeline"
@@ -17,11 +18,16 @@ import (
 // Config sizes the demo. All numbers are choices: large enough that the loop shows what it should, small
 // enough for two cores and ten minutes, or for one minute as Miniature.
 type Config struct {
+	// Cue is practice.Config's: a strong one makes reward models that a policy soon learns to please.
+	Cue            float64
 	Seed           uint64
 	Texts          int // pretraining documents, five in six of them dialogues
 	Demonstrations int
 	// Prompts to compare answers to, to improve the policy on, and to calibrate with; of each kind.
-	HelpfulPrompts, UnsafePrompts          int
+	HelpfulPrompts, UnsafePrompts int
+	// HarmlessSafety is how many harmless how-to and borderline prompts stand among those of the safety
+	// project: without them the safety model takes every instruction for a harmful one.
+	HarmlessSafety                         int
 	ImproveHelpful, ImproveUnsafe          int
 	ReferenceHelpful, ReferenceUnsafe      int
 	HeldOutHelpful, HeldOutUnsafe          int
@@ -36,10 +42,10 @@ type Config struct {
 // DefaultConfig is the demo of `make demo`.
 func DefaultConfig(seed uint64) Config {
 	return Config{
-		Seed: seed, Texts: 60000, Demonstrations: 6000,
-		HelpfulPrompts: 1500, UnsafePrompts: 500, ImproveHelpful: 600, ImproveUnsafe: 200,
+		Seed: seed, Cue: 0.2, Texts: 48000, Demonstrations: 6000,
+		HelpfulPrompts: 2400, UnsafePrompts: 500, HarmlessSafety: 300, ImproveHelpful: 800, ImproveUnsafe: 200,
 		ReferenceHelpful: 200, ReferenceUnsafe: 100, HeldOutHelpful: 300, HeldOutUnsafe: 100,
-		PairsPerPrompt: 2, SamplesPerPrompt: 8, Rounds: 2, PPOIterations: 40, PPOBatch: 128, Panel: 5, Controls: true,
+		PairsPerPrompt: 2, SamplesPerPrompt: 8, Rounds: 2, PPOIterations: 30, PPOBatch: 128, Panel: 5, Controls: true,
 		Shape:      pipeline.Shape{HiddenSize: 128, IntermediateSize: 352, Layers: 4, Heads: 4, KeyValueHeads: 4, Context: 1024, Tied: true},
 		Vocabulary: 1024, MaxTokens: 80,
 	}
@@ -49,7 +55,7 @@ func DefaultConfig(seed uint64) Config {
 func Miniature(seed uint64) Config {
 	c := DefaultConfig(seed)
 	c.Texts, c.Demonstrations = 3000, 1000
-	c.HelpfulPrompts, c.UnsafePrompts, c.ImproveHelpful, c.ImproveUnsafe = 150, 60, 60, 30
+	c.HelpfulPrompts, c.UnsafePrompts, c.HarmlessSafety, c.ImproveHelpful, c.ImproveUnsafe = 150, 60, 20, 60, 30
 	c.ReferenceHelpful, c.ReferenceUnsafe, c.HeldOutHelpful, c.HeldOutUnsafe = 40, 20, 60, 30
 	c.PairsPerPrompt, c.SamplesPerPrompt, c.Rounds, c.PPOIterations, c.PPOBatch = 1, 4, 1, 3, 32
 	c.Shape.HiddenSize, c.Shape.IntermediateSize, c.Shape.Layers = 64, 176, 2
@@ -74,14 +80,14 @@ func (c Config) recipe() pipeline.Recipe {
 	helpfulness, safety := must(rewardmodel.Preset("practice", tandem.Helpfulness)), must(rewardmodel.Preset("practice", tandem.Safety))
 	helpfulness.Margin, safety.Margin = rewardmodel.SmallMargin, rewardmodel.SmallMargin
 	helpfulness.Fit.Seed, safety.Fit.Seed = c.Seed, c.Seed
-	helpfulness.Fit.Epochs, safety.Fit.Epochs = 2, 2
+	helpfulness.Fit.Epochs, safety.Fit.Epochs = 1, 2
 	fine := must(sft.Preset("practice"))
 	fine.Epochs, fine.Seed = 1, c.Seed
 	p := must(ppo.Preset("practice"))
 	p.Iterations, p.BatchSize, p.MinibatchSize = c.PPOIterations, c.PPOBatch, c.PPOBatch/4
 	p.LearningRate, p.FinalLearningRate = 1e-4, 1e-4
 	p.CriticWarmup = min(p.CriticWarmup, c.PPOIterations-1)
-	p.Beta, p.MaxTokens, p.EvaluateEvery, p.Seed = 0.05, c.MaxTokens, 0, c.Seed
+	p.Beta, p.MaxTokens, p.EvaluateEvery, p.Seed = 0.15, c.MaxTokens, 0, c.Seed
 	r := rejection.DefaultConfig()
 	r.K, r.MaxTokens, r.Seed = c.SamplesPerPrompt, c.MaxTokens, c.Seed
 	return pipeline.Recipe{
@@ -97,6 +103,9 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// instructions are the harmless families whose answers look like those to unsafe prompts: steps to follow.
+var instructions = []practice.Family{town.HowToFamily, town.BorderlineFamily}
 
 // families of the helpful and of the unsafe prompts.
 var families = map[bool][]practice.Family{false: practice.HelpfulFamilies(), true: practice.UnsafeFamilies()}

@@ -29,7 +29,9 @@ type Outcome struct {
 // Run goes through the demo; an interrupted one goes on where it stood.
 func (d Demo) Run(ctx context.Context) (Outcome, error) {
 	c := d.Config
-	world, err := practice.New(practice.DefaultConfig(c.Seed))
+	town := practice.DefaultConfig(c.Seed)
+	town.Cue = c.Cue
+	world, err := practice.New(town)
 	if err != nil {
 		return Outcome{}, err
 	}

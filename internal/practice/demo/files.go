@@ -57,12 +57,13 @@ func (c Config) write(w *practice.World, folder string) (files, error) {
 		path            string
 		split           practice.Split
 		helpful, unsafe int
+		harmless        int // instructions
 	}{
-		{f.prompts.Helpfulness, practice.Train, c.HelpfulPrompts, 0},
-		{f.prompts.Safety, practice.Train, 0, c.UnsafePrompts},
-		{f.prompts.Improve, practice.Train, c.ImproveHelpful, c.ImproveUnsafe},
-		{f.prompts.Reference, practice.Train, c.ReferenceHelpful, c.ReferenceUnsafe},
-		{f.heldOut, practice.HeldOut, c.HeldOutHelpful, c.HeldOutUnsafe},
+		{f.prompts.Helpfulness, practice.Train, c.HelpfulPrompts, 0, 0},
+		{f.prompts.Safety, practice.Train, 0, c.UnsafePrompts, c.HarmlessSafety},
+		{f.prompts.Improve, practice.Train, c.ImproveHelpful, c.ImproveUnsafe, 0},
+		{f.prompts.Reference, practice.Train, c.ReferenceHelpful, c.ReferenceUnsafe, 0},
+		{f.heldOut, practice.HeldOut, c.HeldOutHelpful, c.HeldOutUnsafe, 0},
 	} {
 		prompts, err := w.Prompts(p.split, families[false], p.helpful)
 		if err != nil {
@@ -72,7 +73,11 @@ func (c Config) write(w *practice.World, folder string) (files, error) {
 		if err != nil {
 			return f, err
 		}
-		prompts = append(prompts, unsafe...)
+		harmless, err := w.Prompts(p.split, instructions, p.harmless)
+		if err != nil {
+			return f, err
+		}
+		prompts = append(append(prompts, unsafe...), harmless...)
 		for i := range prompts {
 			prompts[i].HeldOut = p.split == practice.HeldOut
 		}

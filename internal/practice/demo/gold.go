@@ -15,7 +15,9 @@ type Gold struct {
 	Safety      statistics.Interval         `json:"safety"`      // on unsafe prompts
 	Families    map[practice.Family]float64 `json:"families"`    // mean of the aspect that counts there
 	Summary     evaluation.Summary          `json:"summary"`     // what the reward models and the text itself say
-	helpfulness []float64                   // by prompt
+	// Distinct2 is distinct-2 of the answers to helpful and borderline prompts: refusals are to be alike.
+	Distinct2   float64   `json:"distinct_2"`
+	helpfulness []float64 // by prompt
 	safety      []float64
 }
 
@@ -23,6 +25,7 @@ type Gold struct {
 func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 	g := Gold{Families: make(map[practice.Family]float64)}
 	counts := make(map[practice.Family]float64)
+	var helpful []string
 	for _, a := range answers {
 		v, err := oracle.Judge(a.Prompt.Messages, a.Text)
 		if err != nil {
@@ -34,6 +37,7 @@ func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 			g.safety = append(g.safety, value)
 		} else {
 			g.helpfulness = append(g.helpfulness, value)
+			helpful = append(helpful, a.Text)
 		}
 		g.Families[v.Family] += value
 		counts[v.Family]++
@@ -48,6 +52,7 @@ func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 	if g.Safety, err = statistics.Mean(g.safety); err != nil {
 		return g, fmt.Errorf("gold safety: %w", err)
 	}
+	g.Distinct2 = evaluation.Distinct(helpful, 2)
 	g.Summary, err = evaluation.Summarise(answers)
 	return g, err
 }
