@@ -46,8 +46,8 @@ type Story struct {
 
 // Time is how long one part took.
 type Time struct {
-	Part    string
-	Seconds float64
+	Part    string  `json:"part"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Run goes through the demo. Run again after an interruption, it goes on where it stood.
