@@ -32,7 +32,7 @@ var rules = []rule{
 	{"report", []string{".", "statistics"}},
 	{"store/...", []string{".", "migrations", "store/...", "internal/..."}},
 	{"dataset", []string{".", "statistics"}},
-	{"llama/...", []string{".", "llama/...", "internal/blas", "internal/parallel"}},
+	{"llama/...", []string{".", "llama/...", "internal/blas", "internal/memory", "internal/parallel"}},
 	{"rewardmodel/...", []string{".", "llama/...", "dataset", "statistics", "rewardmodel", "report", "internal/web"}},
 	{"rejection", []string{".", "llama/...", "dataset", "statistics", "report"}},
 	{"ppo", []string{".", "llama/...", "dataset", "statistics", "report"}},

@@ -8,6 +8,7 @@ import (
 
 	"tandem"
 	"tandem/internal/blas"
+	"tandem/internal/memory"
 	"tandem/internal/parallel"
 	"tandem/llama/nn/kernel"
 )
@@ -284,7 +285,7 @@ func (b *bench) elements() int {
 // compare measures one pass of bare products with so many rows, and for a single row the speed of memory.
 func (b *bench) compare(rows int) {
 	if b.result.PeakMemoryBytes == 0 {
-		b.result.PeakMemoryBytes = peakMemory() // before the comparison's own arrays
+		b.result.PeakMemoryBytes = memory.Peak() // before the comparison's own arrays
 	}
 	matrices, most := b.matrices(), 0
 	for _, m := range matrices {

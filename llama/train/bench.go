@@ -8,6 +8,7 @@ import (
 
 	"tandem"
 	"tandem/internal/blas"
+	"tandem/internal/memory"
 	"tandem/internal/parallel"
 	"tandem/llama"
 	"tandem/llama/nn"
@@ -111,7 +112,7 @@ func Bench(ctx context.Context, library *blas.Library, kernels *kernel.Set, work
 	if err := trainer.Fit(ctx); err != nil {
 		return r, err
 	}
-	r.PeakMemoryBytes = peakMemory()
+	r.PeakMemoryBytes = memory.Peak()
 	peak, err := blas.PeakFlops(ctx, library, workers)
 	if err != nil {
 		return r, err

@@ -1,14 +1,14 @@
 //go:build unix && !linux
 
-package train
+package memory
 
 import (
 	"runtime"
 	"syscall"
 )
 
-// peakMemory is the most memory that the process has held, in bytes.
-func peakMemory() int64 {
+// Peak is the most memory that the process has held, in bytes.
+func Peak() int64 {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return 0

@@ -1,4 +1,4 @@
-package train
+package memory
 
 import (
 	"bufio"
@@ -6,9 +6,9 @@ import (
 	"os"
 )
 
-// peakMemory is the most memory that the process has held, in bytes. Linux's getrusage would count what
+// Peak is the most memory that the process has held, in bytes. Linux's getrusage would count what
 // the parent held when it started the process.
-func peakMemory() int64 {
+func Peak() int64 {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {
 		return 0
