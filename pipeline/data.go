@@ -18,8 +18,8 @@ import (
 
 // Stages hand data to each other as JSON Lines, which other machines and other programs can read.
 
-// writeLines writes one JSON object a line, whole or not at all.
-func writeLines[T any](path string, items iter.Seq[T]) (err error) {
+// WriteLines writes one JSON object a line, whole or not at all.
+func WriteLines[T any](path string, items iter.Seq[T]) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -54,7 +54,7 @@ func writeLines[T any](path string, items iter.Seq[T]) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// readLines reads what writeLines wrote.
+// readLines reads what WriteLines wrote.
 func readLines[T any](ctx context.Context, path string) ([]T, error) {
 	f, err := dataset.Open(path)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"tandem"
 	"tandem/evaluation"
 	"tandem/rejection"
+	"tandem/report"
 )
 
 // Demo orders the whole loop as a newcomer sees it: a base model, a chat model, rounds, two controls, and
@@ -48,6 +49,18 @@ type Story struct {
 type Time struct {
 	Part    string  `json:"part"`
 	Seconds float64 `json:"seconds"`
+}
+
+// TimeSection is the part of a report that says how long everything took.
+func TimeSection(times []Time) report.Section {
+	table := report.Table{Caption: "Wall-clock time", Columns: []string{"", "seconds"}}
+	total := 0.0
+	for _, t := range times {
+		table.Rows = append(table.Rows, []report.Cell{report.Text(t.Part), report.Number(t.Seconds, 1)})
+		total += t.Seconds
+	}
+	table.Rows = append(table.Rows, []report.Cell{report.Text("all"), report.Number(total, 1)})
+	return report.Section{Heading: "Time", Tables: []report.Table{table}}
 }
 
 // Run goes through the demo. Run again after an interruption, it goes on where it stood.

@@ -55,7 +55,7 @@ func openMetrics(out string, upTo int64) (*metricsFile, error) {
 			m.seen[keyOf(int(step), figures)] = true
 		}
 	}
-	if err := writeLines(path, slices.Values(kept)); err != nil {
+	if err := WriteLines(path, slices.Values(kept)); err != nil {
 		return nil, err
 	}
 	if m.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o644); err != nil {

@@ -141,7 +141,7 @@ func (r Real) writeFiles(pairs map[tandem.Aspect][]tandem.Comparison) (realFiles
 		}
 	}
 	for path, prompts := range map[string][]tandem.Prompt{f.prompts.Improve: improve, f.prompts.Reference: reference, f.heldOut: heldOut} {
-		if err := writeLines(path, slices.Values(prompts)); err != nil {
+		if err := WriteLines(path, slices.Values(prompts)); err != nil {
 			return f, err
 		}
 	}
@@ -172,7 +172,7 @@ func drawPrompts(prompts []tandem.Prompt) (training, heldOut []tandem.Prompt) {
 
 // writeChosen writes the chosen sides as dialogues to fine-tune on; every assistant message is trained on.
 func writeChosen(path string, comparisons []tandem.Comparison) error {
-	return writeLines(path, func(yield func(targetLine) bool) {
+	return WriteLines(path, func(yield func(targetLine) bool) {
 		for _, c := range comparisons {
 			chosen, _ := c.Dialogues()
 			if !yield(targetLine{chosen}) {
@@ -190,7 +190,7 @@ type textLine struct {
 // writeTexts writes both sides of the comparisons as the compact template renders dialogues, without the
 // BOS and the EOS that pretraining puts around a document.
 func writeTexts(path string, comparisons []tandem.Comparison) error {
-	return writeLines(path, func(yield func(textLine) bool) {
+	return WriteLines(path, func(yield func(textLine) bool) {
 		for _, c := range comparisons {
 			chosen, rejected := c.Dialogues()
 			if !yield(textLine{compactText(chosen)}) || !yield(textLine{compactText(rejected)}) {

@@ -211,7 +211,7 @@ func (r Real) writeFolds(pairs map[tandem.Aspect][]tandem.Comparison) ([]fold, e
 			}
 			all = append(all, learnt[string(aspect)]...)
 			f.pairs[aspect] = filepath.Join(f.folder, string(aspect)+"-measured.jsonl")
-			if err := writeLines(f.pairs[aspect], slices.Values(measured)); err != nil {
+			if err := WriteLines(f.pairs[aspect], slices.Values(measured)); err != nil {
 				return nil, err
 			}
 		}
@@ -248,7 +248,7 @@ func (r Real) writeFoldMixtures(f *fold, learnt map[string][]tandem.Comparison) 
 			return err
 		}
 		f.mixtures[aspect] = filepath.Join(f.folder, string(aspect)+".jsonl")
-		if err := writeLines(f.mixtures[aspect], func(yield func(tandem.Comparison) bool) {
+		if err := WriteLines(f.mixtures[aspect], func(yield func(tandem.Comparison) bool) {
 			for _, p := range picks {
 				if !yield(learnt[p.Source][p.Index]) {
 					return

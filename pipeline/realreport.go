@@ -32,7 +32,7 @@ func (o RealOutcome) Report(c RealConfig, facts []report.Fact, now time.Time) re
 	if len(o.Validity) > 0 {
 		r.Sections = append(r.Sections, o.accuracy(c), o.cross())
 	}
-	r.Sections = append(r.Sections, o.improvement(), o.drift(), o.sampled(), o.data(c), o.times())
+	r.Sections = append(r.Sections, o.improvement(), o.drift(), o.sampled(), o.data(c), TimeSection(o.Times))
 	return r
 }
 
@@ -222,15 +222,4 @@ func (o RealOutcome) data(c RealConfig) report.Section {
 	s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("The chat model was fitted to the chosen sides of %d of %d training pairs; the others are longer than the context and were left out.", o.Imitated, o.Compared))
 	s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("The policy was improved on %d training prompts of each kind and evaluated on %d held-out ones of each.", c.Improve, c.HeldOut))
 	return s
-}
-
-func (o RealOutcome) times() report.Section {
-	table := report.Table{Caption: "Wall-clock time", Columns: []string{"", "seconds"}}
-	total := 0.0
-	for _, t := range o.Times {
-		table.Rows = append(table.Rows, []report.Cell{report.Text(t.Part), report.Number(t.Seconds, 1)})
-		total += t.Seconds
-	}
-	table.Rows = append(table.Rows, []report.Cell{report.Text("all"), report.Number(total, 1)})
-	return report.Section{Heading: "Time", Tables: []report.Table{table}}
 }

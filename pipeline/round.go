@@ -247,7 +247,7 @@ func (l *Loop) mixtures(ctx context.Context, r Round) (m mixed, err error) {
 			return m, err
 		}
 		*part.to = filepath.Join(r.Folder, part.name+".jsonl")
-		err = writeLines(*part.to, func(yield func(tandem.Comparison) bool) {
+		err = WriteLines(*part.to, func(yield func(tandem.Comparison) bool) {
 			for _, p := range picks {
 				if !yield(sources[p.Source][p.Index]) {
 					return
@@ -264,7 +264,7 @@ func (l *Loop) mixtures(ctx context.Context, r Round) (m mixed, err error) {
 			continue
 		}
 		*to = filepath.Join(r.Folder, string(aspect)+"-held-out.jsonl")
-		if err := writeLines(*to, slices.Values(heldOut)); err != nil {
+		if err := WriteLines(*to, slices.Values(heldOut)); err != nil {
 			return m, err
 		}
 	}
@@ -296,7 +296,7 @@ func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) error {
 	}
 	prompts = slices.DeleteFunc(prompts, func(p tandem.Prompt) bool { return p.HeldOut })
 	training := filepath.Join(r.Folder, "prompts.jsonl")
-	if err := writeLines(training, slices.Values(prompts)); err != nil {
+	if err := WriteLines(training, slices.Values(prompts)); err != nil {
 		return err
 	}
 	var specs []any
@@ -334,7 +334,7 @@ func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) error {
 		return noTargets(len(sets))
 	}
 	o.Targets = filepath.Join(r.Folder, "targets.jsonl")
-	if err := writeLines(o.Targets, slices.Values(targets)); err != nil {
+	if err := WriteLines(o.Targets, slices.Values(targets)); err != nil {
 		return err
 	}
 	data := []string{r.Demonstrations}

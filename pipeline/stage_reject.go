@@ -249,7 +249,7 @@ func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, resume
 			if kept, err = rejection.Sample(ctx, policy, scorer, prompts[shard[0]:shard[1]], r.Config); err != nil {
 				return err
 			}
-			if err := writeLines(r.shard(i), slices.Values(kept)); err != nil {
+			if err := WriteLines(r.shard(i), slices.Values(kept)); err != nil {
 				return err
 			}
 		}
@@ -271,10 +271,10 @@ func (r Reject) finish(sets []rejection.Set, done *Rejected, s *Studio) error {
 	}
 	curve := rejection.RewardCurve(sets)
 	done.Prompts, done.Targets, done.Curve = len(sets), len(targets), Curve{curve.Best, curve.Median}
-	if err := writeLines(done.AllFile, slices.Values(sets)); err != nil {
+	if err := WriteLines(done.AllFile, slices.Values(sets)); err != nil {
 		return err
 	}
-	if err := writeLines(done.File, slices.Values(targets)); err != nil {
+	if err := WriteLines(done.File, slices.Values(targets)); err != nil {
 		return err
 	}
 	if err := writeJSON(filepath.Join(r.Out, rejectName), done); err != nil {

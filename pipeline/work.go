@@ -324,5 +324,5 @@ func (w *work) end(ctx context.Context, cause error) error {
 
 // writeJSON writes one JSON object to a file, whole or not at all.
 func writeJSON(path string, v any) error {
-	return writeLines(path, slices.Values([]any{v}))
+	return WriteLines(path, slices.Values([]any{v}))
 }

@@ -1,14 +1,10 @@
 package demo
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"bufio"
 
 	"tandem"
 	"tandem/internal/practice"
@@ -34,18 +30,15 @@ func (c Config) write(w *practice.World, folder string) (files, error) {
 			Reference:   filepath.Join(folder, "prompts-reference.jsonl"),
 		},
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return f, fmt.Errorf("write the practice world: %w", err)
-	}
-	text := func(i uint64) (any, error) {
+	text := func(i uint64) any {
 		if i%6 == 0 {
-			return map[string]string{"text": w.Text(i)}, nil
+			return map[string]string{"text": w.Text(i)}
 		}
 		// A base model has met dialogues among its texts; these are none of the demonstrations.
-		return map[string]string{"text": transcript(w.Demonstration(uint64(c.Demonstrations) + i))}, nil
+		return map[string]string{"text": transcript(w.Demonstration(uint64(c.Demonstrations) + i))}
 	}
-	demonstration := func(i uint64) (any, error) {
-		return map[string]tandem.Dialogue{"messages": w.Demonstration(i)}, nil
+	demonstration := func(i uint64) any {
+		return map[string]tandem.Dialogue{"messages": w.Demonstration(i)}
 	}
 	if err := writeFile(f.texts, c.Texts, text); err != nil {
 		return f, err
@@ -81,7 +74,7 @@ func (c Config) write(w *practice.World, folder string) (files, error) {
 		for i := range prompts {
 			prompts[i].HeldOut = p.split == practice.HeldOut
 		}
-		if err := writeFile(p.path, len(prompts), func(i uint64) (any, error) { return prompts[i], nil }); err != nil {
+		if err := writeFile(p.path, len(prompts), func(i uint64) any { return prompts[i] }); err != nil {
 			return f, err
 		}
 	}
@@ -100,37 +93,16 @@ func transcript(d tandem.Dialogue) string {
 	return text
 }
 
-// writeFile writes n JSON lines, whole or not at all.
-func writeFile(path string, n int, line func(i uint64) (any, error)) (err error) {
+// writeFile writes n JSON lines, unless the file is there.
+func writeFile(path string, n int, line func(i uint64) any) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.Create(path + ".part")
-	if err != nil {
-		return fmt.Errorf("write the practice world: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close() // already failing
-			err = fmt.Errorf("write %s: %w", path, err)
+	return pipeline.WriteLines(path, func(yield func(any) bool) {
+		for i := range uint64(n) {
+			if !yield(line(i)) {
+				return
+			}
 		}
-	}()
-	buffered := bufio.NewWriter(f)
-	encoder := json.NewEncoder(buffered)
-	for i := range uint64(n) {
-		v, err := line(i)
-		if err != nil {
-			return err
-		}
-		if err := encoder.Encode(v); err != nil {
-			return err
-		}
-	}
-	if err := buffered.Flush(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(path+".part", path)
+	})
 }

@@ -30,7 +30,7 @@ func (o Outcome) Report(c Config, facts []report.Fact, now time.Time) report.Rep
 		Facts: facts,
 	}
 	r.Sections = []report.Section{
-		o.progress(versions), o.beliefs(versions), o.controls(), o.health(), o.sampling(), o.samples(versions), o.times(),
+		o.progress(versions), o.beliefs(versions), o.controls(), o.health(), o.sampling(), o.samples(versions), pipeline.TimeSection(o.Times),
 	}
 	return r
 }
@@ -192,15 +192,4 @@ func (o Outcome) samples(versions []int) report.Section {
 		s.Samples = append(s.Samples, sample)
 	}
 	return s
-}
-
-func (o Outcome) times() report.Section {
-	table := report.Table{Caption: "Wall-clock time", Columns: []string{"", "seconds"}}
-	total := 0.0
-	for _, t := range o.Times {
-		table.Rows = append(table.Rows, []report.Cell{report.Text(t.Part), report.Number(t.Seconds, 1)})
-		total += t.Seconds
-	}
-	table.Rows = append(table.Rows, []report.Cell{report.Text("all"), report.Number(total, 1)})
-	return report.Section{Heading: "Time", Tables: []report.Table{table}}
 }
