@@ -179,13 +179,16 @@ func BenchGenerate(ctx context.Context, w *Weights, config BenchConfig) (BenchRe
 		if _, err := s.Step(ctx); err != nil {
 			return BenchResult{}, err
 		}
-		for !s.Idle() {
-			start := time.Now()
-			if _, err := s.Step(ctx); err != nil {
-				return BenchResult{}, err
+		s.trunk.workers.Hold(func() { // as Sample does
+			for !s.Idle() && err == nil {
+				start := time.Now()
+				_, err = s.Step(ctx)
+				b.run.work += time.Since(start)
+				b.compare(config.Batch)
 			}
-			b.run.work += time.Since(start)
-			b.compare(config.Batch)
+		})
+		if err != nil {
+			return BenchResult{}, err
 		}
 		b.endRun()
 	}
@@ -294,11 +297,13 @@ func (b *bench) compare(rows int) {
 	if b.x == nil {
 		b.x, b.y = slices.Repeat([]float32{1}, rows*most), make([]float32, rows*most)
 	}
-	start := time.Now()
-	for _, m := range matrices {
-		b.config.BLAS.GemmParallel(b.workers, false, true, rows, m.out, m.in, 1, b.x, m.in, m.data, m.in, 0, b.y, m.out)
-	}
-	b.run.bare += time.Since(start)
+	b.workers.Hold(func() {
+		start := time.Now()
+		for _, m := range matrices {
+			b.config.BLAS.GemmParallel(b.workers, false, true, rows, m.out, m.in, 1, b.x, m.in, m.data, m.in, 0, b.y, m.out)
+		}
+		b.run.bare += time.Since(start)
+	})
 	if rows == 1 {
 		b.run.read += b.readMemory()
 	}

@@ -104,7 +104,7 @@ func (f *Forward) LogProbsAt(ctx context.Context, sequences [][]int32, temperatu
 		for from := 0; from < len(picks); from += headRows {
 			tile := picks[from:min(from+headRows, len(picks))]
 			f.logits = resize(f.logits, len(tile)*vocab)
-			f.trunk.product(f.logits, hidden[from*d:], f.weights.Output, len(tile), d, vocab)
+			f.trunk.shared.product(f.logits, hidden[from*d:], f.weights.Output, len(tile), d, vocab)
 			broken := make([]bool, len(tile))
 			f.trunk.workers.Each(len(tile), func(i int) {
 				p, drawer := tile[i], <-f.drawers
@@ -146,18 +146,18 @@ func (f *Forward) each(ctx context.Context, sequences [][]int32, asked which, vi
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	for from := 0; from < len(sequences); {
-		to, tokens := from, 0
-		for to < len(sequences) && (to == from || tokens+len(sequences[to]) <= f.limit) {
-			tokens += len(sequences[to])
-			to++
+	var err error
+	f.trunk.workers.Hold(func() {
+		for from, to := 0, 0; from < len(sequences) && err == nil; from = to {
+			tokens := 0
+			for to < len(sequences) && (to == from || tokens+len(sequences[to]) <= f.limit) {
+				tokens += len(sequences[to])
+				to++
+			}
+			err = f.pass(ctx, sequences, from, to, asked, visit)
 		}
-		if err := f.pass(ctx, sequences, from, to, asked, visit); err != nil {
-			return err
-		}
-		from = to
-	}
-	return nil
+	})
+	return err
 }
 
 // pass is each for the sequences in [from, to): all at once, or where a single one is longer than the limit

@@ -40,30 +40,30 @@ func spans(rows []row, into []span) []span {
 //
 //	mixed = softmax(q·Kᵀ / √e)·V
 //
-// of every row over the positions of its sequence up to its own, from t.qkv and the caches into t.mixed.
-func (t *trunk) attend(rows []row, layer int) {
-	heads := t.config.NumKeyValueHeads
-	t.blocks = spans(rows, t.blocks)
-	tasks := len(t.blocks) * heads
+// of every row over the positions of its sequence up to its own, from l.qkv and the caches into l.mixed.
+func (l *lane) attend(rows []row, layer int) {
+	heads := l.config.NumKeyValueHeads
+	l.blocks = spans(rows, l.blocks)
+	tasks := len(l.blocks) * heads
 	work := 0 // multiply-adds of a task, about
 	if tasks > 0 {
 		last := rows[len(rows)-1]
-		work = len(rows) * (last.position + 1) * t.config.AttentionSize() / tasks
+		work = len(rows) * (last.position + 1) * l.config.AttentionSize() / tasks
 	}
-	t.workers.For(tasks, grain(work), func(from, to int) {
-		s := <-t.scratch
+	l.workers.For(tasks, grain(work), func(from, to int) {
+		s := <-l.scratch
 		for task := from; task < to; task++ {
-			block := t.blocks[task/heads]
-			t.attendBlock(s, rows[block.from:block.to], block.from, layer, task%heads)
+			block := l.blocks[task/heads]
+			l.attendBlock(s, rows[block.from:block.to], block.from, layer, task%heads)
 		}
-		t.scratch <- s
+		l.scratch <- s
 	})
 }
 
 // attendBlock is attend for rows of one sequence, the first at index first of the pass, under one
 // key/value head.
-func (t *trunk) attendBlock(s *attentionScratch, rows []row, first, layer, head int) {
-	c := t.config
+func (l *lane) attendBlock(s *attentionScratch, rows []row, first, layer, head int) {
+	c := l.config
 	e, group := c.HeadDim, c.NumAttentionHeads/c.NumKeyValueHeads
 	m := len(rows) * group
 	cache := rows[0].cache
@@ -72,20 +72,20 @@ func (t *trunk) attendBlock(s *attentionScratch, rows []row, first, layer, head 
 	s.queries = resize(s.queries, m*e)
 	for i := range rows {
 		from := (first+i)*c.QKVSize() + head*group*e
-		copy(s.queries[i*group*e:(i+1)*group*e], t.qkv[from:])
+		copy(s.queries[i*group*e:(i+1)*group*e], l.qkv[from:])
 	}
 	width := pages * pageTokens
 	s.scores = resize(s.scores, m*width)
 	for p := range pages {
 		keys, _ := cache.block(p, layer, head)
-		t.kernel.MatMulTStrided(s.scores[p*pageTokens:], width, s.queries, e, keys, e, m, pageTokens, e)
+		l.kernel.MatMulTStrided(s.scores[p*pageTokens:], width, s.queries, e, keys, e, m, pageTokens, e)
 	}
 
 	s.totals = resize(s.totals, m)
 	for j := range m {
 		positions := rows[j/group].position + 1
 		scores := s.scores[j*width : (j+1)*width]
-		s.totals[j] = exponentiate(t.kernel, scores[:positions], float32(1/math.Sqrt(float64(e))))
+		s.totals[j] = exponentiate(l.kernel, scores[:positions], float32(1/math.Sqrt(float64(e))))
 		clear(scores[positions:])
 	}
 
@@ -93,13 +93,13 @@ func (t *trunk) attendBlock(s *attentionScratch, rows []row, first, layer, head 
 	clear(s.mixed)
 	for p := range pages {
 		_, values := cache.block(p, layer, head)
-		t.kernel.MatMulTStrided(s.part, e, s.scores[p*pageTokens:], width, values, pageTokens, m, e, pageTokens)
-		t.kernel.Add(s.mixed, s.part)
+		l.kernel.MatMulTStrided(s.part, e, s.scores[p*pageTokens:], width, values, pageTokens, m, e, pageTokens)
+		l.kernel.Add(s.mixed, s.part)
 	}
 	for j, total := range s.totals {
-		to := t.mixed[(first+j/group)*c.AttentionSize()+(head*group+j%group)*e:][:e]
+		to := l.mixed[(first+j/group)*c.AttentionSize()+(head*group+j%group)*e:][:e]
 		copy(to, s.mixed[j*e:])
-		t.kernel.Scale(1/total, to)
+		l.kernel.Scale(1/total, to)
 	}
 }
 

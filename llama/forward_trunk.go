@@ -12,14 +12,30 @@ import (
 // [kernel.Set.MatMulT], whose sums have one order, attention walks a sequence's own pages, and everything else
 // is done row by row. So neither the other rows nor the number of workers can change a bit.
 //
+// That also leaves open how the work is divided. Where there are sequences enough, each worker takes some
+// of them through all layers, as a lane; otherwise all workers share every step of one lane. A step of a
+// small model is shorter than it takes to wake a goroutine, and the activations of a lane stay in a core's
+// own cache.
+//
 // One goroutine uses a trunk at a time.
 type trunk struct {
 	weights *Weights
 	config  Config
 	kernel  *kernel.Set
 	workers parallel.Workers
-	rope    *Rope                  // grown to the positions seen
-	scratch chan *attentionScratch // one for each worker
+	rope    *Rope // grown to the positions seen
+
+	shared *lane      // whose steps all workers share
+	own    chan *lane // one for each worker, which has it alone
+	cuts   []cut
+	hidden []float32 // [wanted, d], from all lanes
+}
+
+// lane is the memory in which some rows pass through the layers.
+type lane struct {
+	*trunk
+	workers parallel.Workers       // that share its steps
+	scratch chan *attentionScratch // one for each of them
 	blocks  []span
 	kept    []row
 
@@ -32,6 +48,18 @@ type trunk struct {
 	gated  []float32 // [n, f]
 	added  []float32 // [n, d], what a block adds to x
 }
+
+// cut is a part of a pass for one lane: rows [from, to), whole sequences, and of the wanted ones
+// [wantedFrom, wantedTo).
+type cut struct{ from, to, wantedFrom, wantedTo int }
+
+// A lane of its own gets at least leastRows, since fewer take longer to fetch the weights than to multiply
+// with them, and sharing a step shares that too; and from mostRows on
+// there are more lanes than workers.
+const (
+	leastRows = 16
+	mostRows  = 128
+)
 
 // row is one token on its way through the model. Rows of one sequence follow each other in a pass, in the
 // order of their positions, and everything before the first of them is in the cache already.
@@ -51,11 +79,20 @@ func newTrunk(w *Weights, set *kernel.Set, workers int) (*trunk, error) {
 		}
 	}
 	t := &trunk{weights: w, config: w.Config, kernel: set, workers: parallel.New(workers)}
-	t.scratch = make(chan *attentionScratch, t.workers.Count())
+	t.shared = t.lane(t.workers)
+	t.own = make(chan *lane, t.workers.Count())
 	for range t.workers.Count() {
-		t.scratch <- &attentionScratch{}
+		t.own <- t.lane(parallel.Workers{})
 	}
 	return t, nil
+}
+
+func (t *trunk) lane(workers parallel.Workers) *lane {
+	l := &lane{trunk: t, workers: workers, scratch: make(chan *attentionScratch, workers.Count())}
+	for range workers.Count() {
+		l.scratch <- &attentionScratch{}
+	}
+	return l
 }
 
 // pool returns a pool of pages that keep the given number of layers. A cache with a single layer serves
@@ -68,56 +105,96 @@ func (t *trunk) pool(layers int) *pages {
 // run passes rows through all layers, fills their caches, and returns the normalised hidden states of the
 // wanted rows (indices, ascending), [len(wanted), d]. They are valid until the next pass.
 func (t *trunk) run(rows []row, wanted []int) []float32 {
-	c, d := t.config, t.config.HiddenSize
 	t.prepare(rows)
-	for i, r := range rows {
-		copy(t.x[i*d:(i+1)*d], t.weights.Embed[int(r.token)*d:])
+	if t.cut(rows, wanted); len(t.cuts) < t.workers.Count() || t.workers.Count() == 1 {
+		return t.shared.run(rows, wanted, 0)
 	}
-	n := len(rows)
-	for index := range t.weights.Layers {
-		l := &t.weights.Layers[index]
-		t.rmsNorm(t.normed, t.x, l.AttentionNorm, n)
-		t.product(t.qkv, t.normed, l.QKV, n, d, c.QKVSize())
-		t.fillCaches(rows, index)
-		if index == len(t.weights.Layers)-1 && len(wanted) < n {
-			// Nobody reads the other rows after the last keys and values are made.
-			if rows, n = t.keep(rows, wanted), len(wanted); n == 0 {
-				return nil
-			}
-		}
-		t.attend(rows, index)
-		t.product(t.added, t.mixed, l.O, n, c.AttentionSize(), d)
-		t.add(n)
-		t.rmsNorm(t.normed, t.x, l.MLPNorm, n)
-		t.product(t.gateUp, t.normed, l.GateUp, n, d, 2*c.IntermediateSize)
-		t.swiGLU(n)
-		t.product(t.added, t.gated, l.Down, n, c.IntermediateSize, d)
-		t.add(n)
-	}
-	t.rmsNorm(t.normed, t.x, t.weights.Norm, n)
-	return t.normed[:n*d]
+	d := t.config.HiddenSize
+	t.hidden = resize(t.hidden, len(wanted)*d)
+	t.workers.Each(len(t.cuts), func(i int) {
+		c, l := t.cuts[i], <-t.own
+		copy(t.hidden[c.wantedFrom*d:c.wantedTo*d], l.run(rows[c.from:c.to], wanted[c.wantedFrom:c.wantedTo], c.from))
+		t.own <- l
+	})
+	return t.hidden
 }
 
-// prepare grows the activations, the caches and the rotary table to what a pass over rows needs.
-func (t *trunk) prepare(rows []row) {
-	c, n := t.config, len(rows)
-	for _, b := range []struct {
-		buffer *[]float32
-		width  int
-	}{
-		{&t.x, c.HiddenSize}, {&t.normed, c.HiddenSize}, {&t.added, c.HiddenSize},
-		{&t.qkv, c.QKVSize()}, {&t.mixed, c.AttentionSize()},
-		{&t.gateUp, 2 * c.IntermediateSize}, {&t.gated, c.IntermediateSize},
-	} {
-		*b.buffer = resize(*b.buffer, n*b.width)
+// cut divides rows into lanes' parts.
+func (t *trunk) cut(rows []row, wanted []int) {
+	t.cuts = t.cuts[:0]
+	// As many lanes as go round evenly.
+	lanes := t.workers.Count() * (len(rows)/(t.workers.Count()*mostRows) + 1)
+	size := max(leastRows, (len(rows)+lanes-1)/lanes)
+	next := cut{}
+	for i := range rows {
+		if last := i == len(rows)-1; !last && (i+1-next.from < size || rows[i].cache == rows[i+1].cache) {
+			continue
+		}
+		next.to = i + 1
+		for next.wantedTo < len(wanted) && wanted[next.wantedTo] < next.to {
+			next.wantedTo++
+		}
+		t.cuts = append(t.cuts, next)
+		next = cut{from: next.to, wantedFrom: next.wantedTo, wantedTo: next.wantedTo}
 	}
+}
+
+// prepare grows the caches and the rotary table to what a pass over rows needs.
+func (t *trunk) prepare(rows []row) {
 	last := 0
 	for _, r := range rows {
 		r.cache.grow(r.position + 1)
 		last = max(last, r.position)
 	}
 	if t.rope == nil || last >= t.rope.Positions {
-		t.rope = NewRope(c, min(max(256, 2*(last+1)), max(c.MaxPositionEmbeddings, last+1)))
+		t.rope = NewRope(t.config, min(max(256, 2*(last+1)), max(t.config.MaxPositionEmbeddings, last+1)))
+	}
+}
+
+// run is trunk.run for the rows of one lane. Wanted rows are counted from first.
+func (l *lane) run(rows []row, wanted []int, first int) []float32 {
+	c, d := l.config, l.config.HiddenSize
+	l.prepare(len(rows))
+	for i, r := range rows {
+		copy(l.x[i*d:(i+1)*d], l.weights.Embed[int(r.token)*d:])
+	}
+	n := len(rows)
+	for index := range l.weights.Layers {
+		w := &l.weights.Layers[index]
+		l.rmsNorm(l.normed, l.x, w.AttentionNorm, n)
+		l.product(l.qkv, l.normed, w.QKV, n, d, c.QKVSize())
+		l.fillCaches(rows, index)
+		if index == len(l.weights.Layers)-1 && len(wanted) < n {
+			// Nobody reads the other rows after the last keys and values are made.
+			if rows, n = l.keep(rows, wanted, first), len(wanted); n == 0 {
+				return nil
+			}
+		}
+		l.attend(rows, index)
+		l.product(l.added, l.mixed, w.O, n, c.AttentionSize(), d)
+		l.add(n)
+		l.rmsNorm(l.normed, l.x, w.MLPNorm, n)
+		l.product(l.gateUp, l.normed, w.GateUp, n, d, 2*c.IntermediateSize)
+		l.swiGLU(n)
+		l.product(l.added, l.gated, w.Down, n, c.IntermediateSize, d)
+		l.add(n)
+	}
+	l.rmsNorm(l.normed, l.x, l.weights.Norm, n)
+	return l.normed[:n*d]
+}
+
+// prepare grows the activations to what a pass over n rows needs.
+func (l *lane) prepare(n int) {
+	c := l.config
+	for _, b := range []struct {
+		buffer *[]float32
+		width  int
+	}{
+		{&l.x, c.HiddenSize}, {&l.normed, c.HiddenSize}, {&l.added, c.HiddenSize},
+		{&l.qkv, c.QKVSize()}, {&l.mixed, c.AttentionSize()},
+		{&l.gateUp, 2 * c.IntermediateSize}, {&l.gated, c.IntermediateSize},
+	} {
+		*b.buffer = resize(*b.buffer, n*b.width)
 	}
 }
 
@@ -127,29 +204,30 @@ func resize(buffer []float32, n int) []float32 {
 }
 
 // keep moves the wanted rows' queries and residuals to the front.
-func (t *trunk) keep(rows []row, wanted []int) []row {
-	d, width := t.config.HiddenSize, t.config.QKVSize()
-	t.kept = t.kept[:0]
+func (l *lane) keep(rows []row, wanted []int, first int) []row {
+	d, width := l.config.HiddenSize, l.config.QKVSize()
+	l.kept = l.kept[:0]
 	for to, from := range wanted {
-		t.kept = append(t.kept, rows[from])
-		copy(t.x[to*d:(to+1)*d], t.x[from*d:(from+1)*d])
-		copy(t.qkv[to*width:(to+1)*width], t.qkv[from*width:(from+1)*width])
+		from -= first
+		l.kept = append(l.kept, rows[from])
+		copy(l.x[to*d:(to+1)*d], l.x[from*d:(from+1)*d])
+		copy(l.qkv[to*width:(to+1)*width], l.qkv[from*width:(from+1)*width])
 	}
-	return t.kept
+	return l.kept
 }
 
 // fillCaches turns queries and keys by their positions and stores keys and values.
-func (t *trunk) fillCaches(rows []row, layer int) {
-	c := t.config
+func (l *lane) fillCaches(rows []row, layer int) {
+	c := l.config
 	width, e := c.QKVSize(), c.HeadDim
 	queries, keys := c.AttentionSize(), c.NumKeyValueHeads*e
-	t.workers.For(len(rows), grain(width), func(from, to int) {
+	l.workers.For(len(rows), grain(width), func(from, to int) {
 		for i := from; i < to; i++ {
 			r := rows[i]
-			qkv := t.qkv[i*width : (i+1)*width]
-			cos, sin := t.rope.At(r.position)
+			qkv := l.qkv[i*width : (i+1)*width]
+			cos, sin := l.rope.At(r.position)
 			for head := 0; head < queries+keys; head += e {
-				t.kernel.Rotate(qkv[head:head+e], cos, sin, 1)
+				l.kernel.Rotate(qkv[head:head+e], cos, sin, 1)
 			}
 			r.cache.store(r.position, layer, qkv[queries:queries+keys], qkv[queries+keys:])
 		}
@@ -158,38 +236,38 @@ func (t *trunk) fillCaches(rows []row, layer int) {
 
 // product computes y = x·wᵀ for n rows of x [n, in] and w [out, in], the outputs split over the workers. A
 // few rows are bound by reading w, so a range is measured by its share of w.
-func (t *trunk) product(y, x, w []float32, n, in, out int) {
+func (l *lane) product(y, x, w []float32, n, in, out int) {
 	const elements, together = 1 << 15, 16 // of w in a range, read about as fast as 16 rows are multiplied with them
 	grain := max(1, elements/(in*max(1, n/together)))
-	t.workers.For(out, (grain+together-1)/together*together, func(from, to int) {
-		t.kernel.MatMulTStrided(y[from:], out, x, in, w[from*in:to*in], in, n, to-from, in)
+	l.workers.For(out, (grain+together-1)/together*together, func(from, to int) {
+		l.kernel.MatMulTStrided(y[from:], out, x, in, w[from*in:to*in], in, n, to-from, in)
 	})
 }
 
 // rmsNorm normalises the first n rows of x into dst.
-func (t *trunk) rmsNorm(dst, x, gain []float32, n int) {
-	d, eps := t.config.HiddenSize, float32(t.config.RMSNormEps)
-	t.workers.For(n, grain(d), func(from, to int) {
+func (l *lane) rmsNorm(dst, x, gain []float32, n int) {
+	d, eps := l.config.HiddenSize, float32(l.config.RMSNormEps)
+	l.workers.For(n, grain(d), func(from, to int) {
 		for i := from; i < to; i++ {
-			t.kernel.RMSNorm(dst[i*d:(i+1)*d], x[i*d:(i+1)*d], gain, eps)
+			l.kernel.RMSNorm(dst[i*d:(i+1)*d], x[i*d:(i+1)*d], gain, eps)
 		}
 	})
 }
 
 // swiGLU gates the first n rows: gated = silu(gate)·up.
-func (t *trunk) swiGLU(n int) {
-	f := t.config.IntermediateSize
-	t.workers.For(n, grain(4*f), func(from, to int) {
+func (l *lane) swiGLU(n int) {
+	f := l.config.IntermediateSize
+	l.workers.For(n, grain(4*f), func(from, to int) {
 		for i := from; i < to; i++ {
-			both := t.gateUp[2*i*f : 2*(i+1)*f]
-			t.kernel.SwiGLU(t.gated[i*f:(i+1)*f], both[:f], both[f:])
+			both := l.gateUp[2*i*f : 2*(i+1)*f]
+			l.kernel.SwiGLU(l.gated[i*f:(i+1)*f], both[:f], both[f:])
 		}
 	})
 }
 
 // add adds what a block gave to the residual stream of the first n rows.
-func (t *trunk) add(n int) {
-	t.kernel.Add(t.x[:n*t.config.HiddenSize], t.added[:n*t.config.HiddenSize])
+func (l *lane) add(n int) {
+	l.kernel.Add(l.x[:n*l.config.HiddenSize], l.added[:n*l.config.HiddenSize])
 }
 
 // grain returns how many iterations of a loop, each worth about the given number of multiplications in

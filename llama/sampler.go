@@ -144,17 +144,22 @@ func (s *Sampler) Sample(ctx context.Context, requests []Request) iter.Seq2[Even
 				return
 			}
 		}
-		for !s.Idle() {
-			events, err := s.Step(ctx)
-			for _, e := range events {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if err != nil {
-				yield(Event{}, err)
+		s.trunk.workers.Hold(func() { s.drain(ctx, yield) })
+	}
+}
+
+// drain steps until no request is left.
+func (s *Sampler) drain(ctx context.Context, yield func(Event, error) bool) {
+	for !s.Idle() {
+		events, err := s.Step(ctx)
+		for _, e := range events {
+			if !yield(e, nil) {
 				return
 			}
+		}
+		if err != nil {
+			yield(Event{}, err)
+			return
 		}
 	}
 }

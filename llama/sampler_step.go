@@ -68,7 +68,7 @@ func (s *Sampler) forward() {
 	}
 	d, vocab, n := s.trunk.config.HiddenSize, s.trunk.config.VocabSize, len(s.wanted)
 	s.logits = resize(s.logits, n*vocab)
-	s.trunk.product(s.logits, hidden, s.weights.Output, n, d, vocab)
+	s.trunk.shared.product(s.logits, hidden, s.weights.Output, n, d, vocab)
 	joined := len(s.draws) - n // these came with their logits
 	for i := range n {
 		q := s.draws[joined+i].sequence

@@ -128,7 +128,7 @@ func TestSamplerIsTheForwardPass(t *testing.T) {
 				logits := make([]float32, c.VocabSize)
 				for j, token := range a.tokens {
 					at := (len(r.Prompt) + j - 1) * c.HiddenSize
-					forward.trunk.product(logits, hidden[0][at:at+c.HiddenSize], w.Output, 1, c.HiddenSize, c.VocabSize)
+					forward.trunk.shared.product(logits, hidden[0][at:at+c.HiddenSize], w.Output, 1, c.HiddenSize, c.VocabSize)
 					if best := slices.Index(logits, slices.Max(logits)); best != int(token) {
 						t.Fatalf("request %d: greedy took token %d at %d, the likeliest is %d", i, token, j, best)
 					}

@@ -1,6 +1,7 @@
 // Package parallel splits loops over the machine's cores. Every row-wise loop of the numeric packages
 // (llama, llama/nn, internal/blas) goes through it, so that the number of cores is decided once, by
-// whoever constructs a [Workers], and no goroutine outlives the call that started it.
+// whoever constructs a [Workers], and no goroutine outlives the call that started it. Where many short loops
+// follow each other, [Workers.Hold] keeps the goroutines between them.
 //
 // A split never changes results: a body is given ranges of independent iterations, and must compute each
 // iteration alike whichever range it is in. Which goroutine takes which range is left to chance.
@@ -8,21 +9,22 @@ package parallel
 
 import (
 	"runtime"
-	"sync"
-	"sync/atomic"
 )
 
 // Workers is how many goroutines, the caller's among them, may run the body of a loop at once.
-// The zero value means one: loops run in the caller's goroutine. A Workers holds no goroutines and is
-// copied freely.
-type Workers struct{ extra int }
+// The zero value means one: loops run in the caller's goroutine. Copies are the same workers. They are safe
+// for concurrent use.
+type Workers struct {
+	extra int
+	crew  *crew
+}
 
 // New returns n workers; for n < 1, as many as Go runs threads at once ([runtime.GOMAXPROCS]).
 func New(n int) Workers {
 	if n < 1 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	return Workers{extra: n - 1}
+	return Workers{n - 1, newCrew(n - 1)}
 }
 
 // Count returns the number of workers, at least 1.
@@ -65,32 +67,11 @@ func (w Workers) Each(n int, body func(i int)) {
 
 // run has min(Count, n) goroutines take the tasks 0 … n-1 in order.
 func (w Workers) run(n int, body func(i int)) {
-	var (
-		next     atomic.Int64
-		finished sync.WaitGroup
-		failure  atomic.Pointer[any]
-	)
-	work := func() {
-		defer func() {
-			if p := recover(); p != nil {
-				failure.CompareAndSwap(nil, &p)
-				next.Store(int64(n)) // nobody takes another task
-			}
-		}()
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= n {
-				return
-			}
-			body(i)
-		}
+	l := &loop{n: n, body: body}
+	if !w.crew.run(l) {
+		l.spawn(min(w.extra, n-1))
 	}
-	for range min(w.extra, n-1) {
-		finished.Go(work)
-	}
-	work()
-	finished.Wait()
-	if p := failure.Load(); p != nil {
+	if p := l.failure.Load(); p != nil {
 		panic(*p)
 	}
 }

@@ -2,8 +2,10 @@ package parallel_test
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tandem/internal/parallel"
 )
@@ -91,10 +93,81 @@ func TestZeroValueRunsInTheCaller(t *testing.T) {
 	}
 }
 
+// Held workers do what others do: each iteration once, in loops of all sizes, nested ones, and those of
+// callers that hold nothing.
+func TestHold(t *testing.T) {
+	for _, workers := range []int{1, 2, 5} {
+		w := parallel.New(workers)
+		before := runtime.NumGoroutine()
+		w.Hold(func() {
+			if now := runtime.NumGoroutine(); now > before+workers-1 {
+				t.Errorf("%d goroutines for %d workers", now-before, workers)
+			}
+			var others sync.WaitGroup
+			for range 3 {
+				others.Go(func() { w.Hold(func() { sum(t, w, 50) }) })
+			}
+			for n := range 200 {
+				if n%50 == 0 {
+					time.Sleep(time.Millisecond) // helpers fall asleep
+				}
+				sum(t, w, n)
+			}
+			w.Each(4, func(int) { sum(t, w, 20) })
+			others.Wait()
+		})
+		for range 100 {
+			w.Hold(func() { sum(t, w, 10) })
+		}
+		sum(t, w, 10)
+	}
+}
+
+// sum checks a loop by what its iterations add up to.
+func sum(t *testing.T, w parallel.Workers, n int) {
+	t.Helper()
+	var got atomic.Int64
+	w.For(n, 1, func(from, to int) {
+		for i := from; i < to; i++ {
+			got.Add(int64(i))
+		}
+	})
+	if want := int64(n * (n - 1) / 2); got.Load() != want {
+		t.Errorf("the iterations of %d add up to %d, want %d", n, got.Load(), want)
+	}
+}
+
+func TestHoldEndsWithAPanic(t *testing.T) {
+	w := parallel.New(4)
+	before := runtime.NumGoroutine()
+	func() {
+		defer func() {
+			if p := recover(); p != "row 7" {
+				t.Errorf("recovered %v, want the body's own panic", p)
+			}
+		}()
+		w.Hold(func() {
+			w.Each(16, func(i int) {
+				if i == 7 {
+					panic("row 7")
+				}
+			})
+		})
+	}()
+	if after := runtime.NumGoroutine(); after > before+3 { // the runtime reaps them a moment later
+		t.Errorf("%d goroutines before, %d after", before, after)
+	}
+	sum(t, w, 100)
+}
+
 func BenchmarkFor(b *testing.B) {
 	w := parallel.New(0)
 	var sink atomic.Int64
-	for b.Loop() {
-		w.For(2, 1, func(from, to int) { sink.Add(1) })
+	loops := func(b *testing.B) {
+		for b.Loop() {
+			w.For(2, 1, func(from, to int) { sink.Add(1) })
+		}
 	}
+	b.Run("spawned", loops)
+	b.Run("held", func(b *testing.B) { w.Hold(func() { loops(b) }) })
 }
