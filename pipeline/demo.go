@@ -102,7 +102,7 @@ func (d Demo) Run(ctx context.Context) (Story, error) {
 				c.Control, c.PPO, c.Name = control, false, "control: "+string(control)
 				c.Number, c.Folder = rows[c.Name], filepath.Join(d.Folder, "control-"+string(control))
 				if control == Random {
-					c.Learnt = &outcome.Judges
+					c.Learnt, c.Drawn = &outcome.Judges, outcome.Drawn
 				}
 				made, err := d.Loop.Run(ctx, c)
 				if err != nil {

@@ -9,8 +9,11 @@ import (
 	"tandem"
 	"tandem/dataset"
 	"tandem/evaluation"
+	"tandem/llama/chat"
+	"tandem/llama/tokenizer"
 	"tandem/llama/train"
 	"tandem/ppo"
+	"tandem/pretrain"
 	"tandem/rejection"
 	"tandem/rewardmodel"
 )
@@ -72,6 +75,19 @@ func DefaultRealConfig(seed uint64) RealConfig {
 	return RealConfig{
 		Recipe: r, Improve: 150, Reference: 100, HeldOut: 150, Sampling: tandem.Sampling{Temperature: 1, MaxTokens: 96},
 		Folds: 5,
+	}
+}
+
+// DefaultRealPretrain is the base model of a run that is given none: a million parameters and a vocabulary of
+// 2,048 tokens, made of the dialogues in two passes. All its numbers are choices.
+func DefaultRealPretrain(seed uint64) *Pretrain {
+	c := pretrain.Config{Context: 256, Fit: train.DefaultConfig()}
+	c.Fit.LearningRate, c.Fit.Batch, c.Fit.Epochs, c.Fit.Seed = 3e-3, 8, 2, seed
+	t := tokenizer.DefaultTrainConfig()
+	t.VocabSize, t.ChatTemplate = 2048, chat.Compact
+	return &Pretrain{
+		Tokenizer: t, Config: c,
+		Shape: Shape{HiddenSize: 128, IntermediateSize: 352, Layers: 4, Heads: 4, KeyValueHeads: 4, Context: 512, Tied: true},
 	}
 }
 

@@ -43,8 +43,10 @@ type Round struct {
 	// Snapshot is the id of the comparisons to learn from. Defaults to those that count when learning begins,
 	// frozen under the round's number, so that a resumed round learns from the same.
 	Snapshot string
-	// Learnt, if not nil, are the reward models to use instead of fitting new ones.
+	// Learnt, if not nil, are the reward models to use instead of fitting new ones, and Drawn, if not nil,
+	// the answers to keep from instead of sampling.
 	Learnt *Judges
+	Drawn  []rejection.Set
 }
 
 // Control is a round that must not improve anything, to show that the others do so for the right reason.
@@ -70,6 +72,7 @@ type Outcome struct {
 	Judges   Judges
 	Version  Version         // the newest: PPO's where there was PPO
 	Sampled  Version         // rejection sampling's
+	Drawn    []rejection.Set // the answers that the best were kept of
 	Targets  string          // file of the best answers, for the archive
 	Curve    rejection.Curve // reward against number of samples
 	Compared int             // comparisons that the reward models learnt from
@@ -286,39 +289,49 @@ func drawLots(c tandem.Comparison, seed uint64) tandem.Comparison {
 	return c
 }
 
-// reject samples K answers to each prompt from the newest policy, keeps the best, and fine-tunes the base
-// model on the demonstrations and the best answers of this and all earlier rounds.
-func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) error {
+// draw samples K answers to each prompt from the newest policy and has the judges score them.
+func (l *Loop) draw(ctx context.Context, r Round, j Judges) (sets []rejection.Set, err error) {
 	newest := r.Versions[len(r.Versions)-1]
 	prompts, err := readPrompts(ctx, r.Prompts.Improve)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	prompts = slices.DeleteFunc(prompts, func(p tandem.Prompt) bool { return p.HeldOut })
 	training := filepath.Join(r.Folder, "prompts.jsonl")
 	if err := WriteLines(training, slices.Values(prompts)); err != nil {
-		return err
+		return nil, err
 	}
 	var specs []any
 	for _, shard := range Shards(len(prompts), r.Recipe.ShardPrompts) {
 		specs = append(specs, Sample{
-			Policy: newest.URL, Helpfulness: o.Judges.Helpfulness.URL, Safety: o.Judges.Safety.URL,
+			Policy: newest.URL, Helpfulness: j.Helpfulness.URL, Safety: j.Safety.URL,
 			Prompts: training, From: shard[0], To: shard[1], Config: r.Recipe.Rejection,
-			PolicyID: newest.ID, HelpfulnessID: o.Judges.Helpfulness.ID, SafetyID: o.Judges.Safety.ID,
+			PolicyID: newest.ID, HelpfulnessID: j.Helpfulness.ID, SafetyID: j.Safety.ID,
 		})
 	}
 	units, err := l.stage(ctx, r.Number, tandem.StageReject, specs...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var sets []rejection.Set
 	for _, u := range units {
 		var shard []rejection.Set
 		if err := json.Unmarshal(u.Result, &shard); err != nil {
-			return fmt.Errorf("shard %d: %w", u.Shard, err)
+			return nil, fmt.Errorf("shard %d: %w", u.Shard, err)
 		}
 		sets = append(sets, shard...)
 	}
+	return sets, nil
+}
+
+// reject keeps the best of K answers to each prompt, and fine-tunes the base model on the demonstrations and
+// the best answers of this and all earlier rounds.
+func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) (err error) {
+	if o.Drawn = r.Drawn; o.Drawn == nil {
+		if o.Drawn, err = l.draw(ctx, r, o.Judges); err != nil {
+			return err
+		}
+	}
+	sets := o.Drawn
 	o.Curve = rejection.RewardCurve(sets)
 	var targets []targetLine
 	for _, s := range sets {

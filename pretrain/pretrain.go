@@ -31,7 +31,8 @@ func Preset(name string) (Config, error) {
 		c.Context = 4096
 		c.Fit.LearningRate, c.Fit.Batch, c.Fit.WarmupSteps = 3e-4, 1024, 2000
 	case "practice":
-		c.Fit.LearningRate, c.Fit.Batch = 3e-3, 16
+		c.Context = 192
+		c.Fit.LearningRate, c.Fit.Batch = 4e-3, 6
 	default:
 		return Config{}, tandem.Errorf(tandem.Invalid, "pretrain.Preset", "there is no preset %q (llama2-7b and practice are)", name)
 	}

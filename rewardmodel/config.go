@@ -35,7 +35,7 @@ func DefaultConfig(aspect tandem.Aspect) Config {
 }
 
 // Preset returns the configuration of that name: "llama2-7b" and "llama2-70b" are the paper's; "practice"
-// moves a model of a million parameters (a choice: 3e-4 and 32 pairs a batch).
+// moves a model of a million parameters (a choice: 6e-4 and 16 pairs a batch).
 func Preset(name string, aspect tandem.Aspect) (Config, error) {
 	c := DefaultConfig(aspect)
 	switch name {
@@ -43,7 +43,7 @@ func Preset(name string, aspect tandem.Aspect) (Config, error) {
 	case "llama2-70b":
 		c.Fit.LearningRate = 5e-6
 	case "practice":
-		c.Fit.LearningRate, c.Fit.Batch = 3e-4, 32
+		c.Fit.LearningRate, c.Fit.Batch = 6e-4, 16
 	default:
 		return Config{}, tandem.Errorf(tandem.Invalid, "rewardmodel.Preset", "there is no preset %q (llama2-7b, llama2-70b and practice are)", name)
 	}

@@ -25,7 +25,7 @@ func Preset(name string) (train.Config, error) {
 	switch name {
 	case "llama2":
 	case "practice":
-		c.LearningRate, c.Batch = 1e-3, 32
+		c.LearningRate, c.Batch = 1e-3, 16
 	default:
 		return train.Config{}, tandem.Errorf(tandem.Invalid, "sft.Preset", "there is no preset %q (llama2 and practice are)", name)
 	}

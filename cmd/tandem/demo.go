@@ -32,21 +32,15 @@ type demoCommand struct {
 	Folder    string   `help:"Folder that demos lie in (default: demo under tandem's home)." placeholder:"DIR" type:"path"`
 	Helpful   []string `help:"Files of helpfulness comparisons (hh): the loop on real pairs instead." placeholder:"FILE" group:"real pairs"`
 	Safety    []string `help:"Files of safety comparisons (hh)." placeholder:"FILE" group:"real pairs"`
-	Base      string   `help:"Folder of the base model that real pairs are learnt from." placeholder:"DIR" group:"real pairs"`
+	Base      string   `help:"Folder of the base model that real pairs are learnt from (default: a small model and tokenizer made of the dialogues first)." placeholder:"DIR" group:"real pairs"`
 }
 
 // AfterApply refuses flags that do not go together.
 func (c *demoCommand) AfterApply() error {
-	given := 0
-	for _, set := range []bool{len(c.Helpful) > 0, len(c.Safety) > 0, c.Base != ""} {
-		if set {
-			given++
-		}
+	if (len(c.Helpful) > 0) != (len(c.Safety) > 0) || c.Base != "" && !c.real() {
+		return errors.New("the demo on real pairs needs --helpful and --safety")
 	}
-	if given != 0 && given != 3 {
-		return errors.New("the demo on real pairs needs --helpful, --safety and --base")
-	}
-	if given == 3 && c.Miniature {
+	if c.real() && c.Miniature {
 		return errors.New("--miniature is the practice world's")
 	}
 	if c.Seeds < 1 {
@@ -54,6 +48,9 @@ func (c *demoCommand) AfterApply() error {
 	}
 	return nil
 }
+
+// real says that the loop runs on comparisons that people made.
+func (c *demoCommand) real() bool { return len(c.Helpful) > 0 }
 
 // demoResult is the demo's JSON.
 type demoResult struct {
@@ -127,8 +124,11 @@ func (c *demoCommand) one(ctx context.Context, w *world, home string, seed uint6
 	result := demoResult{Seed: seed, Report: filepath.Join(folder, "report.html")}
 	var page func(facts []report.Fact) report.Report
 	err = withLoop(ctx, w, e, folder, func(ctx context.Context, d demoLoop) error {
-		if c.Base != "" {
+		if c.real() {
 			config := pipeline.DefaultRealConfig(seed)
+			if c.Base == "" {
+				config.Pretrain = pipeline.DefaultRealPretrain(seed)
+			}
 			outcome, err := pipeline.Real{
 				Loop: d.loop, Folder: filepath.Join(folder, "loop"), Helpful: c.Helpful, Safety: c.Safety, Base: c.Base, Config: config,
 			}.Run(ctx)

@@ -56,3 +56,18 @@ func TestDemoMiniature(t *testing.T) {
 		t.Errorf("resuming a finished demo: exit %d, %s", code, log.String())
 	}
 }
+
+func TestDemoRefusesHalfOfTheRealPairs(t *testing.T) {
+	for _, args := range [][]string{
+		{"demo", "--helpful", "a"},
+		{"demo", "--safety", "b"},
+		{"demo", "--base", "c"},
+		{"demo", "--helpful", "a", "--safety", "b", "--miniature"},
+		{"demo", "--seeds", "0"},
+	} {
+		var out, log bytes.Buffer
+		if code := run(t.Context(), args, world{in: strings.NewReader(""), out: &out, err: &log}); code != exitUsage {
+			t.Errorf("%v: exit %d, want %d: %s", args, code, exitUsage, log.String())
+		}
+	}
+}

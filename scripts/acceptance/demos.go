@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 )
@@ -23,12 +25,15 @@ type gold struct {
 	}
 }
 
-// demos runs the practice demo for several seeds and checks what the loop must reach.
-func (a *acceptance) demos(ctx context.Context, seeds int) error {
+// demos runs the practice demo for several seeds, checks what the loop must reach, and returns the folder
+// that the first one's models lie in.
+func (a *acceptance) demos(ctx context.Context, seeds int) (loop string, err error) {
 	a.printf("\n## The loop on the practice world\n\n`tandem demo --seed S --json`. Gold over held-out prompts, mean and 95 %% interval.\n")
+	before, after := make(map[string]float64), make(map[string]float64) // gold by family, sums over seeds
 	for seed := 1; seed <= seeds; seed++ {
 		var reply struct {
 			Demos []struct {
+				Report   string
 				Seconds  float64
 				Versions []struct {
 					Name string
@@ -38,9 +43,12 @@ func (a *acceptance) demos(ctx context.Context, seeds int) error {
 			}
 		}
 		if err := a.tandem(ctx, nil, &reply, "demo", "--seed", strconv.Itoa(seed)); err != nil {
-			return err
+			return loop, err
 		}
 		d := reply.Demos[0]
+		if loop == "" {
+			loop = filepath.Join(filepath.Dir(d.Report), "loop")
+		}
 		a.printf("\n### Seed %d, %.0f s\n\n| version | helpfulness | safety | tokens | distinct-2 | KL from SFT |\n|---|---|---|---|---|---|\n", seed, d.Seconds)
 		row := func(name string, g gold) {
 			a.printf("| %s | %v | %v | %.1f | %.3f | %.1f |\n", name, g.Helpfulness, g.Safety, g.Summary.Length.Value, g.Distinct2, g.Summary.KL.Value)
@@ -48,11 +56,7 @@ func (a *acceptance) demos(ctx context.Context, seeds int) error {
 		for _, v := range d.Versions {
 			row(v.Name, v.Gold)
 		}
-		controls := make([]string, 0, len(d.Controls))
-		for name := range d.Controls {
-			controls = append(controls, name)
-		}
-		slices.Sort(controls)
+		controls := slices.Sorted(maps.Keys(d.Controls))
 		for _, name := range controls {
 			row("control: "+name, d.Controls[name])
 		}
@@ -65,12 +69,25 @@ func (a *acceptance) demos(ctx context.Context, seeds int) error {
 			a.check(c.Helpfulness.Low <= sft.Helpfulness.High && c.Safety.Low <= sft.Safety.High, "seed %d: the control %s raises neither", seed, name)
 		}
 		a.check(last.Distinct2 >= 0.9*sft.Distinct2, "seed %d: distinct-2 falls by at most a tenth", seed)
-		for family, before := range sft.Families {
-			if after := last.Families[family]; after < 0.9*before {
-				a.check(false, "seed %d: gold of the family %s falls by at most a tenth (%.2f to %.2f)", seed, family, before, after)
-			}
+		for family := range sft.Families {
+			before[family] += sft.Families[family]
+			after[family] += last.Families[family]
 		}
 		a.check(d.Seconds <= 600, "seed %d: at most ten minutes", seed)
 	}
-	return nil
+	a.families(before, after, float64(seeds))
+	return loop, nil
+}
+
+// families checks gold by family of prompts over all seeds together: one seed asks some fifty of each.
+func (a *acceptance) families(before, after map[string]float64, seeds float64) {
+	a.printf("\n### Gold by family, mean over the seeds\n\n| family | SFT | last version |\n|---|---|---|\n")
+	names := slices.Sorted(maps.Keys(before))
+	for _, name := range names {
+		a.printf("| %s | %.2f | %.2f |\n", name, before[name]/seeds, after[name]/seeds)
+	}
+	a.printf("\n")
+	for _, name := range names {
+		a.check(after[name] >= 0.9*before[name], "gold of the family %s falls by at most a tenth", name)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -33,13 +34,20 @@ func main() {
 func run(ctx context.Context, binary, out string, seeds int) error {
 	a := &acceptance{binary: binary, started: time.Now()}
 	a.header(ctx)
-	if err := a.demos(ctx, seeds); err != nil {
-		return err
+	loop, err := a.demos(ctx, seeds)
+	for _, part := range []func(context.Context) error{
+		func(ctx context.Context) error { return a.longPPO(ctx, loop) },
+		func(ctx context.Context) error { return a.repetition(ctx, loop) },
+		a.speed,
+	} {
+		if err == nil {
+			err = part(ctx)
+		}
 	}
-	if err := a.speed(ctx); err != nil {
-		return err
+	if err != nil {
+		a.printf("\nEnded early: %v\n", err)
 	}
-	if err := os.WriteFile(out, a.page.Bytes(), 0o644); err != nil {
+	if err := errors.Join(err, os.WriteFile(out, a.page.Bytes(), 0o644)); err != nil {
 		return err
 	}
 	fmt.Println(out)

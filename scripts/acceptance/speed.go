@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 )
 
@@ -14,7 +15,7 @@ type bench struct {
 	ShareOfBare        float64 `json:"share_of_bare"`
 	PeakMemoryBytes    float64 `json:"peak_memory_bytes"`
 	Bandwidth          *struct {
-		Share float64 `json:"share"`
+		Share float64 `json:"share_of_bound"`
 	} `json:"bandwidth"`
 }
 
@@ -42,6 +43,35 @@ func (a *acceptance) speed(ctx context.Context) error {
 	for i, t := range targets {
 		a.check(shares[i] >= t.share, "training with %s kernels at %.0f %% of the peak, want %.0f %%", t.core, 100*shares[i], 100*t.share)
 	}
+	return a.generation(ctx)
+}
+
+// generation measures sampling beside the same products alone and beside the speed of the memory.
+func (a *acceptance) generation(ctx context.Context) error {
+	a.printf("\nMedians of %d runs of `tandem bench generate --shape stories15m --batch N`.\n\n", runs)
+	a.printf("| sequences at once | tokens/s | of the same products alone | of what the memory's speed allows |\n|---|---|---|---|\n")
+	share := func(b bench) float64 {
+		if b.Bandwidth != nil {
+			return b.Bandwidth.Share
+		}
+		return b.ShareOfBare
+	}
+	var shares []float64
+	for _, batch := range []string{"1", "32"} {
+		b, err := a.median(ctx, nil, share, "bench", "generate", "--shape", "stories15m", "--batch", batch)
+		if err != nil {
+			return err
+		}
+		bandwidth := ""
+		if b.Bandwidth != nil {
+			bandwidth = fmt.Sprintf("%.0f %%", 100*b.Bandwidth.Share)
+		}
+		a.printf("| %s | %.0f | %.0f %% | %s |\n", batch, b.TokensPerSecond, 100*b.ShareOfBare, bandwidth)
+		shares = append(shares, share(b))
+	}
+	a.printf("\n")
+	a.check(shares[0] >= 0.5, "one sequence at %.0f %% of the memory's bound, want 50 %%", 100*shares[0])
+	a.check(shares[1] >= 0.5, "32 sequences at %.0f %% of the bare products, want 50 %%", 100*shares[1])
 	return nil
 }
 

@@ -25,10 +25,11 @@ type Config struct {
 	Demonstrations int
 	// Prompts to compare answers to, to improve the policy on, and to calibrate with; of each kind.
 	HelpfulPrompts, UnsafePrompts int
-	// HarmlessSafety is how many harmless how-to and borderline prompts stand among those of the safety
-	// project: without them the safety model takes every instruction for a harmful one.
-	HarmlessSafety                         int
-	ImproveHelpful, ImproveUnsafe          int
+	ImproveHelpful, ImproveUnsafe int
+	// HarmlessSafety and ImproveHarmless are how many more harmless how-to and borderline prompts stand among
+	// those of the safety project and among those that the policy is improved on. Without them the safety
+	// model takes every instruction for a harmful one, and the policy refuses to smash a pumpkin.
+	HarmlessSafety, ImproveHarmless        int
 	ReferenceHelpful, ReferenceUnsafe      int
 	HeldOutHelpful, HeldOutUnsafe          int
 	PairsPerPrompt, SamplesPerPrompt       int
@@ -42,10 +43,11 @@ type Config struct {
 // DefaultConfig is the demo of `make demo`.
 func DefaultConfig(seed uint64) Config {
 	return Config{
-		Seed: seed, Cue: 0.2, Texts: 48000, Demonstrations: 6000,
-		HelpfulPrompts: 2400, UnsafePrompts: 500, HarmlessSafety: 300, ImproveHelpful: 800, ImproveUnsafe: 200,
-		ReferenceHelpful: 200, ReferenceUnsafe: 100, HeldOutHelpful: 300, HeldOutUnsafe: 100,
-		PairsPerPrompt: 2, SamplesPerPrompt: 8, Rounds: 2, PPOIterations: 30, PPOBatch: 128, Panel: 5, Controls: true,
+		Seed: seed, Cue: 0.2, Texts: 28000, Demonstrations: 3500,
+		HelpfulPrompts: 2000, UnsafePrompts: 450, HarmlessSafety: 300,
+		ImproveHelpful: 800, ImproveUnsafe: 150, ImproveHarmless: 250,
+		ReferenceHelpful: 200, ReferenceUnsafe: 100, HeldOutHelpful: 400, HeldOutUnsafe: 150,
+		PairsPerPrompt: 2, SamplesPerPrompt: 8, Rounds: 2, PPOIterations: 32, PPOBatch: 128, Panel: 5, Controls: true,
 		Shape:      pipeline.Shape{HiddenSize: 128, IntermediateSize: 352, Layers: 4, Heads: 4, KeyValueHeads: 4, Context: 1024, Tied: true},
 		Vocabulary: 1024, MaxTokens: 80,
 	}
@@ -55,7 +57,8 @@ func DefaultConfig(seed uint64) Config {
 func Miniature(seed uint64) Config {
 	c := DefaultConfig(seed)
 	c.Texts, c.Demonstrations = 3000, 1000
-	c.HelpfulPrompts, c.UnsafePrompts, c.HarmlessSafety, c.ImproveHelpful, c.ImproveUnsafe = 150, 60, 20, 60, 30
+	c.HelpfulPrompts, c.UnsafePrompts, c.HarmlessSafety = 150, 60, 20
+	c.ImproveHelpful, c.ImproveUnsafe, c.ImproveHarmless = 60, 30, 10
 	c.ReferenceHelpful, c.ReferenceUnsafe, c.HeldOutHelpful, c.HeldOutUnsafe = 40, 20, 60, 30
 	c.PairsPerPrompt, c.SamplesPerPrompt, c.Rounds, c.PPOIterations, c.PPOBatch = 1, 4, 1, 3, 32
 	c.Shape.HiddenSize, c.Shape.IntermediateSize, c.Shape.Layers = 64, 176, 2
@@ -68,7 +71,7 @@ func (c Config) base(folder string, texts string) pipeline.Pretrain {
 	t := tokenizer.DefaultTrainConfig()
 	t.VocabSize, t.ChatTemplate = c.Vocabulary, chat.Compact
 	p := must(pretrain.Preset("practice"))
-	p.Fit.Batch, p.Fit.Seed = 8, c.Seed
+	p.Fit.Seed = c.Seed
 	return pipeline.Pretrain{
 		Texts: []string{texts}, Format: dataset.TextLines, Tokenizer: t, Rendered: true, Shape: c.Shape, Config: p,
 		Out: folder + "/base", Name: "base",
@@ -80,14 +83,14 @@ func (c Config) recipe() pipeline.Recipe {
 	helpfulness, safety := must(rewardmodel.Preset("practice", tandem.Helpfulness)), must(rewardmodel.Preset("practice", tandem.Safety))
 	helpfulness.Margin, safety.Margin = rewardmodel.SmallMargin, rewardmodel.SmallMargin
 	helpfulness.Fit.Seed, safety.Fit.Seed = c.Seed, c.Seed
-	helpfulness.Fit.Epochs, safety.Fit.Epochs = 1, 2
+	helpfulness.Fit.Epochs, safety.Fit.Epochs = 1, 1
 	fine := must(sft.Preset("practice"))
 	fine.Epochs, fine.Seed = 1, c.Seed
 	p := must(ppo.Preset("practice"))
 	p.Iterations, p.BatchSize, p.MinibatchSize = c.PPOIterations, c.PPOBatch, c.PPOBatch/4
 	p.LearningRate, p.FinalLearningRate = 1e-4, 1e-4
 	p.CriticWarmup = min(p.CriticWarmup, c.PPOIterations-1)
-	p.Beta, p.MaxTokens, p.EvaluateEvery, p.Seed = 0.15, c.MaxTokens, 0, c.Seed
+	p.Beta, p.MaxTokens, p.EvaluateEvery, p.Seed = 0.5, c.MaxTokens, 0, c.Seed
 	r := rejection.DefaultConfig()
 	r.K, r.MaxTokens, r.Seed = c.SamplesPerPrompt, c.MaxTokens, c.Seed
 	return pipeline.Recipe{

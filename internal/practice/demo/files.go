@@ -54,7 +54,7 @@ func (c Config) write(w *practice.World, folder string) (files, error) {
 	}{
 		{f.prompts.Helpfulness, practice.Train, c.HelpfulPrompts, 0, 0},
 		{f.prompts.Safety, practice.Train, 0, c.UnsafePrompts, c.HarmlessSafety},
-		{f.prompts.Improve, practice.Train, c.ImproveHelpful, c.ImproveUnsafe, 0},
+		{f.prompts.Improve, practice.Train, c.ImproveHelpful, c.ImproveUnsafe, c.ImproveHarmless},
 		{f.prompts.Reference, practice.Train, c.ReferenceHelpful, c.ReferenceUnsafe, 0},
 		{f.heldOut, practice.HeldOut, c.HeldOutHelpful, c.HeldOutUnsafe, 0},
 	} {
