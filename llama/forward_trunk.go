@@ -54,8 +54,8 @@ type lane struct {
 type cut struct{ from, to, wantedFrom, wantedTo int }
 
 // A lane of its own gets at least leastRows, since fewer take longer to fetch the weights than to multiply
-// with them, and sharing a step shares that too; and from mostRows on
-// there are more lanes than workers.
+// with them, and sharing a step shares that too. Where lanes would get more than mostRows, there are more of
+// them than workers.
 const (
 	leastRows = 16
 	mostRows  = 128
@@ -106,7 +106,7 @@ func (t *trunk) pool(layers int) *pages {
 // wanted rows (indices, ascending), [len(wanted), d]. They are valid until the next pass.
 func (t *trunk) run(rows []row, wanted []int) []float32 {
 	t.prepare(rows)
-	if t.cut(rows, wanted); len(t.cuts) < t.workers.Count() || t.workers.Count() == 1 {
+	if !t.cut(rows, wanted) {
 		return t.shared.run(rows, wanted, 0)
 	}
 	d := t.config.HiddenSize
@@ -119,12 +119,17 @@ func (t *trunk) run(rows []row, wanted []int) []float32 {
 	return t.hidden
 }
 
-// cut divides rows into lanes' parts.
-func (t *trunk) cut(rows []row, wanted []int) {
+// cut divides rows into lanes' parts. It is false where they are too few, or one is so long that the other
+// workers would wait for it.
+func (t *trunk) cut(rows []row, wanted []int) bool {
 	t.cuts = t.cuts[:0]
-	// As many lanes as go round evenly.
-	lanes := t.workers.Count() * (len(rows)/(t.workers.Count()*mostRows) + 1)
+	workers := t.workers.Count()
+	if workers == 1 {
+		return false
+	}
+	lanes := workers * (len(rows)/(workers*mostRows) + 1) // as many as go round evenly
 	size := max(leastRows, (len(rows)+lanes-1)/lanes)
+	longest := 0
 	next := cut{}
 	for i := range rows {
 		if last := i == len(rows)-1; !last && (i+1-next.from < size || rows[i].cache == rows[i+1].cache) {
@@ -135,8 +140,10 @@ func (t *trunk) cut(rows []row, wanted []int) {
 			next.wantedTo++
 		}
 		t.cuts = append(t.cuts, next)
+		longest = max(longest, next.to-next.from)
 		next = cut{from: next.to, wantedFrom: next.wantedTo, wantedTo: next.wantedTo}
 	}
+	return len(t.cuts) >= workers && 2*longest*workers <= 3*len(rows)
 }
 
 // prepare grows the caches and the rotary table to what a pass over rows needs.

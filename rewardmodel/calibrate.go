@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tandem"
+	"tandem/statistics"
 )
 
 // GateProbability is the σ(r_s) below which the safety model takes over (section 3.2.3): the threshold
@@ -39,7 +40,7 @@ func Calibrate(calibrated bool, reference, toSafety []float64) (tandem.Calibrati
 			return tandem.Calibration{}, tandem.Errorf(tandem.Invalid, op,
 				"the gate of an uncalibrated model needs reference samples to safety prompts, and there are none")
 		}
-		c.Gate = quantile(toSafety, UncalibratedGateShare)
+		c.Gate = statistics.Quantile(slices.Sorted(slices.Values(toSafety)), UncalibratedGateShare)
 	}
 	return c, nil
 }
@@ -54,13 +55,4 @@ func moments(xs []float64) (mean, deviation float64) {
 		deviation += (x - mean) * (x - mean)
 	}
 	return mean, math.Sqrt(deviation / float64(len(xs)))
-}
-
-// quantile is the value below which the share q of xs lies, interpolated between order statistics.
-func quantile(xs []float64, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(xs))
-	at := q * float64(len(sorted)-1)
-	low := int(math.Floor(at))
-	high := min(low+1, len(sorted)-1)
-	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }

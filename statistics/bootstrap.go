@@ -103,8 +103,8 @@ func (b Bootstrap) resample(sizes []int, statistic func(items [][]int) (float64,
 	tail := (1 - b.Level) / 2
 	return Interval{
 		Value: value,
-		Low:   quantile(estimates, tail),
-		High:  quantile(estimates, 1-tail),
+		Low:   Quantile(estimates, tail),
+		High:  Quantile(estimates, 1-tail),
 		Level: b.Level,
 		N:     slices.Min(sizes),
 	}, nil
@@ -120,16 +120,6 @@ func meanOf(x []float64, items []int) (float64, error) {
 		return 0, undefined("the sample holds values that are not finite")
 	}
 	return mean, nil
-}
-
-// quantile interpolates linearly between order statistics (Hyndman and Fan's type 7) of sorted values.
-func quantile(sorted []float64, p float64) float64 {
-	at := p * float64(len(sorted)-1)
-	below := int(at)
-	if below+1 >= len(sorted) {
-		return sorted[len(sorted)-1]
-	}
-	return sorted[below] + (at-float64(below))*(sorted[below+1]-sorted[below])
 }
 
 // scatter is the finalizer of SplitMix64, so that neighbouring replicates start far apart.

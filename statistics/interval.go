@@ -45,6 +45,17 @@ func Mean(x []float64) (Interval, error) {
 	return Interval{Value: mean, Low: mean - half, High: mean + half, Level: Level, N: len(x)}, nil
 }
 
+// Quantile interpolates linearly between order statistics (Hyndman and Fan's type 7) of sorted values, of
+// which there is at least one.
+func Quantile(sorted []float64, p float64) float64 {
+	at := p * float64(len(sorted)-1)
+	below := int(at)
+	if below+1 >= len(sorted) {
+		return sorted[len(sorted)-1]
+	}
+	return sorted[below] + (at-float64(below))*(sorted[below+1]-sorted[below])
+}
+
 // Wilson is the share successes / n with Wilson's 95 % score interval (Wilson 1927; Newcombe 1998,
 // method 3, https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E).
 // successes may be fractional, as ties counted by halves are.
