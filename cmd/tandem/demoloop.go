@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"sync"
 
-	"tandem"
 	"tandem/annotation"
 	"tandem/dashboard"
 	"tandem/internal/web"
@@ -85,51 +84,4 @@ func workerName() string {
 		host = "unknown"
 	}
 	return host + ":" + strconv.Itoa(os.Getpid())
-}
-
-// stageProgress shows the stage that runs: its steps where it has any, its units otherwise.
-type stageProgress struct {
-	world *world
-	mu    sync.Mutex
-	name  string
-	bar   *progress
-}
-
-// observe is told of a fit's steps.
-func (s *stageProgress) observe(o pipeline.Observation) {
-	note := ""
-	for _, name := range []string{"loss", "accuracy", "objective/scores", "objective/kl"} {
-		if v, ok := o.Metrics[name]; ok {
-			note += fmt.Sprintf(" %s %.3f", name, v)
-		}
-	}
-	s.show(string(o.Stage), o.Step, o.Steps, note)
-}
-
-// units is told of a stage's units; a single unit says nothing that its steps do not.
-func (s *stageProgress) units(round int, stage tandem.Stage, done, total int) {
-	if total > 1 {
-		s.show(fmt.Sprintf("round %d: %s", round, stage), done, total, "")
-	}
-}
-
-func (s *stageProgress) show(name string, done, total int, note string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if name != s.name || s.bar == nil {
-		if s.bar != nil {
-			s.bar.close()
-		}
-		s.name, s.bar = name, newProgress(s.world, name, total)
-	}
-	s.bar.set(done, note)
-}
-
-func (s *stageProgress) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.bar != nil {
-		s.bar.close()
-		s.bar = nil
-	}
 }

@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"tandem"
+	"tandem/pipeline"
 )
 
 // progress shows how far a stage has come: a bar with an estimate of the time left on a terminal, and a
@@ -78,4 +82,71 @@ func (p *progress) close() {
 		_ = p.bar.Finish()
 	}
 	fmt.Fprintf(p.out, "%s: done in %s\n", p.label, p.now().Sub(p.start).Round(time.Second/10))
+}
+
+// stageProgress shows the stage that runs: its units where there are several, with the steps of the one at
+// work beside them, and the steps of a single one otherwise.
+type stageProgress struct {
+	world       *world
+	mu          sync.Mutex
+	name        string
+	bar         *progress
+	done, total int // units of the stage that is shown; 0 for a single one
+}
+
+// observe is told of a fit's steps.
+func (s *stageProgress) observe(o pipeline.Observation) {
+	note := ""
+	for _, name := range []string{"loss", "accuracy", "objective/scores", "objective/kl"} {
+		if v, ok := o.Metrics[name]; ok {
+			note += fmt.Sprintf(" %s %.3f", name, v)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.total > 0 {
+		s.bar.set(s.done, fmt.Sprintf("%s %d/%d %s", o.Stage, o.Step, o.Steps, note))
+		return
+	}
+	s.show(string(o.Stage), o.Step, o.Steps, note)
+}
+
+// units is told of a stage's units; a single unit says nothing that its steps do not.
+func (s *stageProgress) units(round int, stage tandem.Stage, done, total int) {
+	if total == 1 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.show(fmt.Sprintf("round %d: %s", round, stage), done, total, "")
+	if s.done, s.total = done, total; done == total {
+		s.total = 0
+	}
+}
+
+// judgments is told of a project's progress.
+func (s *stageProgress) judgments(project string, done, wanted int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.show("project "+project+": judgments", done, wanted, "")
+}
+
+// show goes on with the bar of that name, or begins it.
+func (s *stageProgress) show(name string, done, total int, note string) {
+	if name != s.name || s.bar == nil {
+		if s.bar != nil {
+			s.bar.close()
+		}
+		s.name, s.bar = name, newProgress(s.world, name, total)
+	}
+	s.bar.set(done, note)
+}
+
+func (s *stageProgress) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bar != nil {
+		s.bar.close()
+		s.bar = nil
+	}
 }

@@ -94,9 +94,7 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 	}
 	loop := &pipeline.Loop{Store: db.Store, Queue: queue, Log: w.log, Progress: shown.units}
 	if c.Collect {
-		loop.Annotators = pipeline.People{Store: db.Store, Waiting: func(project string, done, wanted int) {
-			shown.show("project "+project+": judgments", done, wanted, "")
-		}}
+		loop.Annotators = pipeline.People{Store: db.Store, Waiting: shown.judgments}
 	}
 	var worker *pipeline.Worker
 	if c.Worker {

@@ -81,7 +81,7 @@ func (s *stageProgress) abandon() {
 	if s.bar != nil && s.bar.bar != nil {
 		_ = s.bar.bar.Exit() // a terminal that fails is not worth another error
 	}
-	s.bar = nil
+	s.bar, s.total = nil, 0
 }
 
 // reportPlan prints what a stage would do.
