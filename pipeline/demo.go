@@ -71,7 +71,7 @@ func (d Demo) Run(ctx context.Context) (Story, error) {
 		story.Times = append(story.Times, Time{part, time.Since(clock).Seconds()})
 		clock = time.Now()
 	}
-	rows, err := d.rows(ctx)
+	rows, err := d.Loop.rows(ctx, d.rounds()...)
 	if err != nil {
 		return story, err
 	}
@@ -136,8 +136,8 @@ func (d Demo) Run(ctx context.Context) (Story, error) {
 	return story, nil
 }
 
-// rows finds or makes the rows of the demo's rounds, by name, in the order in which they run.
-func (d Demo) rows(ctx context.Context) (map[string]int, error) {
+// rounds are the names of the demo's rounds, in the order in which they run.
+func (d Demo) rounds() []string {
 	names := []string{"begin"}
 	for i := range d.Rounds {
 		names = append(names, fmt.Sprintf("RLHF-V%d", i+1))
@@ -145,23 +145,5 @@ func (d Demo) rows(ctx context.Context) (map[string]int, error) {
 			names = append(names, "control: "+string(Shuffled), "control: "+string(Random))
 		}
 	}
-	there, err := d.Loop.Store.Rounds(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows := make(map[string]int)
-	for _, r := range there {
-		rows[r.Name] = r.Number
-	}
-	for _, name := range names {
-		if _, ok := rows[name]; ok {
-			continue
-		}
-		r, err := d.Loop.Store.CreateRound(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		rows[name] = r.Number
-	}
-	return rows, nil
+	return names
 }

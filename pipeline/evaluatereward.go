@@ -85,18 +85,9 @@ func (s *Studio) accuracy(ctx context.Context, folder string, comparisons []tand
 	if err != nil {
 		return a, err
 	}
-	dialogues := make([]tandem.Dialogue, 0, 2*len(comparisons))
-	for _, c := range comparisons {
-		chosen, rejected := c.Dialogues()
-		dialogues = append(dialogues, chosen, rejected)
-	}
-	scores, _, err := model.Scores(ctx, dialogues)
+	chosen, rejected, err := scoreSides(ctx, model, comparisons)
 	if err != nil {
 		return a, err
-	}
-	chosen, rejected := make([]float64, len(comparisons)), make([]float64, len(comparisons))
-	for i := range comparisons {
-		chosen[i], rejected[i] = float64(scores[2*i]), float64(scores[2*i+1])
 	}
 	total, byDegree, err := rewardmodel.AccuracyByDegree(comparisons, chosen, rejected)
 	if err != nil {
@@ -107,4 +98,18 @@ func (s *Studio) accuracy(ctx context.Context, folder string, comparisons []tand
 		a.ByDegree = append(a.ByDegree, DegreeAccuracy{d.Degree.String(), d.Accuracy})
 	}
 	return a, nil
+}
+
+// scoreSides are a reward model's raw scalars of both sides of each comparison.
+func scoreSides(ctx context.Context, model *chat.Classifier, comparisons []tandem.Comparison) (chosen, rejected []float64, err error) {
+	dialogues := make([]tandem.Dialogue, 0, 2*len(comparisons))
+	for _, c := range comparisons {
+		chosen, rejected := c.Dialogues()
+		dialogues = append(dialogues, chosen, rejected)
+	}
+	scores, _, err := model.Scores(ctx, dialogues)
+	for i := 0; i < len(scores); i += 2 {
+		chosen, rejected = append(chosen, float64(scores[i])), append(rejected, float64(scores[i+1]))
+	}
+	return chosen, rejected, err
 }

@@ -90,3 +90,26 @@ func (l *Loop) Begin(ctx context.Context, round int, base *Pretrain, chat FineTu
 	}
 	return Version{chat.Name, model}, nil
 }
+
+// rows finds or makes the rows of rounds, by name, in the order in which they run.
+func (l *Loop) rows(ctx context.Context, names ...string) (map[string]int, error) {
+	there, err := l.Store.Rounds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make(map[string]int)
+	for _, r := range there {
+		rows[r.Name] = r.Number
+	}
+	for _, name := range names {
+		if _, ok := rows[name]; ok {
+			continue
+		}
+		r, err := l.Store.CreateRound(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		rows[name] = r.Number
+	}
+	return rows, nil
+}

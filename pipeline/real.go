@@ -127,7 +127,7 @@ func (r Real) Run(ctx context.Context) (RealOutcome, error) {
 		o.Times = append(o.Times, Time{part, time.Since(clock).Seconds()})
 		clock = time.Now()
 	}
-	rows, err := r.rows(ctx)
+	rows, err := r.Loop.rows(ctx, realBegin, realRound, realValidation)
 	if err != nil {
 		return o, err
 	}
@@ -226,26 +226,3 @@ const (
 	realRound      = "RLHF-V1"
 	realValidation = "cross-validation"
 )
-
-// rows finds or makes the rows of the run's rounds, by name.
-func (r Real) rows(ctx context.Context) (map[string]int, error) {
-	there, err := r.Loop.Store.Rounds(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows := make(map[string]int)
-	for _, round := range there {
-		rows[round.Name] = round.Number
-	}
-	for _, name := range []string{realBegin, realRound, realValidation} {
-		if _, ok := rows[name]; ok {
-			continue
-		}
-		round, err := r.Loop.Store.CreateRound(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		rows[name] = round.Number
-	}
-	return rows, nil
-}

@@ -51,16 +51,14 @@ func (s *Studio) Fold(ctx context.Context, spec Fold) (map[tandem.Aspect]FoldSco
 	return scores, nil
 }
 
-// scorePairs are a reward model's raw scalars of both sides of each comparison.
+// scorePairs scores a fold's pairs and counts those that do not fit the context.
 func scorePairs(ctx context.Context, model *chat.Classifier, comparisons []tandem.Comparison) (FoldScores, error) {
 	var f FoldScores
 	most := model.Weights.Config.MaxPositionEmbeddings
-	dialogues := make([]tandem.Dialogue, 0, 2*len(comparisons))
 	for _, c := range comparisons {
 		chosen, rejected := c.Dialogues()
-		dialogues = append(dialogues, chosen, rejected)
 		cut := false
-		for _, d := range dialogues[len(dialogues)-2:] {
+		for _, d := range []tandem.Dialogue{chosen, rejected} {
 			e, err := model.Template.Scored(ctx, d, most)
 			if err != nil {
 				return f, err
@@ -71,10 +69,8 @@ func scorePairs(ctx context.Context, model *chat.Classifier, comparisons []tande
 			f.Cut++
 		}
 	}
-	scores, _, err := model.Scores(ctx, dialogues)
-	for i := 0; i < len(scores); i += 2 {
-		f.Chosen, f.Rejected = append(f.Chosen, float64(scores[i])), append(f.Rejected, float64(scores[i+1]))
-	}
+	var err error
+	f.Chosen, f.Rejected, err = scoreSides(ctx, model, comparisons)
 	return f, err
 }
 

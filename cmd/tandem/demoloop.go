@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"sync"
 
 	"tandem/annotation"
 	"tandem/dashboard"
@@ -63,18 +62,12 @@ func withLoop(ctx context.Context, w *world, e *engine, folder string, do func(c
 	warnings := slog.New(slog.NewTextHandler(w.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	worker := &pipeline.Worker{Store: s, Handlers: studio.Handlers(), Name: workerName(), Log: warnings}
 
-	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var running sync.WaitGroup
-	var serveErr, workErr error
-	running.Go(func() { serveErr = site.Serve(beside, listener, handler) })
-	running.Go(func() { workErr = worker.Run(beside) })
-	err = do(ctx, demoLoop{
+	d := demoLoop{
 		loop:  &pipeline.Loop{Store: s, Queue: queue, Log: w.log, Progress: shown.units},
 		store: s, url: "http://" + listener.Addr().String(),
-	})
-	stop()
-	running.Wait()
-	return errors.Join(err, serveErr, workErr)
+	}
+	return beside(ctx, func(ctx context.Context) error { return do(ctx, d) },
+		worker.Run, func(ctx context.Context) error { return site.Serve(ctx, listener, handler) })
 }
 
 // workerName is this process's in leases.

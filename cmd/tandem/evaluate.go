@@ -134,7 +134,7 @@ func (c *evaluatePolicyCommand) Run(ctx context.Context, w *world) error {
 		var rows [][]string
 		for _, v := range compared.Versions {
 			u := v.Summary
-			rows = append(rows, []string{v.Name, spread(u.Helpfulness), spread(u.Safety), spread(u.Combined), percent(u.Gated), spread(u.Length), spread(u.KL)})
+			rows = append(rows, []string{v.Name, u.Helpfulness.String(), u.Safety.String(), u.Combined.String(), percent(u.Gated), u.Length.String(), u.KL.String()})
 			for _, win := range v.Wins {
 				rows = append(rows, []string{fmt.Sprintf("  wins by %s on %s prompts: %s", win.Judge, win.Prompts, percent(win.Rate))})
 			}
@@ -143,9 +143,4 @@ func (c *evaluatePolicyCommand) Run(ctx context.Context, w *world) error {
 			return w.table(reply, []string{"POLICY", "R_H", "R_S", "COMBINED", "GATED", "TOKENS", "KL"}, rows)
 		}, nil
 	})
-}
-
-// spread is a mean with its interval, for tables.
-func spread(i statistics.Interval) string {
-	return fmt.Sprintf("%.3g [%.3g, %.3g]", i.Value, i.Low, i.High)
 }

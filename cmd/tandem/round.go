@@ -96,15 +96,15 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 	if c.Collect {
 		loop.Annotators = pipeline.People{Store: db.Store, Waiting: shown.judgments}
 	}
-	var worker *pipeline.Worker
+	var services []func(context.Context) error
 	if c.Worker {
-		worker = newWorker(w, e, db.Store, shown)
+		services = append(services, newWorker(w, e, db.Store, shown).Run)
 	}
 	var made pipeline.Outcome
-	err = beside(ctx, worker, func(ctx context.Context) (err error) {
+	err = beside(ctx, func(ctx context.Context) (err error) {
 		made, err = loop.Run(ctx, r)
 		return err
-	})
+	}, services...)
 	if err != nil {
 		return err
 	}

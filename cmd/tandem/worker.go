@@ -48,27 +48,27 @@ func newWorker(w *world, e *engine, s *store.Store, shown *stageProgress) *pipel
 	return &pipeline.Worker{Store: s, Handlers: studio.Handlers(), Name: workerName(), Log: log}
 }
 
-// beside runs a worker while do runs, and stops it when do returns; nil runs none.
-func beside(ctx context.Context, worker *pipeline.Worker, do func(context.Context) error) error {
-	if worker == nil {
-		return do(ctx)
-	}
+// beside runs services while do runs, and stops them when do returns. One that fails ends do: nobody would
+// do its work.
+func beside(ctx context.Context, do func(context.Context) error, services ...func(context.Context) error) error {
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	failing, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var running sync.WaitGroup
-	var workErr error
-	running.Go(func() {
-		if workErr = worker.Run(working); workErr != nil {
-			fail(workErr) // nobody would do the work
-		}
-	})
+	errs := make([]error, len(services))
+	for i, serve := range services {
+		running.Go(func() {
+			if errs[i] = serve(working); errs[i] != nil {
+				fail(errs[i])
+			}
+		})
+	}
 	err := do(failing)
 	stop()
 	running.Wait()
-	if workErr != nil {
-		return errors.Join(workErr, err)
+	if failed := errors.Join(errs...); failed != nil {
+		return errors.Join(failed, err)
 	}
 	return err
 }
