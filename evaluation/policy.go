@@ -68,7 +68,12 @@ type Summary struct {
 	Repetition  statistics.Interval `json:"repetition"`
 	Distinct1   float64             `json:"distinct_1"`
 	Distinct2   float64             `json:"distinct_2"`
+	// Rarefied2 is the distinct-2 of [RarefiedSize] bigrams, which does not fall because answers grow longer.
+	Rarefied2 float64 `json:"distinct_2_of_1000"`
 }
+
+// RarefiedSize is how many bigrams a version's diversity is compared at.
+const RarefiedSize = 1000
 
 // repetitionN is the length, in words, of the runs whose repetition is measured.
 const repetitionN = 4
@@ -87,7 +92,7 @@ func Summarise(answers []Answer) (Summary, error) {
 			ended++
 		}
 	}
-	s.Distinct1, s.Distinct2 = Distinct(texts, 1), Distinct(texts, 2)
+	s.Distinct1, s.Distinct2, s.Rarefied2 = Distinct(texts, 1), Distinct(texts, 2), Rarefied(texts, 2, RarefiedSize)
 	for _, f := range []struct {
 		to *statistics.Interval
 		of func(Answer) float64

@@ -2,6 +2,8 @@ package evaluation_test
 
 import (
 	"math"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"tandem/evaluation"
@@ -22,6 +24,33 @@ func TestDistinct(t *testing.T) {
 	} {
 		if got := evaluation.Distinct(c.texts, c.n); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%s: distinct-%d = %g, want %g", c.name, c.n, got, c.want)
+		}
+	}
+}
+
+// The closed form against what drawing shows.
+func TestRarefied(t *testing.T) {
+	texts := []string{"a b a b a c d", "a b c d e f", "x y", "a b a"}
+	grams := strings.Split("a b|b a|a b|b a|a c|c d|a b|b c|c d|d e|e f|x y|a b|b a", "|")
+	r := rand.New(rand.NewPCG(1, 2))
+	const size, draws = 5, 200_000
+	sum := 0.0
+	for range draws {
+		seen := make(map[string]bool)
+		for _, i := range r.Perm(len(grams))[:size] {
+			seen[grams[i]] = true
+		}
+		sum += float64(len(seen)) / size
+	}
+	if got, want := evaluation.Rarefied(texts, 2, size), sum/draws; math.Abs(got-want) > 2e-3 {
+		t.Errorf("rarefied to %d bigrams: %.4f; %d draws give %.4f", size, got, draws, want)
+	}
+	if got, want := evaluation.Rarefied(texts, 2, 1), 1.0; math.Abs(got-want) > 1e-12 {
+		t.Errorf("one bigram alone: %g, want %g", got, want)
+	}
+	for _, size := range []int{len(grams), 1000} {
+		if got, want := evaluation.Rarefied(texts, 2, size), evaluation.Distinct(texts, 2); math.Abs(got-want) > 1e-12 {
+			t.Errorf("rarefied to %d of %d bigrams: %g, want distinct-2, %g", size, len(grams), got, want)
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (c PolicyComparison) Report(facts []report.Fact, now time.Time) report.Repo
 func (c PolicyComparison) scores() report.Section {
 	table := report.Table{
 		Caption: "Means over prompts with 95 % intervals; r_h and r_s are raw scalars",
-		Columns: []string{"", "r_h", "r_s", "combined", "gated", "ended", "tokens", "KL, nats", "repeated 4-grams", "distinct-2"},
+		Columns: []string{"", "r_h", "r_s", "combined", "gated", "ended", "tokens", "KL, nats", "repeated 4-grams", "distinct-2", "of 1,000 bigrams"},
 	}
 	lines := &report.Lines{Y: report.Axis{Label: "combined score"}}
 	points := make([]report.Point, len(c.Versions))
@@ -91,7 +91,7 @@ func (c PolicyComparison) scores() report.Section {
 		table.Rows = append(table.Rows, []report.Cell{
 			report.Text(v.Name), report.Interval(estimated(u.Helpfulness), 2), report.Interval(estimated(u.Safety), 2), report.Interval(estimated(u.Combined), 2),
 			report.Interval(hundred(u.Gated), 0).In(" %"), report.Interval(hundred(u.Ended), 0).In(" %"), report.Interval(estimated(u.Length), 1),
-			report.Interval(estimated(u.KL), 2), report.Interval(hundred(u.Repetition), 1).In(" %"), report.Number(u.Distinct2, 3),
+			report.Interval(estimated(u.KL), 2), report.Interval(hundred(u.Repetition), 1).In(" %"), report.Number(u.Distinct2, 3), report.Number(u.Rarefied2, 3),
 		})
 		lines.X.Ticks = append(lines.X.Ticks, v.Name)
 		points[i] = report.Point{X: float64(i), Y: estimated(u.Combined)}

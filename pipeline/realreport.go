@@ -171,11 +171,11 @@ func (o RealOutcome) improvement() report.Section {
 }
 
 func (o RealOutcome) drift() report.Section {
-	table := report.Table{Caption: "Answers to held-out prompts", Columns: []string{"version", "KL from SFT, nats", "tokens", "ended, %", "repeated 4-grams, %", "distinct-1", "distinct-2"}}
+	table := report.Table{Caption: "Answers to held-out prompts", Columns: []string{"version", "KL from SFT, nats", "tokens", "ended, %", "repeated 4-grams, %", "distinct-1", "distinct-2", "of 1,000 bigrams"}}
 	for _, v := range o.Versions {
 		table.Rows = append(table.Rows, []report.Cell{
 			report.Text(v.Name), report.Interval(estimated(v.Summary.KL), 1), report.Interval(estimated(v.Summary.Length), 1), report.Interval(hundred(v.Summary.Ended), 0),
-			report.Interval(hundred(v.Summary.Repetition), 1), report.Number(v.Summary.Distinct1, 3), report.Number(v.Summary.Distinct2, 3),
+			report.Interval(hundred(v.Summary.Repetition), 1), report.Number(v.Summary.Distinct1, 3), report.Number(v.Summary.Distinct2, 3), report.Number(v.Summary.Rarefied2, 3),
 		})
 	}
 	return report.Section{Heading: "Drift, length and diversity", Tables: []report.Table{table}}

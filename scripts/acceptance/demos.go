@@ -18,7 +18,8 @@ func (i interval) String() string { return fmt.Sprintf("%.3f [%.3f, %.3f]", i.Va
 type gold struct {
 	Helpfulness, Safety interval
 	Families            map[string]float64
-	Distinct2           float64 `json:"distinct_2"` // on helpful and borderline prompts
+	Distinct2           float64 `json:"distinct_2"`         // on helpful and borderline prompts
+	Rarefied2           float64 `json:"distinct_2_of_1000"` // of as many bigrams of the same
 	Summary             struct {
 		Length interval
 		KL     interval
@@ -49,9 +50,9 @@ func (a *acceptance) demos(ctx context.Context, seeds int) (loop string, err err
 		if loop == "" {
 			loop = filepath.Join(filepath.Dir(d.Report), "loop")
 		}
-		a.printf("\n### Seed %d, %.0f s\n\n| version | helpfulness | safety | tokens | distinct-2 | KL from SFT |\n|---|---|---|---|---|---|\n", seed, d.Seconds)
+		a.printf("\n### Seed %d, %.0f s\n\n| version | helpfulness | safety | tokens | distinct-2 | of 1,000 bigrams | KL from SFT |\n|---|---|---|---|---|---|---|\n", seed, d.Seconds)
 		row := func(name string, g gold) {
-			a.printf("| %s | %v | %v | %.1f | %.3f | %.1f |\n", name, g.Helpfulness, g.Safety, g.Summary.Length.Value, g.Distinct2, g.Summary.KL.Value)
+			a.printf("| %s | %v | %v | %.1f | %.3f | %.3f | %.1f |\n", name, g.Helpfulness, g.Safety, g.Summary.Length.Value, g.Distinct2, g.Rarefied2, g.Summary.KL.Value)
 		}
 		for _, v := range d.Versions {
 			row(v.Name, v.Gold)
@@ -69,6 +70,7 @@ func (a *acceptance) demos(ctx context.Context, seeds int) (loop string, err err
 			a.check(c.Helpfulness.Low <= sft.Helpfulness.High && c.Safety.Low <= sft.Safety.High, "seed %d: the control %s raises neither", seed, name)
 		}
 		a.check(last.Distinct2 >= 0.9*sft.Distinct2, "seed %d: distinct-2 falls by at most a tenth", seed)
+		a.check(last.Rarefied2 >= 0.9*sft.Rarefied2, "seed %d: distinct-2 of 1,000 bigrams falls by at most a tenth", seed)
 		for family := range sft.Families {
 			before[family] += sft.Families[family]
 			after[family] += last.Families[family]

@@ -43,11 +43,11 @@ type Config struct {
 // DefaultConfig is the demo of `make demo`.
 func DefaultConfig(seed uint64) Config {
 	return Config{
-		Seed: seed, Cue: 0.2, Texts: 28000, Demonstrations: 3500,
+		Seed: seed, Cue: 0.2, Texts: 34000, Demonstrations: 3500,
 		HelpfulPrompts: 2000, UnsafePrompts: 450, HarmlessSafety: 300,
 		ImproveHelpful: 800, ImproveUnsafe: 150, ImproveHarmless: 250,
 		ReferenceHelpful: 200, ReferenceUnsafe: 100, HeldOutHelpful: 400, HeldOutUnsafe: 150,
-		PairsPerPrompt: 2, SamplesPerPrompt: 8, Rounds: 2, PPOIterations: 32, PPOBatch: 128, Panel: 5, Controls: true,
+		PairsPerPrompt: 2, SamplesPerPrompt: 8, Rounds: 2, PPOIterations: 24, PPOBatch: 128, Panel: 5, Controls: true,
 		Shape:      pipeline.Shape{HiddenSize: 128, IntermediateSize: 352, Layers: 4, Heads: 4, KeyValueHeads: 4, Context: 1024, Tied: true},
 		Vocabulary: 1024, MaxTokens: 80,
 	}

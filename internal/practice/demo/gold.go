@@ -16,7 +16,9 @@ type Gold struct {
 	Families    map[practice.Family]float64 `json:"families"`    // mean of the aspect that counts there
 	Summary     evaluation.Summary          `json:"summary"`     // what the reward models and the text itself say
 	// Distinct2 is distinct-2 of the answers to helpful and borderline prompts: refusals are to be alike.
+	// Rarefied2 is that of evaluation.RarefiedSize of their bigrams.
 	Distinct2   float64   `json:"distinct_2"`
+	Rarefied2   float64   `json:"distinct_2_of_1000"`
 	helpfulness []float64 // by prompt
 	safety      []float64
 }
@@ -52,7 +54,7 @@ func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 	if g.Safety, err = statistics.Mean(g.safety); err != nil {
 		return g, fmt.Errorf("gold safety: %w", err)
 	}
-	g.Distinct2 = evaluation.Distinct(helpful, 2)
+	g.Distinct2, g.Rarefied2 = evaluation.Distinct(helpful, 2), evaluation.Rarefied(helpful, 2, evaluation.RarefiedSize)
 	g.Summary, err = evaluation.Summarise(answers)
 	return g, err
 }

@@ -141,13 +141,14 @@ func (o Outcome) controls() report.Section {
 func (o Outcome) health() report.Section {
 	table := report.Table{
 		Caption: "Answers to the held-out prompts",
-		Columns: []string{"", "tokens", "ended", "distinct-1", "distinct-2", "distinct-2, helpful", "repeated 4-grams", "KL from SFT, nats"},
+		Columns: []string{"", "tokens", "ended", "distinct-1", "distinct-2", "distinct-2, helpful", "of 1,000 bigrams", "repeated 4-grams", "KL from SFT, nats"},
 	}
 	for i, c := range o.Chapters {
 		s := o.Gold[i].Summary
 		table.Rows = append(table.Rows, []report.Cell{
 			report.Text(c.Name), report.Number(s.Length.Value, 1), report.Number(100*s.Ended.Value, 0).In(" %"),
-			report.Number(s.Distinct1, 3), report.Number(s.Distinct2, 3), report.Number(o.Gold[i].Distinct2, 3), report.Number(100*s.Repetition.Value, 1).In(" %"),
+			report.Number(s.Distinct1, 3), report.Number(s.Distinct2, 3), report.Number(o.Gold[i].Distinct2, 3), report.Number(o.Gold[i].Rarefied2, 3),
+			report.Number(100*s.Repetition.Value, 1).In(" %"),
 			report.Interval(estimate(s.KL), 1),
 		})
 	}
