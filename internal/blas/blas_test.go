@@ -73,7 +73,7 @@ func closeTo(got, want []float32, k int) (int, bool) {
 type gemm func(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int)
 
 func TestGemmAgreesWithTheDefinition(t *testing.T) {
-	shapes := [][3]int{{1, 1, 1}, {1, 7, 5}, {3, 1, 9}, {5, 6, 7}, {17, 33, 65}, {64, 64, 64}, {130, 67, 31}, {1, 300, 288}, {257, 129, 40}, {4, 4, 0}}
+	shapes := [][3]int{{1, 1, 1}, {1, 7, 5}, {3, 1, 9}, {5, 6, 7}, {17, 33, 65}, {64, 64, 64}, {130, 67, 31}, {1, 300, 288}, {257, 129, 40}, {1024, 300, 20}, {300, 1024, 20}, {4, 4, 0}}
 	for _, l := range libraries(t) {
 		forms := map[string]gemm{
 			"one call": l.Gemm,

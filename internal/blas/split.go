@@ -33,14 +33,15 @@ func (l *Library) GemmParallel(w parallel.Workers, transA, transB bool, m, n, k 
 	w.Each(g.rows*g.cols, func(tile int) {
 		i0, i1 := span(tile/g.cols, g.tileRows, m)
 		j0, j1 := span(tile%g.cols, g.tileCols, n)
-		at, bt := a[i0*lda:], b[j0:]
+		// Where a tile's rows of op(A) and columns of op(B) begin.
+		atA, atB := i0*lda, j0
 		if transA {
-			at = a[i0:]
+			atA = i0
 		}
 		if transB {
-			bt = b[j0*ldb:]
+			atB = j0 * ldb
 		}
-		l.Gemm(transA, transB, i1-i0, j1-j0, k, alpha, at, lda, bt, ldb, beta, c[i0*ldc+j0:], ldc)
+		l.Gemm(transA, transB, i1-i0, j1-j0, k, alpha, a[atA:], lda, b[atB:], ldb, beta, c[i0*ldc+j0:], ldc)
 	})
 }
 
