@@ -13,10 +13,11 @@ type Store interface {
 	remarkStore
 	draftStore
 	judgmentStore
+	pageStore
 }
 
-// Register adds the operations of collection to an API.
-func Register(api web.API, s Store) {
+// Register adds the operations and the pages of collection to an API.
+func Register(api web.API, s Store) error {
 	registerProjects(api, s)
 	registerPrompts(api, s)
 	registerTasks(api, s)
@@ -24,4 +25,5 @@ func Register(api web.API, s Store) {
 	registerRemarks(api, s)
 	registerDrafts(api, s)
 	registerJudgments(api, s)
+	return registerPages(api, s)
 }

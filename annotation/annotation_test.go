@@ -62,7 +62,7 @@ func (fakeKeys) VerifyKey(_ context.Context, secret string) (store.Key, error) {
 
 func handlerOf(t *testing.T, s annotation.Store, keys web.Keys) http.Handler {
 	t.Helper()
-	handler, err := site.Handler(site.Config{Keys: keys}, func(api web.API) { annotation.Register(api, s) })
+	handler, err := site.Handler(site.Config{Keys: keys}, func(api web.API) error { return annotation.Register(api, s) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,17 @@ type Claim struct {
 	RetryAt    *time.Time  `json:"retry_at,omitempty" doc:"For held: when the first lease of others runs out."`
 }
 
+func claimOf(claimed store.Claimed) Claim {
+	switch {
+	case claimed.Assignment != nil:
+		a := assignmentOf(*claimed.Assignment)
+		return Claim{State: ClaimAssigned, Assignment: &a}
+	case !claimed.HeldUntil.IsZero():
+		return Claim{State: ClaimHeld, RetryAt: &claimed.HeldUntil}
+	}
+	return Claim{State: ClaimDone}
+}
+
 type claimOutput struct{ Body Claim }
 
 type assignmentOutput struct{ Body Assignment }
@@ -100,15 +111,7 @@ func registerClaims(api web.API, s claimStore) {
 		if err != nil {
 			return nil, err
 		}
-		out := claimOutput{Claim{State: ClaimDone}}
-		switch {
-		case claimed.Assignment != nil:
-			a := assignmentOf(*claimed.Assignment)
-			out.Body = Claim{State: ClaimAssigned, Assignment: &a}
-		case !claimed.HeldUntil.IsZero():
-			out.Body = Claim{State: ClaimHeld, RetryAt: &claimed.HeldUntil}
-		}
-		return &out, nil
+		return &claimOutput{claimOf(claimed)}, nil
 	})
 	web.Register(api, annotate, huma.Operation{
 		OperationID: "get-assignment", Method: http.MethodGet, Path: "/api/v1/assignments/{id}",

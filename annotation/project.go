@@ -13,7 +13,7 @@ import (
 )
 
 type projectStore interface {
-	CreateProject(ctx context.Context, p store.Project) (store.Project, error)
+	CreateProject(ctx context.Context, p store.Project, by string) (store.Project, error)
 	Project(ctx context.Context, id string) (store.Project, error)
 	Projects(ctx context.Context) ([]store.Project, error)
 	CloseProject(ctx context.Context, id string) error
@@ -59,7 +59,7 @@ func registerProjects(api web.API, s projectStore) {
 		Summary: "Open a project", Tags: []string{"projects"},
 	}, func(ctx context.Context, in *struct{ Body Project }) (*projectOutput, error) {
 		p, err := s.CreateProject(ctx, store.Project{Name: in.Body.Name, Aspect: in.Body.Aspect, Guideline: in.Body.Guideline,
-			Overlap: in.Body.Overlap, Lease: time.Duration(in.Body.LeaseSeconds * float64(time.Second))})
+			Overlap: in.Body.Overlap, Settings: store.Settings{Lease: time.Duration(in.Body.LeaseSeconds * float64(time.Second))}}, web.Caller(ctx).Actor())
 		return &projectOutput{projectOf(p)}, err
 	})
 	web.Register(api, web.Scopes{store.ScopeAnnotate, store.ScopeRead, store.ScopeAdmin}, huma.Operation{

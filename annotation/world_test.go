@@ -33,7 +33,7 @@ type world struct {
 func newWorld(t testing.TB) world {
 	t.Helper()
 	s := postgres.Store(t)
-	handler, err := site.Handler(site.Config{Keys: s, Ready: s.Ping}, func(api web.API) { annotation.Register(api, s) })
+	handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Ready: s.Ping}, func(api web.API) error { return annotation.Register(api, s) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,7 +167,7 @@ func (l *Loop) project(ctx context.Context, r Round, aspect tandem.Aspect) (stor
 	if i := slices.IndexFunc(projects, func(p store.Project) bool { return p.Name == name }); i >= 0 {
 		return projects[i], nil
 	}
-	return l.Store.CreateProject(ctx, store.Project{Name: name, Aspect: aspect, Guideline: guidelines[aspect]})
+	return l.Store.CreateProject(ctx, store.Project{Name: name, Aspect: aspect, Guideline: guidelines[aspect]}, "pipeline")
 }
 
 var guidelines = map[tandem.Aspect]string{

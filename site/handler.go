@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -17,6 +18,8 @@ import (
 type Config struct {
 	// Keys finds out who a key belongs to.
 	Keys web.Keys
+	// Accounts are how people sign in. Nil is a site without pages, for programs alone.
+	Accounts web.Accounts
 	// Ready reports whether the site can do its work, for /readyz. Nil is always ready.
 	Ready func(context.Context) error
 	// Version stands in the OpenAPI document. Defaults to "devel".
@@ -53,7 +56,7 @@ func (c Config) Validate() error {
 }
 
 // Part registers one package's operations and pages: annotation.Register with what it needs, for one.
-type Part func(web.API)
+type Part func(web.API) error
 
 // Handler composes the parts into one handler.
 func Handler(config Config, parts ...Part) (http.Handler, error) {
@@ -83,12 +86,6 @@ func Handler(config Config, parts ...Part) (http.Handler, error) {
 		protection,
 		limitBody(config.MaxBody),
 	)
-	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		web.WriteProblem(w, r, web.NewProblem(http.StatusNotFound, "There is nothing at "+r.URL.Path+"."))
-	})
-	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		web.WriteProblem(w, r, web.NewProblem(http.StatusMethodNotAllowed, r.Method+" is not possible at "+r.URL.Path+"."))
-	})
 	router.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "ok") })
 	router.Get("/readyz", func(w http.ResponseWriter, r *http.Request) {
 		if config.Ready != nil {
@@ -100,9 +97,21 @@ func Handler(config Config, parts ...Part) (http.Handler, error) {
 		}
 		answer(w, "ready")
 	})
-	api := web.NewAPI(router, config.Version, config.Keys, config.Log)
+	api, err := web.NewAPI(router, web.Config{Version: config.Version, Keys: config.Keys, Accounts: config.Accounts,
+		HTTPS: strings.HasPrefix(config.PublicURL, "https:"), Log: config.Log})
+	if err != nil {
+		return nil, err
+	}
+	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		api.WriteFailure(w, r, web.NewProblem(http.StatusNotFound, "There is nothing at "+r.URL.Path+"."))
+	})
+	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		api.WriteFailure(w, r, web.NewProblem(http.StatusMethodNotAllowed, r.Method+" is not possible at "+r.URL.Path+"."))
+	})
 	for _, register := range parts {
-		register(api)
+		if err := register(api); err != nil {
+			return nil, err
+		}
 	}
 	api.Describe()
 	return router, nil

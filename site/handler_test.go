@@ -50,7 +50,7 @@ type echoOutput struct {
 }
 
 // echo is a part with one operation, whose text makes it fail in different ways.
-func echo(api web.API) {
+func echo(api web.API) error {
 	web.Register(api, web.Scopes{store.ScopeRead}, huma.Operation{OperationID: "echo", Method: http.MethodPost, Path: "/api/v1/echo"},
 		func(ctx context.Context, in *echoInput) (*echoOutput, error) {
 			switch in.Body.Text {
@@ -67,6 +67,7 @@ func echo(api web.API) {
 			out.Body.Text, out.Body.Key = in.Body.Text, web.Caller(ctx).ID
 			return &out, nil
 		})
+	return nil
 }
 
 type fixture struct {
@@ -264,7 +265,7 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	operation, ok := document.Paths["/api/v1/echo"]["post"]
-	if !strings.HasPrefix(document.OpenAPI, "3.1") || !ok || len(operation.Security) != 1 {
+	if !strings.HasPrefix(document.OpenAPI, "3.1") || !ok || len(operation.Security) != 2 {
 		t.Fatalf("document %s", w.Body)
 	}
 	if _, ok := operation.Responses["default"].Content["application/problem+json"]; !ok || document.Components.Schemas["Problem"] == nil {

@@ -26,8 +26,8 @@ func (noKeys) VerifyKey(context.Context, string) (store.Key, error) {
 // its own, asks for a key, refuses without one, and describes its problems; every reference leads somewhere.
 func TestTheWholeDocument(t *testing.T) {
 	handler, err := site.Handler(site.Config{Keys: noKeys{}},
-		func(api web.API) { annotation.Register(api, nil) },
-		func(api web.API) { dashboard.Register(api, nil) },
+		func(api web.API) error { return annotation.Register(api, nil) },
+		func(api web.API) error { dashboard.Register(api, nil); return nil },
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestTheWholeDocument(t *testing.T) {
 				t.Errorf("%s %s is called %q", method, path, operation.OperationID)
 			}
 			seen[operation.OperationID] = true
-			if len(operation.Security) != 1 || !strings.Contains(string(operation.Responses["default"]), "#/components/schemas/Problem") {
+			if len(operation.Security) != 2 || !strings.Contains(string(operation.Responses["default"]), "#/components/schemas/Problem") {
 				t.Errorf("%s: security %v, problems %s", operation.OperationID, operation.Security, operation.Responses["default"])
 			}
 			w := httptest.NewRecorder()

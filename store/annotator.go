@@ -14,10 +14,25 @@ import (
 type AnnotatorRole string
 
 const (
-	RoleAnnotator AnnotatorRole = "annotator"
-	RoleEngineer  AnnotatorRole = "engineer"
-	RoleAdmin     AnnotatorRole = "admin"
+	RoleAnnotator AnnotatorRole = "annotator" // judges
+	RoleReviewer  AnnotatorRole = "reviewer"  // and reads what others judged, and sends it back
+	RoleEngineer  AnnotatorRole = "engineer"  // and reads rounds, runs and models, and asks models
+	RoleAdmin     AnnotatorRole = "admin"     // and looks after projects, people and keys
 )
+
+// Scopes are what somebody of the role may do when signed in: each role may do what the one before may.
+func (r AnnotatorRole) Scopes() []Scope {
+	scopes := []Scope{ScopeAnnotate}
+	switch r {
+	case RoleAdmin:
+		return Scopes()
+	case RoleEngineer:
+		scopes = append(scopes, ScopeReview, ScopeRead, ScopeScore, ScopeChat)
+	case RoleReviewer:
+		scopes = append(scopes, ScopeReview)
+	}
+	return scopes
+}
 
 // Annotator is a person (or a simulated one). The id is a pseudonym: judgments keep it, and it leads to a
 // name only as long as the identity stands.
@@ -29,6 +44,7 @@ type Annotator struct {
 	Email     string // optional
 	CreatedAt time.Time
 	Disabled  bool
+	TimeZone  string // an IANA name, by which their days are counted; defaults to UTC
 }
 
 // AddAnnotator keeps a person. Role defaults to annotator. Errors: Conflict when the e-mail address is taken.
@@ -37,9 +53,12 @@ func (s *Store) AddAnnotator(ctx context.Context, a Annotator) (Annotator, error
 	if a.Role == "" {
 		a.Role = RoleAnnotator
 	}
+	if a.TimeZone == "" {
+		a.TimeZone = "UTC"
+	}
 	err := s.within(ctx, op, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, `INSERT INTO annotators (role, simulated) VALUES (@role, @simulated) RETURNING id::text, created_at`,
-			pgx.NamedArgs{"role": string(a.Role), "simulated": a.Simulated}).Scan(&a.ID, &a.CreatedAt); err != nil {
+		if err := tx.QueryRow(ctx, `INSERT INTO annotators (role, simulated, time_zone) VALUES (@role, @simulated, @zone) RETURNING id::text, created_at`,
+			pgx.NamedArgs{"role": string(a.Role), "simulated": a.Simulated, "zone": a.TimeZone}).Scan(&a.ID, &a.CreatedAt); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO identities (annotator_id, name, email) VALUES (@id, @name, nullif(@email, ''))`,
@@ -52,8 +71,10 @@ func (s *Store) AddAnnotator(ctx context.Context, a Annotator) (Annotator, error
 	return a, nil
 }
 
+const annotatorColumns = `a.id::text, a.role, a.simulated, coalesce(i.name, ''), coalesce(i.email, ''), a.created_at, a.disabled_at IS NOT NULL, a.time_zone`
+
 const selectAnnotator = `
-	SELECT a.id::text, a.role, a.simulated, coalesce(i.name, ''), coalesce(i.email, ''), a.created_at, a.disabled_at IS NOT NULL
+	SELECT ` + annotatorColumns + `
 	FROM annotators a LEFT JOIN identities i ON i.annotator_id = a.id`
 
 // Annotator finds a person by their pseudonym.

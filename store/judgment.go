@@ -22,8 +22,10 @@ type Submission struct {
 	// with another verdict it is a Conflict. The client draws it, once for each press of the button.
 	Key     string
 	Verdict Verdict
-	// Duration is how long the person took. It does not count for whether two submissions are the same.
-	Duration time.Duration
+	// Duration is how long the person took, and Guideline the version that they were shown, 0 for none. Neither
+	// counts for whether two submissions are the same.
+	Duration  time.Duration
+	Guideline int
 }
 
 // Judgment is a verdict that was kept.
@@ -39,6 +41,7 @@ type Judgment struct {
 	Surplus    bool     // it came after its place was taken by another; it counts like any other
 	Shown      []string // response ids in the order in which they stood
 	Duration   time.Duration
+	Guideline  int // the version that was shown, 0 for none
 	CreatedAt  time.Time
 	Replayed   bool // nothing was added: this is the judgment of an earlier submission with the same key
 }
@@ -107,7 +110,12 @@ func (s *Store) keep(ctx context.Context, op string, sub Submission, last int) (
 				return err
 			}
 		}
-		id, err = insertJudgment(ctx, tx, op, t, sub, last+1, surplus, hash[:])
+		if last == 0 && t.version > 0 { // it was undone, and counts again
+			if err := exclude(ctx, tx, assignment, false, "judged again", sub.Annotator); err != nil {
+				return err
+			}
+		}
+		id, err = insertJudgment(ctx, tx, op, t, sub, t.version+1, surplus, hash[:])
 		return err
 	})
 	if err != nil {
@@ -135,6 +143,7 @@ func replay(ctx context.Context, tx pgx.Tx, op string, person pgtype.UUID, key s
 // turn is an assignment as a verdict meets it.
 type turn struct {
 	assignment, task int64
+	project          int64
 	kind             TaskKind
 	aspect           tandem.Aspect
 	outcome          string // "", "submitted" or "skipped"
@@ -146,7 +155,7 @@ type turn struct {
 
 func openTurn(ctx context.Context, tx pgx.Tx, op string, assignment int64, person pgtype.UUID) (turn, error) {
 	return one(ctx, tx, op, "assignment "+idText(assignment), `
-		SELECT a.id, a.task_id, t.kind, p.aspect, coalesce(a.outcome, ''), a.shown,
+		SELECT a.id, a.task_id, t.project_id, t.kind, p.aspect, coalesce(a.outcome, ''), a.shown,
 		       coalesce(j.id, 0), coalesce(j.version, 0), coalesce(j.surplus, false)
 		FROM assignments a
 		JOIN tasks t ON t.id = a.task_id
@@ -157,7 +166,7 @@ func openTurn(ctx context.Context, tx pgx.Tx, op string, assignment int64, perso
 		pgx.NamedArgs{"id": assignment, "annotator": person},
 		func(row pgx.CollectableRow) (turn, error) {
 			var t turn
-			err := row.Scan(&t.assignment, &t.task, &t.kind, &t.aspect, &t.outcome, &t.shown, &t.newest, &t.version, &t.surplus)
+			err := row.Scan(&t.assignment, &t.task, &t.project, &t.kind, &t.aspect, &t.outcome, &t.shown, &t.newest, &t.version, &t.surplus)
 			return t, err
 		})
 }
@@ -209,12 +218,12 @@ func insertJudgment(ctx context.Context, tx pgx.Tx, op string, t turn, sub Submi
 	}
 	var id int64
 	err := tx.QueryRow(ctx, `
-		INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, replaces, chosen, rejected, degree, rating, comment,
+		INSERT INTO judgments (assignment_id, task_id, project_id, guideline, annotator_id, kind, version, replaces, chosen, rejected, degree, rating, comment,
 		                       surplus, shown, duration, idempotency_key, body_hash)
-		VALUES (@assignment, @task, @annotator, @kind, @version, nullif(@replaces, 0::bigint), @chosen, @rejected, @degree, nullif(@rating, 0), @comment,
+		VALUES (@assignment, @task, @project, nullif(@guideline, 0), @annotator, @kind, @version, nullif(@replaces, 0::bigint), @chosen, @rejected, @degree, nullif(@rating, 0), @comment,
 		        @surplus, @shown, @duration, @key, @hash)
 		RETURNING id`,
-		pgx.NamedArgs{"assignment": t.assignment, "task": t.task, "annotator": sub.Annotator, "kind": string(t.kind), "version": version,
+		pgx.NamedArgs{"assignment": t.assignment, "task": t.task, "project": t.project, "guideline": sub.Guideline, "annotator": sub.Annotator, "kind": string(t.kind), "version": version,
 			"replaces": t.newest, "chosen": pair[0], "rejected": pair[1], "degree": degreeText(v.Degree), "rating": v.Rating,
 			"comment": v.Comment, "surplus": surplus, "shown": t.shown, "duration": nilIfZero(sub.Duration), "key": sub.Key, "hash": hash}).Scan(&id)
 	if err != nil {
@@ -270,7 +279,7 @@ const selectJudgment = `
 	           SELECT r.place, jsonb_agg(r.response_id::text ORDER BY r.response_id) AS responses
 	           FROM judgment_ranks r WHERE r.judgment_id = j.id GROUP BY r.place) place),
 	       (SELECT jsonb_object_agg(l.response_id::text, l.label) FROM labels l WHERE l.judgment_id = j.id),
-	       j.surplus, j.shown::text[], coalesce(j.duration, '0'), j.created_at
+	       j.surplus, j.shown::text[], coalesce(j.duration, '0'), coalesce(j.guideline, 0), j.created_at
 	FROM judgments j`
 
 func scanJudgment(row pgx.CollectableRow) (Judgment, error) {
@@ -278,7 +287,7 @@ func scanJudgment(row pgx.CollectableRow) (Judgment, error) {
 	var degree string
 	err := row.Scan(&j.ID, &j.Assignment, &j.TaskID, &j.Annotator, &j.Kind, &j.Version, &j.Replaces,
 		&j.Verdict.Chosen, &j.Verdict.Rejected, &degree, &j.Verdict.Rating, &j.Verdict.Comment,
-		&j.Verdict.Ranking, &j.Verdict.Labels, &j.Surplus, &j.Shown, &j.Duration, &j.CreatedAt)
+		&j.Verdict.Ranking, &j.Verdict.Labels, &j.Surplus, &j.Shown, &j.Duration, &j.Guideline, &j.CreatedAt)
 	if err != nil {
 		return j, err
 	}
@@ -294,8 +303,7 @@ func (s *Store) Exclude(ctx context.Context, assignment string, excluded bool, r
 		return err
 	}
 	return s.within(ctx, op, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO exclusions (assignment_id, excluded, reason, excluded_by) VALUES (@id, @excluded, @reason, @by)`,
-			pgx.NamedArgs{"id": n, "excluded": excluded, "reason": reason, "by": by}); err != nil {
+		if err := exclude(ctx, tx, n, excluded, reason, by); err != nil {
 			return err
 		}
 		action := "judgment.exclude"
@@ -303,5 +311,53 @@ func (s *Store) Exclude(ctx context.Context, assignment string, excluded bool, r
 			action = "judgment.include"
 		}
 		return audit(ctx, tx, AuditEntry{Actor: by, Action: action, Subject: "assignment:" + assignment})
+	})
+}
+
+func exclude(ctx context.Context, tx pgx.Tx, assignment int64, excluded bool, reason, by string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO exclusions (assignment_id, excluded, reason, excluded_by) VALUES (@id, @excluded, @reason, @by)`,
+		pgx.NamedArgs{"id": assignment, "excluded": excluded, "reason": reason, "by": by})
+	return err
+}
+
+// Undo takes a person's last judgment back: it is excluded, the person holds the task again, and draft is
+// what they entered, to begin from. The next submit is the judgment's next version. Errors: NotFound when
+// the assignment is not theirs, Conflict when it is not their last judgment.
+func (s *Store) Undo(ctx context.Context, annotator, assignment string, draft json.RawMessage) error {
+	const op = "store.Undo"
+	person, n, err := parseTurn(op, annotator, assignment)
+	if err != nil {
+		return err
+	}
+	return s.within(ctx, op, func(tx pgx.Tx) error {
+		if err := enter(ctx, tx, op, person); err != nil {
+			return err
+		}
+		t, err := openTurn(ctx, tx, op, n, person)
+		if err != nil {
+			return err
+		}
+		args := pgx.NamedArgs{"id": n, "annotator": person, "newest": t.newest, "draft": draft}
+		var last bool
+		if err := tx.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM judgments WHERE annotator_id = @annotator AND id > @newest)`, args).Scan(&last); err != nil {
+			return err
+		}
+		if t.outcome != "submitted" || !last {
+			return tandem.Errorf(tandem.Conflict, op, "only the last judgment can be undone; revise this one instead")
+		}
+		if err := exclude(ctx, tx, n, true, "undone", annotator); err != nil {
+			return err
+		}
+		for _, sql := range []string{
+			`UPDATE slots SET done_at = NULL, lease_until = clock_timestamp() + (SELECT lease FROM projects WHERE id = project_id) WHERE assignment_id = @id`,
+			`UPDATE assignments SET outcome = NULL, closed_at = NULL WHERE id = @id`,
+			`INSERT INTO drafts AS d (assignment_id, revision, body) VALUES (@id, 1, @draft)
+			 ON CONFLICT (assignment_id) DO UPDATE SET revision = d.revision + 1, body = @draft, updated_at = clock_timestamp(), closed_at = NULL`,
+		} {
+			if _, err := tx.Exec(ctx, sql, args); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

@@ -20,6 +20,7 @@ type Scope string
 
 const (
 	ScopeAnnotate Scope = "annotate" // claim and judge tasks as the key's annotator
+	ScopeReview   Scope = "review"   // read what others judged, exclude it, send it back
 	ScopeScore    Scope = "score"    // ask the reward models
 	ScopeChat     Scope = "chat"     // ask a policy
 	ScopeRead     Scope = "read"     // read prompts, models, rounds, runs
@@ -28,7 +29,7 @@ const (
 
 // Scopes lists all scopes.
 func Scopes() []Scope {
-	return []Scope{ScopeAnnotate, ScopeScore, ScopeChat, ScopeRead, ScopeAdmin}
+	return []Scope{ScopeAnnotate, ScopeReview, ScopeScore, ScopeChat, ScopeRead, ScopeAdmin}
 }
 
 // Key lets a program in.

@@ -50,8 +50,11 @@ func TestMigrateWithDataInIt(t *testing.T) {
 	if after := w.progress(); after != before {
 		t.Errorf("progress %+v became %+v", before, after)
 	}
+}
 
-	// From an older version, with rows: the last file brings the grants, and they cover what was there.
+// From the first version that was ever used, with rows in it: everything is there afterwards, and the
+// application may use it.
+func TestMigrateFromAnOlderVersion(t *testing.T) {
 	old := postgres.Empty(t)
 	owner := connect(t, old.OwnerURL+"&search_path=tandem")
 	if _, err := owner.Exec(t.Context(), `CREATE SCHEMA tandem`); err != nil {
@@ -62,13 +65,29 @@ func TestMigrateWithDataInIt(t *testing.T) {
 		err = m.LoadMigrations(migrations.Files)
 	}
 	if err == nil {
-		err = m.MigrateTo(t.Context(), int32(len(m.Migrations)-1))
+		err = m.MigrateTo(t.Context(), 5)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := owner.Exec(t.Context(), `INSERT INTO rounds (number, name) VALUES (1, 'kept')`); err != nil {
-		t.Fatal(err)
+	for _, sql := range []string{
+		`INSERT INTO rounds (number, name) VALUES (1, 'kept')`,
+		`INSERT INTO annotators (role) VALUES ('admin')`,
+		`INSERT INTO identities (annotator_id, name) SELECT id, 'Ada' FROM annotators`,
+		`INSERT INTO projects (name, aspect, guideline) VALUES ('told', 'safety', 'Be kind.'), ('untold', 'helpfulness', '')`,
+		`INSERT INTO openings (hash, held_out) VALUES (sha256('o'), false)`,
+		`INSERT INTO messages (id, role, content) VALUES (sha256('m'), 'user', 'What?')`,
+		`INSERT INTO prompts (message_id, opening, held_out, safety) VALUES (sha256('m'), sha256('o'), false, false)`,
+		`INSERT INTO responses (prompt_id, content, content_hash) VALUES (1, 'This.', sha256('1')), (1, 'That.', sha256('2'))`,
+		`INSERT INTO tasks (project_id, prompt_id, kind, content_key) VALUES (1, 1, 'pairwise', sha256('t'))`,
+		`INSERT INTO task_responses VALUES (1, 1, 1, 0), (1, 1, 2, 1)`,
+		`INSERT INTO assignments (task_id, annotator_id, shown, outcome, closed_at) SELECT 1, id, '{1,2}', 'submitted', clock_timestamp() FROM annotators`,
+		`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, chosen, rejected, degree, shown, idempotency_key, body_hash)
+		 SELECT 1, 1, id, 'pairwise', 1, 1, 2, 'better', '{1,2}', 'k', sha256('') FROM annotators`,
+	} {
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
 	}
 	_, err = store.Open(t.Context(), old.URL)
 	if err == nil {
@@ -77,8 +96,21 @@ func TestMigrateWithDataInIt(t *testing.T) {
 	if err := store.Migrate(t.Context(), old.OwnerURL); err != nil {
 		t.Fatal(err)
 	}
-	if rounds := must(pgtest.OpenStore(t, old.URL).Rounds(t.Context()))(t); len(rounds) != 1 || rounds[0].Name != "kept" {
+	s := pgtest.OpenStore(t, old.URL)
+	if rounds := must(s.Rounds(t.Context()))(t); len(rounds) != 1 || rounds[0].Name != "kept" {
 		t.Errorf("rounds %+v", rounds)
+	}
+	projects := must(s.Projects(t.Context()))(t)
+	if len(projects) != 2 || projects[0].Guideline != "Be kind." || projects[0].GuidelineVersion != 1 || projects[1].GuidelineVersion != 0 {
+		t.Errorf("projects %+v", projects)
+	}
+	people := must(s.Annotators(t.Context()))(t)
+	if len(people) != 1 || people[0].Name != "Ada" || people[0].TimeZone != "UTC" {
+		t.Errorf("people %+v", people)
+	}
+	kept := must(s.ProjectJudgments(t.Context(), "1", store.Page{}))(t)
+	if len(kept) != 1 || kept[0].Verdict.Degree != tandem.Better {
+		t.Errorf("judgments %+v", kept)
 	}
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -12,39 +13,217 @@ import (
 	"tandem"
 )
 
-// Project is a body of tasks under one guideline.
+// Source says where a project's comparisons come from.
+type Source string
+
+const (
+	Prepared Source = "prepared" // tasks that were made beforehand
+	Live     Source = "live"     // prompts that annotators write, answered while they watch
+)
+
+// Project is a body of tasks under one guideline. CreatedAt, Closed and GuidelineVersion are the store's.
 type Project struct {
-	ID        string
-	Name      string
-	Aspect    tandem.Aspect
-	Guideline string
-	Overlap   int           // judgments wanted of each task; defaults to 1
-	Lease     time.Duration // how long a claimed task is held; defaults to 30 minutes
+	ID               string
+	Name             string
+	Aspect           tandem.Aspect
+	Source           Source // defaults to Prepared
+	Guideline        string // Markdown, the newest version
+	GuidelineVersion int    // 0 where there is none
+	Overlap          int    // judgments wanted of each task; defaults to 1
+	Settings
 	CreatedAt time.Time
 	Closed    bool
 }
 
-// CreateProject opens a project. Errors: Conflict when the name is taken.
-func (s *Store) CreateProject(ctx context.Context, p Project) (Project, error) {
+// Settings are what may change about a project while people work in it.
+type Settings struct {
+	Lease time.Duration // how long a claimed task is held; defaults to 30 minutes
+
+	// Qualification is the project whose gold tasks one must have passed to work here, empty for none, and
+	// PassShare the share of them to get right. Defaults to 0.8
+	Qualification string
+	PassShare     float64
+
+	// GoldEvery is how often a task is a gold one: one in so many, 0 for never. Who gets fewer than GoldFloor of
+	// their last GoldWindow right is warned. Default to 0.6 and 20
+	GoldEvery, GoldWindow int
+	GoldFloor             float64
+
+	Warning    string // what to know before one starts
+	DailyLimit int    // judgments of one person a day, 0 for any number
+	Blurred    bool   // texts stay blurred until they are asked for
+
+	// Of live projects: the temperatures that two are drawn from, and the longest answer in tokens. Default to
+	// 0.7 and 1, and 256
+	Temperatures []float64
+	AnswerTokens int
+}
+
+// CreateProject opens a project. It is audited in the same transaction. Errors: Conflict when the name is taken.
+func (s *Store) CreateProject(ctx context.Context, p Project, by string) (Project, error) {
+	const op = "store.CreateProject"
 	if p.Overlap == 0 {
 		p.Overlap = 1
 	}
-	if p.Lease == 0 {
-		p.Lease = 30 * time.Minute
+	if p.Source == "" {
+		p.Source = Prepared
 	}
-	return one(ctx, s.db, "store.CreateProject", "project", `
-		WITH p AS (
-			INSERT INTO projects (name, aspect, guideline, overlap, lease)
-			VALUES (@name, @aspect, @guideline, @overlap, @lease) RETURNING *
-		) SELECT `+projectColumns+` FROM p`,
-		pgx.NamedArgs{"name": p.Name, "aspect": string(p.Aspect), "guideline": p.Guideline, "overlap": p.Overlap, "lease": p.Lease}, scanProject)
+	args, err := p.Settings.args(op)
+	if err != nil {
+		return Project{}, err
+	}
+	args["name"], args["aspect"], args["source"], args["overlap"] = p.Name, string(p.Aspect), string(p.Source), p.Overlap
+	var made Project
+	err = s.within(ctx, op, func(tx pgx.Tx) error {
+		var id int64
+		if err := tx.QueryRow(ctx, `
+			INSERT INTO projects (name, aspect, source, overlap, lease, qualification_id, pass_share, gold_every, gold_window, gold_floor,
+			                      warning, daily_limit, blurred, temperatures, answer_tokens)
+			VALUES (@name, @aspect, @source, @overlap, @lease, @qualification, @pass, @gold_every, @gold_window, @gold_floor,
+			        @warning, @limit, @blurred, @temperatures, @tokens)
+			RETURNING id`, args).Scan(&id); err != nil {
+			return err
+		}
+		if p.Guideline != "" {
+			if err := addGuideline(ctx, tx, id, p.Guideline, by); err != nil {
+				return err
+			}
+		}
+		if err := audit(ctx, tx, AuditEntry{Actor: by, Action: "project.create", Subject: "project:" + idText(id)}); err != nil {
+			return err
+		}
+		made, err = one(ctx, tx, op, "project", selectProject+` WHERE p.id = @id`, pgx.NamedArgs{"id": id}, scanProject)
+		return err
+	})
+	return made, err
 }
 
-const projectColumns = `p.id::text, p.name, p.aspect, p.guideline, p.overlap, p.lease, p.created_at, p.closed_at IS NOT NULL`
+// args are the settings as a statement's, defaults filled in.
+func (s Settings) args(op string) (pgx.NamedArgs, error) {
+	if s.Lease == 0 {
+		s.Lease = 30 * time.Minute
+	}
+	if s.PassShare == 0 {
+		s.PassShare = 0.8
+	}
+	if s.GoldWindow == 0 {
+		s.GoldWindow = 20
+	}
+	if s.GoldFloor == 0 {
+		s.GoldFloor = 0.6
+	}
+	if s.AnswerTokens == 0 {
+		s.AnswerTokens = 256
+	}
+	if len(s.Temperatures) == 0 {
+		s.Temperatures = []float64{0.7, 1}
+	}
+	var qualification *int64
+	if s.Qualification != "" {
+		id, err := parseID(op, "project", s.Qualification)
+		if err != nil {
+			return nil, err
+		}
+		qualification = &id
+	}
+	return pgx.NamedArgs{"lease": s.Lease, "qualification": qualification, "pass": s.PassShare, "gold_every": s.GoldEvery,
+		"gold_window": s.GoldWindow, "gold_floor": s.GoldFloor, "warning": s.Warning, "limit": s.DailyLimit, "blurred": s.Blurred,
+		"temperatures": s.Temperatures, "tokens": s.AnswerTokens}, nil
+}
+
+// Configure changes a project's settings; it applies to what is claimed from then on. It is audited in the same
+// transaction. Errors: NotFound for no such project or qualification.
+func (s *Store) Configure(ctx context.Context, projectID string, settings Settings, by string) (Project, error) {
+	const op = "store.Configure"
+	n, err := parseID(op, "project", projectID)
+	if err != nil {
+		return Project{}, err
+	}
+	args, err := settings.args(op)
+	if err != nil {
+		return Project{}, err
+	}
+	args["id"] = n
+	var changed Project
+	err = s.within(ctx, op, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			UPDATE projects SET lease = @lease, qualification_id = @qualification, pass_share = @pass, gold_every = @gold_every,
+				gold_window = @gold_window, gold_floor = @gold_floor, warning = @warning, daily_limit = @limit, blurred = @blurred,
+				temperatures = @temperatures, answer_tokens = @tokens
+			WHERE id = @id`, args); err != nil {
+			return err
+		}
+		if changed, err = one(ctx, tx, op, "project "+projectID, selectProject+` WHERE p.id = @id`, pgx.NamedArgs{"id": n}, scanProject); err != nil {
+			return err
+		}
+		detail, err := json.Marshal(settings)
+		if err != nil {
+			return err
+		}
+		return audit(ctx, tx, AuditEntry{Actor: by, Action: "project.configure", Subject: "project:" + projectID, Detail: detail})
+	})
+	return changed, err
+}
+
+// Guideline is one version of what a project's annotators are asked to do.
+type Guideline struct {
+	Version   int
+	Markdown  string
+	CreatedBy string
+	CreatedAt time.Time
+}
+
+// SetGuideline adds a version to a project's guideline. It is audited in the same transaction. Errors:
+// Invalid for an empty one, NotFound for no such project.
+func (s *Store) SetGuideline(ctx context.Context, projectID, markdown, by string) error {
+	const op = "store.SetGuideline"
+	n, err := parseID(op, "project", projectID)
+	if err != nil {
+		return err
+	}
+	return s.within(ctx, op, func(tx pgx.Tx) error {
+		// The lock keeps two from taking the same number.
+		if _, err := one(ctx, tx, op, "project "+projectID, `SELECT id FROM projects WHERE id = @id FOR NO KEY UPDATE`, pgx.NamedArgs{"id": n}, pgx.RowTo[int64]); err != nil {
+			return err
+		}
+		if err := addGuideline(ctx, tx, n, markdown, by); err != nil {
+			return err
+		}
+		return audit(ctx, tx, AuditEntry{Actor: by, Action: "project.guideline", Subject: "project:" + projectID})
+	})
+}
+
+func addGuideline(ctx context.Context, tx pgx.Tx, project int64, markdown, by string) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO guidelines (project_id, version, markdown, created_by)
+		SELECT @project, coalesce(max(version), 0) + 1, @markdown, @by FROM guidelines WHERE project_id = @project`,
+		pgx.NamedArgs{"project": project, "markdown": markdown, "by": by})
+	return err
+}
+
+// Guidelines lists a project's versions, the newest first.
+func (s *Store) Guidelines(ctx context.Context, projectID string) ([]Guideline, error) {
+	const op = "store.Guidelines"
+	n, err := parseID(op, "project", projectID)
+	if err != nil {
+		return nil, err
+	}
+	return all(ctx, s.db, op, `SELECT version, markdown, created_by, created_at FROM guidelines WHERE project_id = @id ORDER BY version DESC`,
+		pgx.NamedArgs{"id": n}, pgx.RowToStructByPos[Guideline])
+}
+
+const selectProject = `
+	SELECT p.id::text, p.name, p.aspect, p.source, coalesce(g.markdown, ''), coalesce(g.version, 0), p.overlap,
+	       p.lease, coalesce(p.qualification_id::text, ''), p.pass_share, p.gold_every, p.gold_window, p.gold_floor,
+	       p.warning, p.daily_limit, p.blurred, p.temperatures, p.answer_tokens, p.created_at, p.closed_at IS NOT NULL
+	FROM projects p
+	LEFT JOIN LATERAL (SELECT version, markdown FROM guidelines WHERE project_id = p.id ORDER BY version DESC LIMIT 1) g ON true`
 
 func scanProject(row pgx.CollectableRow) (Project, error) {
 	var p Project
-	err := row.Scan(&p.ID, &p.Name, &p.Aspect, &p.Guideline, &p.Overlap, &p.Lease, &p.CreatedAt, &p.Closed)
+	err := row.Scan(&p.ID, &p.Name, &p.Aspect, &p.Source, &p.Guideline, &p.GuidelineVersion, &p.Overlap,
+		&p.Lease, &p.Qualification, &p.PassShare, &p.GoldEvery, &p.GoldWindow, &p.GoldFloor,
+		&p.Warning, &p.DailyLimit, &p.Blurred, &p.Temperatures, &p.AnswerTokens, &p.CreatedAt, &p.Closed)
 	return p, err
 }
 
@@ -55,12 +234,12 @@ func (s *Store) Project(ctx context.Context, id string) (Project, error) {
 	if err != nil {
 		return Project{}, err
 	}
-	return one(ctx, s.db, op, "project "+id, `SELECT `+projectColumns+` FROM projects p WHERE p.id = @id`, pgx.NamedArgs{"id": n}, scanProject)
+	return one(ctx, s.db, op, "project "+id, selectProject+` WHERE p.id = @id`, pgx.NamedArgs{"id": n}, scanProject)
 }
 
 // Projects lists all projects, the first one first.
 func (s *Store) Projects(ctx context.Context) ([]Project, error) {
-	return all(ctx, s.db, "store.Projects", `SELECT `+projectColumns+` FROM projects p ORDER BY p.id`, nil, scanProject)
+	return all(ctx, s.db, "store.Projects", selectProject+` ORDER BY p.id`, nil, scanProject)
 }
 
 // CloseProject ends claiming. Who holds a task may still submit it.

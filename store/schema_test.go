@@ -72,17 +72,22 @@ func TestEnumsAreTheDomains(t *testing.T) {
 		"prompts.risk_category":               texts(tandem.NoRisk, tandem.IllicitCriminal, tandem.HatefulHarmful, tandem.UnqualifiedAdvice),
 		"prompts.attack_vector": texts(tandem.NoVector, tandem.Psychological, tandem.Logic, tandem.Syntactic, tandem.Semantic,
 			tandem.Perspective, tandem.NonEnglish, tandem.OtherVector),
-		"responses.finish":    texts(tandem.FinishStop, tandem.FinishLength),
-		"rounds.status":       texts(tandem.RoundOpen, tandem.RoundRunning, tandem.RoundDone, tandem.RoundFailed, tandem.RoundCancelled),
-		"runs.status":         texts(tandem.RoundRunning, tandem.RoundDone, tandem.RoundFailed, tandem.RoundCancelled),
-		"scores.branch":       texts(tandem.HelpfulnessBranch, tandem.SafetyBranch),
-		"tasks.kind":          texts(store.Pairwise, store.Ranking, store.Rating),
-		"annotators.role":     texts(store.RoleAnnotator, store.RoleEngineer, store.RoleAdmin),
-		"api_keys.scopes":     texts(store.Scopes()...),
-		"imports.aspects":     {"", "both", "helpfulness", "safety"},
-		"assignments.outcome": {"skipped", "submitted"},
-		"remarks.kind":        {"flag", "skip"},
-		"snapshot_items.kind": {"i", "j"},
+		"responses.finish":     texts(tandem.FinishStop, tandem.FinishLength),
+		"rounds.status":        texts(tandem.RoundOpen, tandem.RoundRunning, tandem.RoundDone, tandem.RoundFailed, tandem.RoundCancelled),
+		"runs.status":          texts(tandem.RoundRunning, tandem.RoundDone, tandem.RoundFailed, tandem.RoundCancelled),
+		"scores.branch":        texts(tandem.HelpfulnessBranch, tandem.SafetyBranch),
+		"tasks.kind":           texts(store.Pairwise, store.Ranking, store.Rating),
+		"annotators.role":      texts(store.RoleAnnotator, store.RoleReviewer, store.RoleEngineer, store.RoleAdmin),
+		"api_keys.scopes":      texts(store.Scopes()...),
+		"imports.aspects":      {"", "both", "helpfulness", "safety"},
+		"assignments.outcome":  {"skipped", "submitted"},
+		"remarks.kind":         {"flag", "skip"},
+		"snapshot_items.kind":  {"i", "j"},
+		"invitations.kind":     texts(store.InviteJoin, store.InviteReset),
+		"projects.source":      texts(store.Prepared, store.Live),
+		"golds.chosen_label":   labels,
+		"golds.rejected_label": labels,
+		"variants.kind":        {"endpoint", "folder"},
 	}
 	conn := connect(t, postgres.Database(t).OwnerURL)
 	rows, err := conn.Query(t.Context(), `
@@ -138,7 +143,7 @@ func TestWhatWasSaidIsOnlyAddedTo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, must := range []string{"judgments", "judgment_ranks", "labels", "audit", "exclusions", "remarks", "imported_comparisons", "snapshots"} {
+	for _, must := range []string{"judgments", "judgment_ranks", "labels", "guidelines", "golds", "returns", "declines", "activity", "audit", "exclusions", "remarks", "imported_comparisons", "snapshots"} {
 		if !slices.Contains(protected, must) {
 			t.Errorf("%s has no trigger", must)
 		}

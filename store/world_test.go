@@ -38,7 +38,7 @@ func newWorld(t *testing.T, s *store.Store, c worldConfig) *world {
 	}
 	w := &world{T: t, store: s}
 	var err error
-	if w.project, err = s.CreateProject(t.Context(), c.project); err != nil {
+	if w.project, err = s.CreateProject(t.Context(), c.project, "test"); err != nil {
 		t.Fatal(err)
 	}
 	prompts := make([]tandem.Prompt, c.tasks)

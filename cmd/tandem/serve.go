@@ -32,9 +32,9 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	return c.use(ctx, w, func(s *store.Store) error {
-		handler, err := site.Handler(site.Config{Keys: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, Log: w.log},
-			func(api web.API) { annotation.Register(api, s) },
-			func(api web.API) { dashboard.Register(api, s) })
+		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, Log: w.log},
+			func(api web.API) error { return annotation.Register(api, s) },
+			func(api web.API) error { dashboard.Register(api, s); return nil })
 		if err != nil {
 			return err
 		}

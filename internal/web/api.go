@@ -20,18 +20,37 @@ import (
 // operationTimeout bounds an operation of the API; streams do not go through Register.
 const operationTimeout = 30 * time.Second
 
-// API is where packages register their operations: a router, its OpenAPI document, and who may call.
+// API is where packages register their operations and pages: a router, its OpenAPI document, and who may call.
 type API struct {
-	Router chi.Router
-	Huma   huma.API
-	keys   Keys
-	log    *slog.Logger
+	Router   chi.Router
+	Huma     huma.API
+	keys     Keys
+	accounts Accounts // nil where nobody can sign in
+	secure   bool
+	log      *slog.Logger
+	hasher   *hasher
+	pages    Pages
+	links    *[]Link
+	routes   *[]Route
+}
+
+// Config says how an API knows its callers.
+type Config struct {
+	Version  string   // stands in the OpenAPI document
+	Keys     Keys     // of programs
+	Accounts Accounts // of people; nil where nobody can sign in
+	HTTPS    bool     // browsers come by https, so that cookies may ask for it
+	Log      *slog.Logger
 }
 
 // NewAPI puts an API on a router. Its OpenAPI 3.1 document is at /openapi.json; no page comes with it,
 // and no answer has fields beside its own.
-func NewAPI(router chi.Router, version string, keys Keys, log *slog.Logger) API {
-	config := huma.DefaultConfig("tandem", version)
+func NewAPI(router chi.Router, c Config) (API, error) {
+	pages, err := ParsePages(templates)
+	if err != nil {
+		return API{}, err
+	}
+	config := huma.DefaultConfig("tandem", c.Version)
 	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil
 	config.Transformers = []huma.Transformer{problems}
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
@@ -39,13 +58,21 @@ func NewAPI(router chi.Router, version string, keys Keys, log *slog.Logger) API 
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "A key made by tandem key create."},
 	}
-	return API{Router: router, Huma: humachi.New(router, config), keys: keys, log: log}
+	config.Components.SecuritySchemes["session"] = &huma.SecurityScheme{
+		Type: "apiKey", In: "cookie", Name: cookieName, Description: "The cookie of somebody who is signed in.",
+	}
+	api := API{Router: router, Huma: humachi.New(router, config), keys: c.Keys, accounts: c.Accounts, secure: c.HTTPS, log: c.Log,
+		hasher: newHasher(), pages: pages, links: new([]Link), routes: new([]Route)}
+	serveAssets(router)
+	api.registerAccounts()
+	return api, nil
 }
 
 // Register adds an operation that callers with one of the scopes may use. The handler's errors are the domain's;
 // what is the server's own fault is logged and not sent.
 func Register[I, O any](api API, scopes Scopes, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	op.Security = []map[string][]string{{"key": {}}}
+	*api.routes = append(*api.routes, Route{op.Method, op.Path, scopes})
+	op.Security = []map[string][]string{{"key": {}}, {"session": {}}}
 	op.Middlewares = append(op.Middlewares, api.authorized(scopes))
 	if op.Description != "" {
 		op.Description += "\n\n"

@@ -19,18 +19,33 @@ type Keys interface {
 	VerifyKey(ctx context.Context, secret string) (store.Key, error)
 }
 
-// WithCaller returns a context of a request that was made with key.
-func WithCaller(ctx context.Context, key store.Key) context.Context {
-	return context.WithValue(ctx, callerKey, key)
+// Principal is who a request comes from: a program by its key, or a person who is signed in, with the
+// scopes of their role.
+type Principal struct {
+	store.Key
+	Person *store.Annotator // nil for a program
 }
 
-// Caller is the key that the request of ctx was made with.
-func Caller(ctx context.Context) store.Key {
-	key, _ := ctx.Value(callerKey).(store.Key)
-	return key
+// Actor is how the audit log names who it was.
+func (p Principal) Actor() string {
+	if p.Person != nil {
+		return p.Person.ID
+	}
+	return "key:" + p.ID
 }
 
-// Scopes are what a key may be used for; any of them opens an operation.
+// WithCaller returns a context of a request that p made.
+func WithCaller(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, callerKey, p)
+}
+
+// Caller is who made the request of ctx.
+func Caller(ctx context.Context) Principal {
+	p, _ := ctx.Value(callerKey).(Principal)
+	return p
+}
+
+// Scopes are what a caller may do; any of them opens an operation or a page.
 type Scopes []store.Scope
 
 func (s Scopes) String() string {
@@ -41,22 +56,40 @@ func (s Scopes) String() string {
 	return strings.Join(texts, " or ")
 }
 
-// Authorize returns the key that a request carries, if it has one of the scopes. Errors: Unauthorized,
-// Forbidden.
-func Authorize(keys Keys, r *http.Request, scopes Scopes) (store.Key, error) {
+// open reports whether a caller may come through.
+func (s Scopes) open(p Principal) bool { return slices.ContainsFunc(s, p.Has) }
+
+// identify finds out who a request comes from: by the key that it carries, else by its session's cookie.
+// Errors: Unauthorized.
+func (api API) identify(r *http.Request) (Principal, error) {
 	const op = "web.Authorize"
-	secret := secretOf(r)
-	if secret == "" {
-		return store.Key{}, tandem.Errorf(tandem.Unauthorized, op, "the request carries no key: send Authorization: Bearer KEY")
+	if secret := secretOf(r); secret != "" {
+		key, err := api.keys.VerifyKey(r.Context(), secret)
+		return Principal{Key: key}, err
 	}
-	key, err := keys.VerifyKey(r.Context(), secret)
-	if err != nil {
-		return store.Key{}, err
+	if token := api.sessionToken(r); token != "" {
+		person, err := api.accounts.Session(r.Context(), token)
+		if err != nil {
+			return Principal{}, err
+		}
+		return Principal{Key: store.Key{Name: person.Name, Annotator: person.ID, Scopes: person.Role.Scopes()}, Person: &person}, nil
 	}
-	if !slices.ContainsFunc(scopes, key.Has) {
-		return store.Key{}, tandem.Errorf(tandem.Forbidden, op, "the key does not have the scope %v", scopes)
+	return Principal{}, tandem.Errorf(tandem.Unauthorized, op, "the request carries no key: send Authorization: Bearer KEY")
+}
+
+// Authorize finds out who a request comes from, if they have one of the scopes. Errors: Unauthorized,
+// Forbidden.
+func (api API) Authorize(r *http.Request, scopes Scopes) (Principal, error) {
+	p, err := api.identify(r)
+	switch {
+	case err != nil:
+		return Principal{}, err
+	case !scopes.open(p) && p.Person != nil:
+		return Principal{}, tandem.Errorf(tandem.Forbidden, "web.Authorize", "this is not for the role %s", p.Person.Role)
+	case !scopes.open(p):
+		return Principal{}, tandem.Errorf(tandem.Forbidden, "web.Authorize", "the key does not have the scope %v", scopes)
 	}
-	return key, nil
+	return p, nil
 }
 
 // secretOf is the secret that a request carries: a Bearer token, or the password of HTTP Basic from
@@ -74,15 +107,20 @@ func secretOf(r *http.Request) string {
 func (api API) authorized(scopes Scopes) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
-		key, err := Authorize(api.keys, r, scopes)
+		p, err := api.Authorize(r, scopes)
 		if err != nil {
-			p := ProblemOf(err)
-			if p.Status >= http.StatusInternalServerError {
-				logFailure(r.Context(), api.log, ctx.Operation().OperationID, err)
-			}
-			WriteProblem(w, r, p)
+			api.refuse(w, r, ctx.Operation().OperationID, err)
 			return
 		}
-		next(huma.WithContext(ctx, WithCaller(ctx.Context(), key)))
+		next(huma.WithContext(ctx, WithCaller(ctx.Context(), p)))
 	}
+}
+
+// refuse answers a request with what went wrong, and logs what is the server's fault.
+func (api API) refuse(w http.ResponseWriter, r *http.Request, operation string, err error) {
+	p := ProblemOf(err)
+	if p.Status >= http.StatusInternalServerError {
+		logFailure(r.Context(), api.log, operation, err)
+	}
+	WriteProblem(w, r, p)
 }

@@ -17,7 +17,7 @@ type Problem struct {
 	Type    string        `json:"type" doc:"Always about:blank: the code says which problem it is."`
 	Title   string        `json:"title" doc:"The HTTP status in words."`
 	Status  int           `json:"status" doc:"The HTTP status."`
-	Code    string        `json:"code" doc:"What went wrong, for programs." enum:"invalid,unauthorized,forbidden,not_found,conflict,stale,unsupported,corrupt,unavailable,internal,method_not_allowed,too_large,timeout"`
+	Code    string        `json:"code" doc:"What went wrong, for programs." enum:"invalid,unauthorized,forbidden,not_found,conflict,stale,unsupported,corrupt,unavailable,internal,method_not_allowed,too_large,timeout,too_many"`
 	Detail  string        `json:"detail,omitempty" doc:"What went wrong, for people."`
 	Request string        `json:"request_id,omitempty" doc:"The request, as the server's log names it."`
 	Errors  []FieldDetail `json:"errors,omitempty" doc:"What is wrong in which place of the request."`
@@ -55,6 +55,7 @@ var codes = map[int]string{
 	http.StatusRequestEntityTooLarge: "too_large",
 	http.StatusUnsupportedMediaType:  string(tandem.Unsupported),
 	http.StatusUnprocessableEntity:   string(tandem.Invalid),
+	http.StatusTooManyRequests:       "too_many",
 	http.StatusServiceUnavailable:    string(tandem.Unavailable),
 }
 

@@ -1,0 +1,180 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"tandem"
+)
+
+// Workplace is a project as a person who may work in it sees it.
+type Workplace struct {
+	Project
+	Open     int    // places that they may still fill, held ones included
+	Wanted   int    // judgments wanted of everyone
+	Done     int    // of them made
+	Mine     int    // their own, later versions not counted
+	Today    int    // of them today
+	Held     string // the assignment that they hold, empty for none
+	Declined bool
+}
+
+// today is when the day of the person @annotator began.
+const today = `(SELECT date_trunc('day', clock_timestamp() AT TIME ZONE time_zone) AT TIME ZONE time_zone FROM annotators WHERE id = @annotator)`
+
+// Workplaces lists the projects that are not closed, the first one first, as a person sees them.
+func (s *Store) Workplaces(ctx context.Context, annotator string) ([]Workplace, error) {
+	const op = "store.Workplaces"
+	person, err := parseAnnotator(op, annotator)
+	if err != nil {
+		return nil, err
+	}
+	projects, err := s.Projects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	type counts struct {
+		Project                         string
+		Open, Wanted, Done, Mine, Today int
+		Held                            string
+		Declined                        bool
+	}
+	counted, err := all(ctx, s.db, op, `
+		SELECT p.id::text,
+		       (SELECT count(*) FROM slots s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id AND s.done_at IS NULL`+stillOpen+`),
+		       (SELECT count(*) FROM slots s WHERE s.project_id = p.id),
+		       (SELECT count(s.done_at) FROM slots s WHERE s.project_id = p.id),
+		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE j.annotator_id = @annotator AND t.project_id = p.id AND j.version = 1),
+		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE j.annotator_id = @annotator AND t.project_id = p.id AND j.version = 1
+		                                           AND j.created_at >= `+today+`),
+		       coalesce((SELECT a.id::text FROM assignments a JOIN slots s ON s.assignment_id = a.id
+		                 WHERE a.annotator_id = @annotator AND a.closed_at IS NULL AND s.project_id = p.id AND s.done_at IS NULL AND s.lease_until > clock_timestamp() LIMIT 1), ''),
+		       coalesce((SELECT d.declined FROM declines d WHERE d.annotator_id = @annotator AND d.project_id = p.id ORDER BY d.id DESC LIMIT 1), false)
+		FROM projects p WHERE p.closed_at IS NULL ORDER BY p.id`,
+		pgx.NamedArgs{"annotator": person}, pgx.RowToStructByPos[counts])
+	if err != nil {
+		return nil, err
+	}
+	places := make([]Workplace, 0, len(counted))
+	for _, p := range projects {
+		for _, c := range counted {
+			if c.Project == p.ID {
+				places = append(places, Workplace{p, c.Open, c.Wanted, c.Done, c.Mine, c.Today, c.Held, c.Declined})
+			}
+		}
+	}
+	return places, nil
+}
+
+// Day is how a person's day goes.
+type Day struct {
+	Judgments int // of today, later versions not counted
+	Streak    int // days in a row with a judgment, up to today or yesterday
+}
+
+// Day counts a person's judgments of today, and the days before it, by their own time zone.
+func (s *Store) Day(ctx context.Context, annotator string) (Day, error) {
+	const op = "store.Day"
+	person, err := parseAnnotator(op, annotator)
+	if err != nil {
+		return Day{}, err
+	}
+	return one(ctx, s.db, op, "annotator "+annotator, `
+		WITH me AS (
+			SELECT time_zone, (clock_timestamp() AT TIME ZONE time_zone)::date AS today FROM annotators WHERE id = @annotator
+		), days AS (
+			SELECT DISTINCT (j.created_at AT TIME ZONE me.time_zone)::date AS day FROM judgments j, me
+			WHERE j.annotator_id = @annotator AND j.version = 1
+		), runs AS ( -- days in a row share day minus rank
+			SELECT day, day - (dense_rank() OVER (ORDER BY day))::integer AS run FROM days
+		)
+		SELECT (SELECT count(*) FROM judgments j, me WHERE j.annotator_id = @annotator AND j.version = 1
+		                                             AND (j.created_at AT TIME ZONE me.time_zone)::date = me.today),
+		       coalesce((SELECT count(*) FROM runs r WHERE r.run = (SELECT run FROM runs, me WHERE day >= me.today - 1 ORDER BY day DESC LIMIT 1)), 0)
+		FROM me`, pgx.NamedArgs{"annotator": person}, pgx.RowToStructByPos[Day])
+}
+
+// Piece is one of a person's judgments with what it was about.
+type Piece struct {
+	Judgment
+	Project  string // its name
+	Aspect   tandem.Aspect
+	Asked    string // the user's last message
+	Undone   bool   // or excluded by a reviewer
+	Returned string // why a reviewer sent it back, empty once it is answered
+}
+
+// Pieces lists a person's judgments in their newest versions, the last one first; only those that were
+// sent back if so asked.
+func (s *Store) Pieces(ctx context.Context, annotator string, returned bool, page Page) ([]Piece, error) {
+	const op = "store.Pieces"
+	person, err := parseAnnotator(op, annotator)
+	if err != nil {
+		return nil, err
+	}
+	var before *int64
+	if page.After != "" {
+		n, err := parseID(op, "judgment", page.After)
+		if err != nil {
+			return nil, err
+		}
+		before = &n
+	}
+	type about struct {
+		Judgment, Project, Aspect, Asked string
+		Excluded                         bool
+		Returned                         string
+	}
+	abouts, err := all(ctx, s.db, op, `
+		SELECT j.id::text, p.name, p.aspect, m.content,
+		       coalesce((SELECT e.excluded FROM exclusions e WHERE e.assignment_id = j.assignment_id ORDER BY e.id DESC LIMIT 1), false),
+		       coalesce(r.reason, '')
+		FROM judgments j
+		JOIN tasks t ON t.id = j.task_id
+		JOIN projects p ON p.id = t.project_id
+		JOIN prompts q ON q.id = t.prompt_id
+		JOIN messages m ON m.id = q.message_id
+		LEFT JOIN LATERAL (
+			SELECT reason FROM returns WHERE judgment_id = j.id AND taken_back IS NULL
+			  AND NOT EXISTS (SELECT FROM returns back WHERE back.taken_back = returns.id)
+			ORDER BY id DESC LIMIT 1) r ON true
+		WHERE j.annotator_id = @annotator AND (@before::bigint IS NULL OR j.id < @before)
+		  AND (NOT @returned OR r.reason IS NOT NULL)
+		  AND NOT EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id)
+		ORDER BY j.id DESC LIMIT @limit`,
+		pgx.NamedArgs{"annotator": person, "before": before, "returned": returned, "limit": page.limit()}, pgx.RowToStructByPos[about])
+	if err != nil || len(abouts) == 0 {
+		return nil, err
+	}
+	ids := make([]string, len(abouts))
+	for i, a := range abouts {
+		ids[i] = a.Judgment
+	}
+	judgments, err := all(ctx, s.db, op, selectJudgment+` WHERE j.id = ANY (@ids::text[]::bigint[])`, pgx.NamedArgs{"ids": ids}, scanJudgment)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]Judgment, len(judgments))
+	for _, j := range judgments {
+		byID[j.ID] = j
+	}
+	pieces := make([]Piece, len(abouts))
+	for i, a := range abouts {
+		pieces[i] = Piece{byID[a.Judgment], a.Project, tandem.Aspect(a.Aspect), a.Asked, a.Excluded, a.Returned}
+	}
+	return pieces, nil
+}
+
+// OwnJudgment finds the newest version of a person's judgment on an assignment. Errors: NotFound when there
+// is none, or the assignment is not theirs.
+func (s *Store) OwnJudgment(ctx context.Context, annotator, assignment string) (Judgment, error) {
+	const op = "store.OwnJudgment"
+	person, n, err := parseTurn(op, annotator, assignment)
+	if err != nil {
+		return Judgment{}, err
+	}
+	return one(ctx, s.db, op, "judgment on assignment "+assignment,
+		selectJudgment+` WHERE j.assignment_id = @id AND j.annotator_id = @annotator ORDER BY j.version DESC LIMIT 1`,
+		pgx.NamedArgs{"id": n, "annotator": person}, scanJudgment)
+}
