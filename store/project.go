@@ -382,5 +382,5 @@ func (s *Store) Progress(ctx context.Context, projectID string) (Progress, error
 		       count(*), count(done_at), count(*) FILTER (WHERE done_at IS NULL AND lease_until > clock_timestamp()),
 		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE t.project_id = @project AND j.version = 1),
 		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE t.project_id = @project AND j.version = 1 AND j.surplus)
-		FROM slots WHERE project_id = @project`, pgx.NamedArgs{"project": n}, pgx.RowToStructByPos[Progress])
+		FROM slots WHERE project_id = @project AND NOT gold`, pgx.NamedArgs{"project": n}, pgx.RowToStructByPos[Progress])
 }

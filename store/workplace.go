@@ -42,9 +42,9 @@ func (s *Store) Workplaces(ctx context.Context, annotator string) ([]Workplace, 
 	}
 	counted, err := all(ctx, s.db, op, `
 		SELECT p.id::text,
-		       (SELECT count(*) FROM slots s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id AND s.done_at IS NULL`+stillOpen+`),
-		       (SELECT count(*) FROM slots s WHERE s.project_id = p.id),
-		       (SELECT count(s.done_at) FROM slots s WHERE s.project_id = p.id),
+		       (SELECT count(*) FROM slots s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id AND NOT s.gold AND s.done_at IS NULL`+stillOpen+`),
+		       (SELECT count(*) FROM slots s WHERE s.project_id = p.id AND NOT s.gold),
+		       (SELECT count(s.done_at) FROM slots s WHERE s.project_id = p.id AND NOT s.gold),
 		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE j.annotator_id = @annotator AND t.project_id = p.id AND j.version = 1),
 		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE j.annotator_id = @annotator AND t.project_id = p.id AND j.version = 1
 		                                           AND j.created_at >= `+today+`),
