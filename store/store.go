@@ -17,7 +17,7 @@ import (
 // Store keeps the loop's state. It is safe for concurrent use.
 type Store struct {
 	pool *pgxpool.Pool
-	db   querier // pool, or the transaction that Store's are bound to by WithLease
+	db   querier // pool, or a transaction: the context's, or the one that WithLease binds a Store to
 }
 
 // querier is what a pool and a transaction have in common. Begin on a transaction is a savepoint.
@@ -56,7 +56,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, fail(op, err)
 	}
-	s := &Store{pool: pool, db: pool}
+	s := &Store{pool: pool, db: ambient{pool}}
 	if err := s.checkVersion(ctx); err != nil {
 		pool.Close()
 		var pg *pgconn.PgError
@@ -108,7 +108,8 @@ func (s *Store) within(ctx context.Context, op string, fn func(tx pgx.Tx) error)
 		if err == nil {
 			return nil
 		}
-		_, nested := s.db.(pgx.Tx) // a savepoint cannot outlive its transaction's failure
+		_, nested := s.db.(pgx.Tx)
+		nested = nested || transactionOf(ctx) != nil // a savepoint cannot outlive its transaction's failure
 		if nested || try == retries || !passing(err) {
 			return fail(op, err)
 		}

@@ -1,0 +1,201 @@
+package store_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tandem"
+	"tandem/store"
+)
+
+// joined makes a person of a role who has a password.
+func joined(t *testing.T, s *store.Store, email string, role store.AnnotatorRole) store.Annotator {
+	t.Helper()
+	invitation, token, err := s.Welcome(t.Context(), store.Annotator{Name: "Somebody", Email: email, Role: role}, "test", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(s.AcceptInvitation(t.Context(), token, somePHC, ""))(t)
+	return invitation.Person
+}
+
+func actions(t *testing.T, s *store.Store, subject string) string {
+	t.Helper()
+	var said []string
+	for _, entry := range must(s.Audit(t.Context(), subject))(t) {
+		said = append(said, strings.TrimPrefix(entry.Action, "annotator."))
+	}
+	return strings.Join(said, " ")
+}
+
+func TestPeople(t *testing.T) {
+	s, ctx := postgres.Store(t), t.Context()
+	ada := joined(t, s, "ada@example.org", store.RoleAdmin)
+	invitation, _, err := s.Welcome(ctx, store.Annotator{Name: " Bob ", Email: "bob@example.org", TimeZone: "Asia/Tokyo"}, "test", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.StartSession(ctx, ada.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	first := must(s.People(ctx, store.Page{Limit: 1}))(t)
+	rest := must(s.People(ctx, store.Page{After: first[0].ID, Limit: 5}))(t)
+	if len(first) != 1 || len(rest) != 1 || first[0].Name != "Bob" || rest[0].ID != ada.ID {
+		t.Fatalf("pages %+v and %+v", first, rest)
+	}
+	if b := first[0]; b.Joined || !b.InvitedUntil.Equal(invitation.ExpiresAt) || b.SignedIn != 0 || !b.SeenAt.IsZero() || b.TimeZone != "Asia/Tokyo" {
+		t.Errorf("who is invited: %+v", b)
+	}
+	if a := rest[0]; !a.Joined || !a.InvitedUntil.IsZero() || a.SignedIn != 1 || time.Since(a.SeenAt) > time.Minute {
+		t.Errorf("who is signed in: %+v", a)
+	}
+	if got := actions(t, s, first[0].ID); got != "invite add" {
+		t.Errorf("inviting is audited as %q", got)
+	}
+	for name, a := range map[string]store.Annotator{
+		"no name":      {Name: " "},
+		"no address":   {Name: "a", Email: "example.org"},
+		"no such zone": {Name: "a", TimeZone: "Mars/Olympus"},
+		"no such role": {Name: "a", Role: "king"},
+	} {
+		_, err := s.AddAnnotator(ctx, a)
+		wantCode(t, name, err, tandem.Invalid)
+	}
+	_, _, err = s.Welcome(ctx, store.Annotator{Name: "Eve", Email: "BOB@example.org"}, "test", time.Hour)
+	wantCode(t, "an address that somebody has", err, tandem.Conflict)
+	if all := must(s.People(ctx, store.Page{}))(t); len(all) != 2 {
+		t.Errorf("who could not be invited was added: %d people", len(all))
+	}
+}
+
+func TestChangeAnnotator(t *testing.T) {
+	s, ctx := postgres.Store(t), t.Context()
+	ada := joined(t, s, "ada@example.org", store.RoleAdmin)
+	bob := joined(t, s, "bob@example.org", store.RoleAnnotator)
+	change := func(id string, c store.AnnotatorChange) error {
+		_, err := s.ChangeAnnotator(ctx, id, c, ada.ID)
+		return err
+	}
+	// The last admin stays, whatever an admin who never joined may be.
+	if _, _, err := s.Welcome(ctx, store.Annotator{Name: "New", Email: "new@example.org", Role: store.RoleAdmin}, "test", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, "demoting the last admin", change(ada.ID, store.AnnotatorChange{Role: new(store.RoleEngineer)}), tandem.Conflict)
+	wantCode(t, "disabling the last admin", s.DisableAnnotator(ctx, ada.ID, ada.ID), tandem.Conflict)
+	wantCode(t, "erasing the last admin", s.EraseAnnotator(ctx, ada.ID, ada.ID), tandem.Conflict)
+	if a := must(s.Annotator(ctx, ada.ID))(t); a.Role != store.RoleAdmin || a.Disabled || a.Name == "" {
+		t.Errorf("the last admin became %+v", a)
+	}
+
+	token, _, err := s.StartSession(ctx, bob.ID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []store.AnnotatorChange{
+		{Role: new(store.RoleAdmin)}, {Role: new(store.RoleAdmin)}, {Name: new("Robert"), TimeZone: new("Europe/Paris")}, {Disabled: new(true)},
+	} {
+		if err := change(bob.ID, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := change(bob.ID, store.AnnotatorChange{Disabled: new(false)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Session(ctx, token)
+	wantCode(t, "the session of who was disabled, and is not any more", err, tandem.Unauthorized)
+	if b := must(s.Annotator(ctx, bob.ID))(t); b.Role != store.RoleAdmin || b.Name != "Robert" || b.TimeZone != "Europe/Paris" || b.Email != "bob@example.org" || b.Disabled {
+		t.Errorf("changed to %+v", b)
+	}
+	if got := actions(t, s, bob.ID); got != "enable disable edit role password invite add" {
+		t.Errorf("changes are audited as %q", got)
+	}
+	wantCode(t, "an address that somebody has", change(bob.ID, store.AnnotatorChange{Email: new("Ada@example.org")}), tandem.Conflict)
+
+	// Two admins who demote each other: one of them stays.
+	var wait sync.WaitGroup
+	errs := make([]error, 2)
+	for i, id := range []string{ada.ID, bob.ID} {
+		wait.Go(func() {
+			_, errs[i] = s.ChangeAnnotator(context.WithoutCancel(ctx), id, store.AnnotatorChange{Role: new(store.RoleAnnotator)}, "test")
+		})
+	}
+	wait.Wait()
+	if (errs[0] == nil) == (errs[1] == nil) {
+		t.Errorf("demoting each other: %v and %v", errs[0], errs[1])
+	}
+}
+
+func TestWelcomeFirst(t *testing.T) {
+	s, ctx := postgres.Store(t), t.Context()
+	if _, err := s.AddAnnotator(ctx, store.Annotator{Name: "a program", Simulated: true}); err != nil {
+		t.Fatal(err)
+	}
+	welcome := func() string {
+		t.Helper()
+		_, token, err := s.WelcomeFirst(ctx, store.Annotator{Name: "Admin", Email: "admin@localhost"}, "serve", time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	first, second := welcome(), welcome()
+	_, err := s.Invitation(ctx, first)
+	wantCode(t, "the link of the start before", err, tandem.NotFound)
+	if found := must(s.Invitation(ctx, second))(t); found.Person.Role != store.RoleAdmin {
+		t.Errorf("it makes %+v", found.Person)
+	}
+	if people := must(s.People(ctx, store.Page{}))(t); len(people) != 2 {
+		t.Errorf("two starts made %d people", len(people))
+	}
+	must(s.AcceptInvitation(ctx, second, somePHC, ""))(t)
+	if welcome() != "" {
+		t.Error("there is a link though an admin is in")
+	}
+}
+
+func TestNobodyIsWelcomedWhereSomebodyIsInvited(t *testing.T) {
+	s, ctx := postgres.Store(t), t.Context()
+	if _, _, err := s.Welcome(ctx, store.Annotator{Name: "Ada", Email: "ada@example.org", Role: store.RoleAdmin}, "cli", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, token, err := s.WelcomeFirst(ctx, store.Annotator{Name: "Admin", Email: "admin@localhost"}, "serve", time.Hour); err != nil || token != "" {
+		t.Errorf("a link %q, error %v", token, err)
+	}
+}
+
+func TestOwnSessionsAndPassword(t *testing.T) {
+	s, ctx := postgres.Store(t), t.Context()
+	ada := joined(t, s, "ada@example.org", store.RoleAnnotator)
+	var tokens []string
+	for range 2 {
+		token, _, err := s.StartSession(ctx, ada.ID, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, token)
+	}
+	if open := must(s.Sessions(ctx, ada.ID, tokens[0]))(t); len(open) != 2 || open[0].Current == open[1].Current {
+		t.Errorf("sessions %+v", open)
+	}
+	if err := s.SetPassword(ctx, ada.ID, somePHC+"b"); err != nil {
+		t.Fatal(err)
+	}
+	if open := must(s.Sessions(ctx, ada.ID, ""))(t); len(open) != 0 {
+		t.Errorf("sessions after a new password: %+v", open)
+	}
+	if _, phc, err := s.Password(ctx, "ada@example.org"); phc != somePHC+"b" || err != nil {
+		t.Errorf("password %q, %v", phc, err)
+	}
+	if _, _, err := s.StartSession(ctx, ada.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EndSessions(ctx, ada.ID, ada.ID); err != nil {
+		t.Fatal(err)
+	}
+	if open := must(s.Sessions(ctx, ada.ID, ""))(t); len(open) != 0 {
+		t.Errorf("sessions after signing out everywhere: %+v", open)
+	}
+}
