@@ -26,6 +26,8 @@ type API struct {
 	Huma     huma.API
 	keys     Keys
 	accounts Accounts // nil where nobody can sign in
+	answers  Answers  // nil where none are kept
+	address  string   // of the site; empty for the one that a request came to
 	secure   bool
 	log      *slog.Logger
 	hasher   *hasher
@@ -39,6 +41,8 @@ type Config struct {
 	Version  string   // stands in the OpenAPI document
 	Keys     Keys     // of programs
 	Accounts Accounts // of people; nil where nobody can sign in
+	Answers  Answers  // keeps what was made under an Idempotency-Key; nil refuses such requests
+	Public   string   // where browsers reach the site, for links; empty for where a request came to
 	HTTPS    bool     // browsers come by https, so that cookies may ask for it
 	Log      *slog.Logger
 }
@@ -61,8 +65,8 @@ func NewAPI(router chi.Router, c Config) (API, error) {
 	config.Components.SecuritySchemes["session"] = &huma.SecurityScheme{
 		Type: "apiKey", In: "cookie", Name: cookieName, Description: "The cookie of somebody who is signed in.",
 	}
-	api := API{Router: router, Huma: humachi.New(router, config), keys: c.Keys, accounts: c.Accounts, secure: c.HTTPS, log: c.Log,
-		hasher: newHasher(), pages: pages, links: new([]Link), routes: new([]Route)}
+	api := API{Router: router, Huma: humachi.New(router, config), keys: c.Keys, accounts: c.Accounts, answers: c.Answers, address: c.Public,
+		secure: c.HTTPS, log: c.Log, hasher: newHasher(), pages: pages, links: new([]Link), routes: new([]Route)}
 	serveAssets(router)
 	api.registerAccounts()
 	return api, nil
@@ -71,9 +75,14 @@ func NewAPI(router chi.Router, c Config) (API, error) {
 // Register adds an operation that callers with one of the scopes may use. The handler's errors are the domain's;
 // what is the server's own fault is logged and not sent.
 func Register[I, O any](api API, scopes Scopes, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	register(api, scopes, op, handler)
+}
+
+// register adds an operation with middleware that runs once the caller is known.
+func register[I, O any](api API, scopes Scopes, op huma.Operation, handler func(context.Context, *I) (*O, error), within ...func(huma.Context, func(huma.Context))) {
 	*api.routes = append(*api.routes, Route{op.Method, op.Path, scopes})
 	op.Security = []map[string][]string{{"key": {}}, {"session": {}}}
-	op.Middlewares = append(op.Middlewares, api.authorized(scopes))
+	op.Middlewares = append(append(op.Middlewares, api.authorized(scopes)), within...)
 	if op.Description != "" {
 		op.Description += "\n\n"
 	}
