@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Bootstrap makes percentile intervals by resampling items with replacement (Efron 1979). The zero
@@ -60,12 +61,6 @@ func (b Bootstrap) Difference(x, y []float64) (Interval, error) {
 
 // resample draws from samples of the given sizes.
 func (b Bootstrap) resample(sizes []int, statistic func(items [][]int) (float64, error)) (Interval, error) {
-	if b.Replicates <= 0 {
-		b.Replicates = 2000
-	}
-	if b.Level <= 0 {
-		b.Level = Level
-	}
 	items := make([][]int, len(sizes))
 	for s, size := range sizes {
 		if size == 0 {
@@ -80,15 +75,82 @@ func (b Bootstrap) resample(sizes []int, statistic func(items [][]int) (float64,
 	if err != nil {
 		return Interval{}, err
 	}
-	estimates := make([]float64, 0, b.Replicates)
-	for replicate := range b.Replicates {
-		draw := rand.New(rand.NewPCG(b.Seed, scatter(uint64(replicate))))
+	interval, err := b.percentiles(func(draw *rand.Rand) (float64, error) {
 		for s, size := range sizes {
 			for i := range items[s] {
 				items[s][i] = draw.IntN(size)
 			}
 		}
-		estimate, err := statistic(items)
+		return statistic(items)
+	})
+	if err != nil {
+		return Interval{}, err
+	}
+	interval.Value, interval.N = value, slices.Min(sizes)
+	return interval, nil
+}
+
+// multinomial resamples items of which times[i] are alike in all that the statistic looks at.
+func (b Bootstrap) multinomial(times []int, statistic func(times []int) (float64, error)) (Interval, error) {
+	n := 0
+	for _, t := range times {
+		n += t
+	}
+	if n == 0 {
+		return Interval{}, undefined("the sample is empty")
+	}
+	value, err := statistic(times)
+	if err != nil {
+		return Interval{}, err
+	}
+	// Many items of few kinds are drawn kind by kind, each number of items by what is left (the multinomial
+	// distribution, exactly); few items one by one.
+	var kind []int // of each item
+	if n <= 16*len(times) {
+		kind = make([]int, 0, n)
+		for i, t := range times {
+			for range t {
+				kind = append(kind, i)
+			}
+		}
+	}
+	drawn := make([]int, len(times))
+	interval, err := b.percentiles(func(draw *rand.Rand) (float64, error) {
+		if kind != nil {
+			clear(drawn)
+			for range n {
+				drawn[kind[draw.IntN(n)]]++
+			}
+			return statistic(drawn)
+		}
+		toDraw, left := n, n
+		for i, t := range times {
+			switch {
+			case t == left:
+				drawn[i] = toDraw
+			case toDraw == 0:
+				drawn[i] = 0
+			default:
+				drawn[i] = int(distuv.Binomial{N: float64(toDraw), P: float64(t) / float64(left), Src: draw}.Rand())
+			}
+			toDraw -= drawn[i]
+			left -= t
+		}
+		return statistic(drawn)
+	})
+	if err != nil {
+		return Interval{}, err
+	}
+	interval.Value, interval.N = value, n
+	return interval, nil
+}
+
+// percentiles draws replicates of an estimate, each with randomness of its own, and cuts off their tails.
+func (b Bootstrap) percentiles(replicate func(draw *rand.Rand) (float64, error)) (Interval, error) {
+	b = b.withDefaults()
+	estimates := make([]float64, 0, b.Replicates)
+	for i := range b.Replicates {
+		estimate, err := replicate(rand.New(rand.NewPCG(b.Seed, scatter(uint64(i)))))
 		switch {
 		case err == nil:
 			estimates = append(estimates, estimate)
@@ -101,13 +163,17 @@ func (b Bootstrap) resample(sizes []int, statistic func(items [][]int) (float64,
 	}
 	slices.Sort(estimates)
 	tail := (1 - b.Level) / 2
-	return Interval{
-		Value: value,
-		Low:   Quantile(estimates, tail),
-		High:  Quantile(estimates, 1-tail),
-		Level: b.Level,
-		N:     slices.Min(sizes),
-	}, nil
+	return Interval{Low: Quantile(estimates, tail), High: Quantile(estimates, 1-tail), Level: b.Level}, nil
+}
+
+func (b Bootstrap) withDefaults() Bootstrap {
+	if b.Replicates <= 0 {
+		b.Replicates = 2000
+	}
+	if b.Level <= 0 {
+		b.Level = Level
+	}
+	return b
 }
 
 func meanOf(x []float64, items []int) (float64, error) {

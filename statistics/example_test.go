@@ -17,7 +17,11 @@ func ExampleOutcomes_WinRate() {
 }
 
 func ExampleIsUndefined() {
-	_, err := statistics.AC1(statistics.Ratings{{1, 0}, {0, 1}})
+	panel, err := statistics.NewPanel(2, []statistics.Rating{{Item: 1, Rater: 1, Category: 0}, {Item: 2, Rater: 1, Category: 1}})
+	if err != nil {
+		panic(err)
+	}
+	_, err = panel.Measure(statistics.GwetAC(statistics.IdentityWeights))
 	fmt.Println("AC1 is", err)
 	// Output: AC1 is undefined, because no item was rated by two annotators
 }
