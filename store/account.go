@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"strings"
 	"time"
 
@@ -142,30 +141,44 @@ const (
 	forgetFailures = 24 * time.Hour
 )
 
-func hashAddress(email string) []byte { return hashToken(strings.ToLower(strings.TrimSpace(email))) }
+// addressHash is what failures are counted by: addresses that identities takes for the same share it.
+const addressHash = `sha256(convert_to(lower(@email), 'UTF8'))`
 
 // Password finds who signs in with an e-mail address, and their password's PHC string; both are empty
-// where nobody does. Errors: LockedError while the address is locked.
+// where nobody does. It counts as a try that fails, whether anybody has the address or not; StartSession takes that
+// back. So it is one statement: of tries side by side each is counted, and none is made once the lock is shut.
+// Errors: LockedError while the address is locked.
 func (s *Store) Password(ctx context.Context, email string) (annotator, phc string, err error) {
 	const op = "store.Password"
-	args := pgx.NamedArgs{"email": strings.TrimSpace(email), "hash": hashAddress(email)}
-	var until time.Time
+	args := pgx.NamedArgs{"email": strings.TrimSpace(email), "forget": forgetFailures, "after": lockAfter, "first": firstLock, "longest": longestLock}
+	tried := false
 	err = s.db.QueryRow(ctx, `
-		SELECT locked_until FROM sign_in_failures WHERE address_hash = @hash AND locked_until > clock_timestamp()`, args).Scan(&until)
-	if err == nil {
-		return "", "", &LockedError{until}
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
+		WITH tried AS (
+			INSERT INTO sign_in_failures AS f (address_hash, failures) VALUES (`+addressHash+`, 1)
+			ON CONFLICT (address_hash) DO UPDATE SET
+				failures = CASE WHEN f.failed_at < clock_timestamp() - @forget::interval THEN 1 ELSE f.failures + 1 END,
+				failed_at = clock_timestamp(),
+				locked_until = CASE WHEN f.failed_at >= clock_timestamp() - @forget::interval AND f.failures + 1 >= @after
+					THEN clock_timestamp() + least(@longest::interval, @first::interval * power(2, least(f.failures + 1 - @after, 20))) END
+			WHERE f.locked_until IS NULL OR f.locked_until <= clock_timestamp()
+			RETURNING true AS yes)
+		SELECT EXISTS (SELECT FROM tried), coalesce(a.id::text, ''), coalesce(p.phc, '')
+		FROM (SELECT) AS once
+		LEFT JOIN (identities i JOIN annotators a ON a.id = i.annotator_id JOIN passwords p ON p.annotator_id = a.id)
+			ON lower(i.email) = lower(@email) AND a.disabled_at IS NULL`, args).Scan(&tried, &annotator, &phc)
+	if err != nil {
 		return "", "", fail(op, err)
 	}
-	err = s.db.QueryRow(ctx, `
-		SELECT a.id::text, p.phc
-		FROM identities i JOIN annotators a ON a.id = i.annotator_id JOIN passwords p ON p.annotator_id = a.id
-		WHERE lower(i.email) = lower(@email) AND a.disabled_at IS NULL`, args).Scan(&annotator, &phc)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", "", nil
+	if tried {
+		return annotator, phc, nil
 	}
-	return annotator, phc, fail(op, err)
+	var until time.Time
+	err = s.db.QueryRow(ctx, `
+		SELECT coalesce(max(locked_until), clock_timestamp()) FROM sign_in_failures WHERE address_hash = `+addressHash, args).Scan(&until)
+	if err != nil {
+		return "", "", fail(op, err)
+	}
+	return "", "", &LockedError{until}
 }
 
 // LockedError says that too many sign-ins failed, and until when there is no point in trying.
@@ -173,19 +186,6 @@ type LockedError struct{ Until time.Time }
 
 func (e *LockedError) Error() string {
 	return "too many sign-ins failed; try again after " + e.Until.UTC().Format(time.RFC3339)
-}
-
-// NoteFailure counts a sign-in that failed, whether anybody has the address or not.
-func (s *Store) NoteFailure(ctx context.Context, email string) error {
-	_, err := s.db.Exec(ctx, `
-		INSERT INTO sign_in_failures AS f (address_hash, failures) VALUES (@hash, 1)
-		ON CONFLICT (address_hash) DO UPDATE SET
-			failures = CASE WHEN f.failed_at < clock_timestamp() - @forget::interval THEN 1 ELSE f.failures + 1 END,
-			failed_at = clock_timestamp(),
-			locked_until = CASE WHEN f.failed_at >= clock_timestamp() - @forget::interval AND f.failures + 1 >= @after
-				THEN clock_timestamp() + least(@longest::interval, @first::interval * power(2, least(f.failures + 1 - @after, 20))) END`,
-		pgx.NamedArgs{"hash": hashAddress(email), "forget": forgetFailures, "after": lockAfter, "first": firstLock, "longest": longestLock})
-	return fail("store.NoteFailure", err)
 }
 
 // Sessions end after so long without a request, and after so long whatever happens.
@@ -199,24 +199,46 @@ const (
 // StartSession signs a person in and returns the session's token. Failures counted for their address are
 // forgotten, and an earlier session that the same browser had, by its token, ends.
 func (s *Store) StartSession(ctx context.Context, annotator, earlier string) (token string, expires time.Time, err error) {
-	const op = "store.StartSession"
+	return s.startSession(ctx, "store.StartSession", annotator, "", earlier)
+}
+
+// SignIn is StartSession for who has shown the password with a PHC string. Errors: Unauthorized when theirs is
+// another by now: who changes a password ends the sessions that are open, and this would be one more.
+func (s *Store) SignIn(ctx context.Context, annotator, phc, earlier string) (token string, expires time.Time, err error) {
+	return s.startSession(ctx, "store.SignIn", annotator, phc, earlier)
+}
+
+func (s *Store) startSession(ctx context.Context, op, annotator, phc, earlier string) (token string, expires time.Time, err error) {
 	person, err := parseAnnotator(op, annotator)
 	if err != nil {
 		return "", time.Time{}, err
 	}
 	token, hash := newToken()
 	err = s.within(ctx, op, func(tx pgx.Tx) error {
+		args := pgx.NamedArgs{"id": person, "hash": hash, "phc": phc, "earlier": hashToken(earlier), "lifetime": sessionLifetime, "forget": forgetFailures}
+		if phc != "" { // before the person's row, as who changes a password locks them
+			same, err := one(ctx, tx, op, "password", `SELECT phc = @phc FROM passwords WHERE annotator_id = @id FOR SHARE`, args, pgx.RowTo[bool])
+			if code := tandem.CodeOf(err); err == nil && !same || err != nil && code == tandem.NotFound {
+				return tandem.Errorf(tandem.Unauthorized, op, "the password was changed in the meantime")
+			}
+			if err != nil {
+				return err
+			}
+		}
 		if err := enter(ctx, tx, op, person); err != nil {
 			return err
 		}
 		email := ""
-		if err := tx.QueryRow(ctx, `SELECT coalesce(email, '') FROM identities WHERE annotator_id = @id`, pgx.NamedArgs{"id": person}).Scan(&email); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT coalesce(email, '') FROM identities WHERE annotator_id = @id`, args).Scan(&email); err != nil {
 			return err
 		}
-		args := pgx.NamedArgs{"id": person, "hash": hash, "earlier": hashToken(earlier), "address": hashAddress(email), "lifetime": sessionLifetime}
+		args["email"] = email
 		for _, sql := range []string{
 			`UPDATE sessions SET ended_at = clock_timestamp() WHERE token_hash = @earlier AND ended_at IS NULL`,
-			`DELETE FROM sign_in_failures WHERE address_hash = @address`,
+			`DELETE FROM sign_in_failures WHERE address_hash = ` + addressHash,
+			// Guessers leave a row for each address that they try.
+			`DELETE FROM sign_in_failures WHERE address_hash IN (
+				SELECT address_hash FROM sign_in_failures WHERE failed_at < clock_timestamp() - @forget::interval LIMIT 100 FOR UPDATE SKIP LOCKED)`,
 		} {
 			if _, err := tx.Exec(ctx, sql, args); err != nil {
 				return err

@@ -139,9 +139,6 @@ func TestLockout(t *testing.T) {
 			if _, _, err := s.Password(ctx, email); err != nil {
 				t.Fatalf("%s is locked too early: %v", email, err)
 			}
-			if err := s.NoteFailure(ctx, email); err != nil {
-				t.Fatal(err)
-			}
 		}
 		_, _, err := s.Password(ctx, strings.ToUpper(email))
 		var locked *store.LockedError
@@ -165,6 +162,91 @@ func TestLockout(t *testing.T) {
 	}
 	if annotator, phc, err := s.Password(ctx, "who@example.org"); annotator != "" || phc != "" || err != nil {
 		t.Errorf("an address that nobody has: %q, %q, %v", annotator, phc, err)
+	}
+	if _, err := owner.Exec(ctx, `UPDATE sign_in_failures SET failed_at = clock_timestamp() - interval '25 hours'`); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.StartSession(ctx, person.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := owner.QueryRow(ctx, `SELECT count(*) FROM sign_in_failures`).Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d addresses have failures a day later, %v", left, err)
+	}
+}
+
+// Guesses side by side are all counted before any hash is made: forty of them are five tries, and when the lock
+// opens one more.
+func TestGuessesSideBySide(t *testing.T) {
+	db := postgres.Database(t)
+	s, owner := pgtest.OpenStore(t, db.URL), connect(t, db.OwnerURL)
+	_, token := invited(t, s, "ada@example.org")
+	must(s.AcceptInvitation(t.Context(), token, somePHC, ""))(t)
+	guess := func() (made int) {
+		results := make(chan error, 40)
+		for range cap(results) {
+			go func() {
+				_, _, err := s.Password(t.Context(), "ada@example.org")
+				results <- err
+			}()
+		}
+		for range cap(results) {
+			var locked *store.LockedError
+			switch err := <-results; {
+			case err == nil:
+				made++
+			case !errors.As(err, &locked):
+				t.Error(err)
+			}
+		}
+		return made
+	}
+	if made := guess(); made != 5 {
+		t.Errorf("%d tries were made before the lock", made)
+	}
+	for range 2 {
+		if _, err := owner.Exec(t.Context(), `UPDATE sign_in_failures SET locked_until = clock_timestamp() - interval '1 second'`); err != nil {
+			t.Fatal(err)
+		}
+		if made := guess(); made != 1 {
+			t.Errorf("%d tries were made after a lock", made)
+		}
+	}
+}
+
+// Addresses that the table of identities takes for the same share a lock, also where Go folds letters otherwise.
+func TestLockoutFoldsAddressesAsIdentitiesDo(t *testing.T) {
+	s := postgres.Store(t)
+	_, token := invited(t, s, "kÄte@example.org")
+	must(s.AcceptInvitation(t.Context(), token, somePHC, ""))(t)
+	tries := 0
+	for _, email := range []string{"KÄTE@example.org", "käte@EXAMPLE.org", " kÄte@example.org ", "Käte@example.org", "kätE@example.org", "käTe@example.org"} {
+		if annotator, _, err := s.Password(t.Context(), email); err == nil && annotator != "" {
+			tries++
+		}
+	}
+	if tries != 5 {
+		t.Errorf("six spellings of an address allow %d tries", tries)
+	}
+}
+
+// Who signs in with a password that is changed before the session begins is not in.
+func TestSignInWithAPasswordThatWasChanged(t *testing.T) {
+	s := postgres.Store(t)
+	ctx := t.Context()
+	person, token := invited(t, s, "ada@example.org")
+	must(s.AcceptInvitation(ctx, token, somePHC, ""))(t)
+	if _, _, err := s.SignIn(ctx, person.ID, somePHC, ""); err != nil {
+		t.Fatal(err)
+	}
+	_, another, err := s.Invite(ctx, person.ID, "test", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(s.AcceptInvitation(ctx, another, somePHC+"B", ""))(t)
+	_, _, err = s.SignIn(ctx, person.ID, somePHC, "")
+	wantCode(t, "the old password", err, tandem.Unauthorized)
+	if _, _, err := s.SignIn(ctx, person.ID, somePHC+"B", ""); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -103,6 +103,20 @@ func secretOf(r *http.Request) string {
 	return password
 }
 
+// Credential is what a request says about who it comes from, whether that is true or not: a key, else a
+// session's token. Empty for neither.
+func Credential(r *http.Request) string {
+	if secret := secretOf(r); secret != "" {
+		return secret
+	}
+	for _, name := range []string{secureCookieName, cookieName} {
+		if cookie, err := r.Cookie(name); err == nil && cookie.Value != "" {
+			return cookie.Value
+		}
+	}
+	return ""
+}
+
 // authorized is a huma middleware that lets callers with one of the scopes through.
 func (api API) authorized(scopes Scopes) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {

@@ -41,10 +41,11 @@ type hasher struct {
 	waiting chan struct{} // room for those who wait and those who are served
 	serving chan struct{}
 	dummy   string // a hash of nothing that anybody knows
+	compare func(password, encoded string) (bool, error)
 }
 
 func newHasher() *hasher {
-	h := &hasher{waiting: make(chan struct{}, hashesAtOnce+hashesWaiting), serving: make(chan struct{}, hashesAtOnce)}
+	h := &hasher{waiting: make(chan struct{}, hashesAtOnce+hashesWaiting), serving: make(chan struct{}, hashesAtOnce), compare: matches}
 	h.dummy = phc(rand.Text())
 	return h
 }
@@ -79,22 +80,24 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return phc(password), nil
 }
 
-// verify reports whether a password is the one of a PHC string. An empty string, which nobody's is, takes
-// as long as any other, so that time does not tell who has an account.
-func (h *hasher) verify(ctx context.Context, password, encoded string) (bool, error) {
-	known := encoded != ""
-	if !known {
-		encoded = h.dummy
-	}
-	if len(password) > 4*mostPassword {
-		return false, nil
-	}
+// verify reports whether a password is the one of the PHC string that look finds. It is looked for once there
+// is a turn, so that a try that look counts is one that is made. An empty string, which nobody's is, takes as
+// long as any other, so that time does not tell who has an account.
+func (h *hasher) verify(ctx context.Context, password string, look func() (encoded string, err error)) (bool, error) {
 	release, err := h.take(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer release()
-	same, err := matches(password, encoded)
+	encoded, err := look()
+	if err != nil || len(password) > 4*mostPassword {
+		return false, err
+	}
+	known := encoded != ""
+	if !known {
+		encoded = h.dummy
+	}
+	same, err := h.compare(password, encoded)
 	return same && known, err
 }
 

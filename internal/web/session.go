@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-chi/chi/v5"
 
@@ -19,10 +20,11 @@ type Accounts interface {
 	Session(ctx context.Context, token string) (store.Annotator, error)
 	StartSession(ctx context.Context, annotator, earlier string) (token string, expires time.Time, err error)
 	EndSession(ctx context.Context, token string) error
+	SignIn(ctx context.Context, annotator, phc, earlier string) (token string, expires time.Time, err error)
 	Password(ctx context.Context, email string) (annotator, phc string, err error)
-	NoteFailure(ctx context.Context, email string) error
 	Invitation(ctx context.Context, token string) (store.Invitation, error)
 	AcceptInvitation(ctx context.Context, token, phc, timeZone string) (annotator string, err error)
+	SetPassword(ctx context.Context, annotator, phc string) error
 }
 
 // The session's cookie. With https its name binds it to this host and to https
@@ -72,10 +74,14 @@ func (api API) registerAccounts() {
 	api.public(http.MethodPost, "/join/{token}", api.join)
 }
 
-// public adds a page that anybody may open.
+// public adds a page that anybody may open. Its forms are small, and are no uploads.
 func (api API) public(method, pattern string, handler PageHandler) {
 	*api.routes = append(*api.routes, Route{Method: method, Pattern: pattern})
 	api.Router.Method(method, pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/") {
+			api.WriteFailure(w, r, NewProblem(http.StatusUnsupportedMediaType, "This form comes as application/x-www-form-urlencoded."))
+			return
+		}
 		if err := handler(w, r); err != nil {
 			api.ErrorPage(w, r, err)
 		}
@@ -102,37 +108,39 @@ func (api API) signIn(w http.ResponseWriter, r *http.Request) error {
 	again := func(status int, problem string) error {
 		return api.Render(w, r, status, api.pages["signin.html"], "Sign in", signInForm{email, next, problem})
 	}
-	annotator, phc, err := api.accounts.Password(ctx, email)
+	annotator, phc, err := api.checkPassword(ctx, email, password)
+	var token string
+	var expires time.Time
+	if err == nil {
+		token, expires, err = api.accounts.SignIn(ctx, annotator, phc, api.sessionToken(r))
+	}
 	var locked *store.LockedError
-	if errors.As(err, &locked) {
+	switch {
+	case errors.As(err, &locked):
 		w.Header().Set("Retry-After", locked.Until.UTC().Format(http.TimeFormat))
 		return again(http.StatusTooManyRequests, "Too many sign-ins failed. Try again "+waitUntil(locked.Until)+", or ask an admin for a link to reset your password.")
-	}
-	if err != nil {
-		return err
-	}
-	good, err := api.hasher.verify(ctx, password, phc)
-	if err != nil {
-		return err
-	}
-	if !good {
-		if err := api.accounts.NoteFailure(ctx, email); err != nil {
-			return err
-		}
+	case tandem.CodeOf(err) == tandem.Unauthorized:
 		return again(http.StatusUnauthorized, "The e-mail address or the password is not right.")
-	}
-	return api.enter(w, r, annotator, next)
-}
-
-// enter starts a session and goes on.
-func (api API) enter(w http.ResponseWriter, r *http.Request, annotator, next string) error {
-	token, expires, err := api.accounts.StartSession(r.Context(), annotator, api.sessionToken(r))
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	api.setSession(w, token, expires)
 	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
+}
+
+// checkPassword finds who has an e-mail address and a password, and the password's PHC string. The try is
+// counted before the hash is made, so that guesses side by side do not slip past the lock. Errors:
+// Unauthorized, LockedError while the address is locked.
+func (api API) checkPassword(ctx context.Context, email, password string) (annotator, phc string, err error) {
+	good, err := api.hasher.verify(ctx, password, func() (string, error) {
+		annotator, phc, err = api.accounts.Password(ctx, email)
+		return phc, err
+	})
+	if err == nil && !good {
+		err = tandem.Errorf(tandem.Unauthorized, "web.checkPassword", "the e-mail address or the password is not right")
+	}
+	return annotator, phc, err
 }
 
 func (api API) signOut(w http.ResponseWriter, r *http.Request) error {
@@ -168,7 +176,9 @@ func (api API) renderJoin(w http.ResponseWriter, r *http.Request, status int, pr
 	if invitation.Kind == store.InviteReset {
 		title = "Set a new password"
 	}
-	w.Header().Set("Referrer-Policy", "no-referrer") // the address is a secret
+	// The address is a secret, and no page but this one learns it. (no-referrer would make the form's Origin
+	// null, which says nothing to crossOrigin where browsers send no Sec-Fetch-Site: https://fetch.spec.whatwg.org/#append-a-request-origin-header.)
+	w.Header().Set("Referrer-Policy", "strict-origin")
 	return api.Render(w, r, status, api.pages["join.html"], title,
 		joinForm{invitation, invitation.Kind == store.InviteReset, leastPassword, problem})
 }
@@ -197,13 +207,19 @@ func (api API) join(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return api.enter(w, r, annotator, "/")
+	session, expires, err := api.accounts.StartSession(r.Context(), annotator, api.sessionToken(r))
+	if err != nil {
+		return err
+	}
+	api.setSession(w, session, expires)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+	return nil
 }
 
 // localPath is a path of this site that a redirect may lead to; anything else becomes the home page.
 func localPath(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.Contains(next, "\\") || strings.ContainsFunc(next, unicode.IsControl) {
 		return "/"
 	}
 	return next
