@@ -29,7 +29,7 @@ type gold struct {
 // demos runs the practice demo for several seeds, checks what the loop must reach, and returns the folder
 // that the first one's models lie in.
 func (a *acceptance) demos(ctx context.Context, seeds int) (loop string, err error) {
-	a.printf("\n## The loop on the practice world\n\n`tandem demo --seed S --json`. Gold over held-out prompts, mean and 95 %% interval. "+
+	a.printf("\n## The loop on the practice world\n\n`tandem demo --seed S --json`. Gold over held-out prompts, mean and 95 %% interval. " +
 		"Which of the simulated annotators, who see more or less clearly, gets which task depends on who asks first, so a seed's figures differ a little from run to run.\n")
 	before, after := make(map[string]float64), make(map[string]float64) // gold by family, sums over seeds
 	for seed := 1; seed <= seeds; seed++ {
