@@ -114,7 +114,7 @@ func (b *Bars) draw(p *plot.Plot) error {
 			tops = append(tops, Point{(left + right) / 2, v})
 			low, high = math.Min(low, v.Low), math.Max(high, v.High)
 		}
-		if err := errorBars(p, tops, color.NRGBA{0x22, 0x22, 0x22, 0xff}); err != nil {
+		if err := errorBars(p, tops, ink); err != nil {
 			return err
 		}
 	}

@@ -41,10 +41,15 @@ func hue(i int) color.NRGBA {
 	}[i%hues]
 }
 
+// What is no series is drawn in ink, the grid faintly.
+var (
+	ink   = color.NRGBA{0x33, 0x3a, 0x45, 0xff}
+	faint = color.NRGBA{0xe6, 0xe8, 0xec, 0xff}
+)
+
 // svg draws a chart.
 func svg(f Figure, c chart) (out []byte, err error) {
 	p := plot.New()
-	ink, faint := color.NRGBA{0x33, 0x3a, 0x45, 0xff}, color.NRGBA{0xe6, 0xe8, 0xec, 0xff}
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Label.TextStyle.Font = font.From(sans(), 10)
 		axis.Label.TextStyle.Color = ink
