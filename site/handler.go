@@ -106,7 +106,7 @@ func Handler(config Config, parts ...Part) (http.Handler, error) {
 		recoverPanics(config.Log, refuse),
 		limitRates(config, refuse),
 		protection,
-		limitBody(config.MaxBody),
+		limitBody(config.MaxBody, refuse),
 		checkText(refuse),
 		middleware.GetHead,
 	)

@@ -218,7 +218,7 @@ func checkText(refuse refuser) handlerFunc {
 					refuse(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("The form is larger than %d bytes.", large.Limit))
 					return
 				case err != nil:
-					refuse(w, r, http.StatusUnprocessableEntity, "The form cannot be read: a % stands in it that no two digits follow, or a semicolon.")
+					refuse(w, r, http.StatusUnprocessableEntity, fmt.Sprintf("The form cannot be read: %v.", err))
 					return
 				}
 				if name, ok := allText(r.PostForm); !ok {
@@ -248,7 +248,17 @@ func allText(values url.Values) (where string, ok bool) {
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
-// limitBody bounds what any handler can be made to read.
-func limitBody(limit int64) handlerFunc {
-	return func(next http.Handler) http.Handler { return http.MaxBytesHandler(next, limit) }
+// limitBody bounds what any handler can be made to read. What says that it is larger is not read at all.
+func limitBody(limit int64, refuse refuser) handlerFunc {
+	return func(next http.Handler) http.Handler {
+		bounded := http.MaxBytesHandler(next, limit)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength > limit {
+				w.Header().Set("Connection", "close")
+				refuse(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("The request is larger than %d bytes.", limit))
+				return
+			}
+			bounded.ServeHTTP(w, r)
+		})
+	}
 }

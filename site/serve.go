@@ -31,6 +31,21 @@ func CheckListen(address, public string, insecure bool) error {
 	return tandem.Errorf(tandem.Invalid, op, "%s is reachable from other machines: give an https --public-url, or --insecure-http to go without", address)
 }
 
+// limits keep a client that is slow, or means to be, from holding on to what others need.
+type limits struct {
+	header      time.Duration // for a request's headers to arrive
+	request     time.Duration // for all of it
+	answer      time.Duration // for the answer to be taken
+	idle        time.Duration // for the next request on the same connection to begin
+	headerBytes int
+}
+
+var defaultLimits = limits{header: 10 * time.Second, request: 2 * time.Minute, answer: 5 * time.Minute, idle: 2 * time.Minute, headerBytes: 64 << 10}
+
+func newServer(handler http.Handler, l limits) *http.Server {
+	return &http.Server{Handler: handler, ReadHeaderTimeout: l.header, ReadTimeout: l.request, WriteTimeout: l.answer, IdleTimeout: l.idle, MaxHeaderBytes: l.headerBytes}
+}
+
 // Serve answers requests on listener until ctx ends; then it takes no more, lets those under way finish
 // for ten seconds, and cuts off what is left. It closes the listener. A stop that was asked for is no error.
 //
@@ -40,15 +55,8 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	// Requests outlive ctx by the grace, and end with it.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	server := &http.Server{
-		Handler:           handler,
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       2 * time.Minute,
-		WriteTimeout:      5 * time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-	}
+	server := newServer(handler, defaultLimits)
+	server.BaseContext = func(net.Listener) context.Context { return requests }
 	stopped := make(chan error, 1)
 	served := make(chan struct{})
 	go func() {

@@ -42,6 +42,10 @@ func serveAssets(router chi.Router) {
 	}
 	files := http.StripPrefix(assetFolder(), http.FileServerFS(folder))
 	router.Get(assetFolder()+"{name}", func(w http.ResponseWriter, r *http.Request) {
+		if info, err := fs.Stat(folder, chi.URLParam(r, "name")); err != nil || info.IsDir() { // which would be listed
+			WriteProblem(w, r, NewProblem(http.StatusNotFound, "There is no such file."))
+			return
+		}
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 		files.ServeHTTP(w, r)
 	})

@@ -109,7 +109,7 @@ func (api API) Page(method, pattern string, scopes Scopes, handler PageHandler) 
 // says so with 401, and the page that sent it keeps its draft.
 func (api API) askToSignIn(w http.ResponseWriter, r *http.Request) {
 	target := "/signin"
-	if r.Method == http.MethodGet && r.Header.Get("HX-Request") == "" {
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("HX-Request") == "" {
 		if r.URL.Path != "/" {
 			target += "?next=" + url.QueryEscape(r.URL.RequestURI())
 		}

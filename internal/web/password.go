@@ -40,13 +40,13 @@ const (
 type hasher struct {
 	waiting chan struct{} // room for those who wait and those who are served
 	serving chan struct{}
-	dummy   string // a hash of nothing that anybody knows
+	dummy   string // what no password has, and costs as much to compare with
 	compare func(password, encoded string) (bool, error)
 }
 
 func newHasher() *hasher {
 	h := &hasher{waiting: make(chan struct{}, hashesAtOnce+hashesWaiting), serving: make(chan struct{}, hashesAtOnce), compare: matches}
-	h.dummy = phc(rand.Text())
+	h.dummy = encode(random(argonSalt), random(argonKey))
 	return h
 }
 
@@ -103,9 +103,17 @@ func (h *hasher) verify(ctx context.Context, password string, look func() (encod
 
 // phc hashes a password with a new salt: $argon2id$v=19$m=…,t=…,p=…$salt$hash.
 func phc(password string) string {
-	salt := make([]byte, argonSalt)
-	_, _ = rand.Read(salt) // never fails
-	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey)
+	salt := random(argonSalt)
+	return encode(salt, argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey))
+}
+
+func random(n int) []byte {
+	bytes := make([]byte, n)
+	_, _ = rand.Read(bytes) // never fails
+	return bytes
+}
+
+func encode(salt, key []byte) string {
 	b64 := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads, b64(salt), b64(key))
 }
