@@ -10,13 +10,21 @@ type Store interface {
 	modelStore
 	roundStore
 	runStore
+	personStore
+	keyStore
+	auditStore
+	accountStore
 }
 
-// Register adds the operations of the dashboard to an API.
-func Register(api web.API, s Store) {
+// Register adds the operations and the pages of the dashboard to an API.
+func Register(api web.API, s Store) error {
 	registerModels(api, s)
 	registerRounds(api, s)
 	registerRuns(api, s)
+	registerPeople(api, s)
+	registerKeys(api, s)
+	registerAudit(api, s)
+	return registerAdmin(api, s)
 }
 
 // mayRead are the scopes of everything here.

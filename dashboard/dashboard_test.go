@@ -37,7 +37,7 @@ func (k oneKey) VerifyKey(_ context.Context, secret string) (store.Key, error) {
 
 func handlerOf(t *testing.T, s dashboard.Store, scope store.Scope) http.Handler {
 	t.Helper()
-	handler, err := site.Handler(site.Config{Keys: oneKey(scope)}, func(api web.API) error { dashboard.Register(api, s); return nil })
+	handler, err := site.Handler(site.Config{Keys: oneKey(scope)}, func(api web.API) error { return dashboard.Register(api, s) })
 	if err != nil {
 		t.Fatal(err)
 	}

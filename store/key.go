@@ -140,6 +140,21 @@ func (s *Store) Keys(ctx context.Context) ([]Key, error) {
 	return all(ctx, s.db, "store.Keys", `SELECT `+keyColumns+` FROM api_keys k ORDER BY k.id DESC`, nil, scanKey)
 }
 
+// KeyPage lists keys, the newest first.
+func (s *Store) KeyPage(ctx context.Context, page Page) ([]Key, error) {
+	const op = "store.KeyPage"
+	var before *int64
+	if page.After != "" {
+		n, err := parseID(op, "key", page.After)
+		if err != nil {
+			return nil, err
+		}
+		before = &n
+	}
+	return all(ctx, s.db, op, `SELECT `+keyColumns+` FROM api_keys k WHERE @before::bigint IS NULL OR k.id < @before ORDER BY k.id DESC LIMIT @limit`,
+		pgx.NamedArgs{"before": before, "limit": page.limit()}, scanKey)
+}
+
 const keyColumns = `k.id::text, k.name, k.prefix, k.scopes, coalesce(k.annotator_id::text, ''), k.created_at, k.expires_at, k.revoked_at`
 
 // keyTargets are the places that keyColumns scan into, and what completes k after the scan.

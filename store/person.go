@@ -178,3 +178,27 @@ func (s *Store) SetPassword(ctx context.Context, annotator, phc string) error {
 		return audit(ctx, tx, AuditEntry{Actor: annotator, Action: "annotator.password", Subject: annotator})
 	})
 }
+
+// How long links are good.
+const (
+	JoinLasts  = 7 * 24 * time.Hour
+	ResetLasts = 24 * time.Hour
+)
+
+// Names are the names of people by their pseudonyms; who is erased or unknown has none.
+func (s *Store) Names(ctx context.Context, ids []string) (map[string]string, error) {
+	type row struct{ ID, Name string }
+	rows, err := all(ctx, s.db, "store.Names", `SELECT annotator_id::text, name FROM identities WHERE annotator_id::text = ANY (@ids)`,
+		pgx.NamedArgs{"ids": ids}, pgx.RowToStructByPos[row])
+	names := make(map[string]string, len(rows))
+	for _, r := range rows {
+		names[r.ID] = r.Name
+	}
+	return names, err
+}
+
+// FindAnnotator finds a person by their pseudonym or their e-mail address.
+func (s *Store) FindAnnotator(ctx context.Context, who string) (Annotator, error) {
+	return one(ctx, s.db, "store.FindAnnotator", "person "+who, selectAnnotator+` WHERE a.id::text = @who OR lower(i.email) = lower(@who)`,
+		pgx.NamedArgs{"who": who}, pgx.RowToStructByPos[Annotator])
+}

@@ -191,6 +191,34 @@ func TestPeopleAndKeys(t *testing.T) {
 	}
 }
 
+func TestUserInvite(t *testing.T) {
+	useDatabase(t)
+	made := object[invitationReport](t, tandemRun(t, "", "--json", "user", "invite", "Ada", "--email", "ada@example.org", "--role", "reviewer", "--public-url", "https://tandem.example/").ok(t))
+	token, ok := strings.CutPrefix(made.Link, "https://tandem.example/join/")
+	if !ok || made.Role != "reviewer" {
+		t.Fatalf("made %+v", made)
+	}
+	link := tandemRun(t, "", "user", "invite", "Bob", "--email", "bob@example.org").ok(t).out
+	if !strings.HasPrefix(link, "http://127.0.0.1:8080/join/") || strings.Count(link, "\n") != 1 {
+		t.Errorf("it prints %q", link)
+	}
+	s, err := store.Open(t.Context(), os.Getenv("DATABASE_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if i, err := s.Invitation(t.Context(), token); err != nil || i.Person.ID != made.ID || i.Kind != store.InviteJoin {
+		t.Errorf("the link is %+v, %v", i, err)
+	}
+	for _, args := range [][]string{{"invite", "Eve"}, {"invite", "Eve", "--email", "e@example.org", "--role", "king"}} {
+		if r := tandemRun(t, "", append([]string{"user"}, args...)...); r.code != exitUsage {
+			t.Errorf("%v: exit code %d", args, r.code)
+		}
+	}
+	tandemRun(t, "", "key", "create", "scripts", "--scope", "review").ok(t)
+	tandemRun(t, "", "user", "add", "Robot", "--role", "reviewer", "--simulated").ok(t)
+}
+
 func TestMigrate(t *testing.T) {
 	db := postgres.Empty(t)
 	t.Setenv("DATABASE_URL", db.URL)

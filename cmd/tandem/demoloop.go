@@ -51,7 +51,7 @@ func withLoop(ctx context.Context, w *world, e *engine, folder string, do func(c
 		return err
 	}
 	handler, err := site.Handler(site.Config{Keys: s, Ready: s.Ping},
-		func(api web.API) error { return annotation.Register(api, s) }, func(api web.API) error { dashboard.Register(api, s); return nil })
+		func(api web.API) error { return annotation.Register(api, s) }, func(api web.API) error { return dashboard.Register(api, s) })
 	if err != nil {
 		return err
 	}

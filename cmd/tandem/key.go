@@ -18,7 +18,7 @@ type keyCommand struct {
 
 type keyCreateCommand struct {
 	Name      string        `arg:"" help:"What the key is for."`
-	Scope     []string      `required:"" help:"What the key lets its holder do: annotate, score, chat, read, admin; several with commas." placeholder:"SCOPE,…"`
+	Scope     []string      `required:"" help:"What the key lets its holder do: annotate, review, score, chat, read, admin; several with commas." placeholder:"SCOPE,…"`
 	Annotator string        `help:"Id of whoever judges with the key; the scope annotate needs it." placeholder:"ID"`
 	Expires   time.Duration `help:"How long the key is good, such as 720h (default: until it is revoked)." placeholder:"DURATION"`
 	databaseFlags
@@ -90,11 +90,15 @@ func (c *keyCreateCommand) Run(ctx context.Context, w *world) error {
 		if c.Expires > 0 {
 			key.ExpiresAt = time.Now().Add(c.Expires)
 		}
-		made, secret, err := s.CreateKey(ctx, key)
+		var made store.Key
+		var secret string
+		err := s.Together(ctx, func(ctx context.Context) (err error) {
+			if made, secret, err = s.CreateKey(ctx, key); err != nil {
+				return err
+			}
+			return s.AddAudit(ctx, store.AuditEntry{Actor: byCommandLine, Action: "key.create", Subject: made.ID})
+		})
 		if err != nil {
-			return err
-		}
-		if err := s.AddAudit(ctx, store.AuditEntry{Actor: byCommandLine, Action: "key.create", Subject: made.ID}); err != nil {
 			return err
 		}
 		w.log.Info("made a key; its secret is shown this once", "id", made.ID, "scopes", strings.Join(c.Scope, ","))
@@ -104,10 +108,13 @@ func (c *keyCreateCommand) Run(ctx context.Context, w *world) error {
 
 func (c *keyRevokeCommand) Run(ctx context.Context, w *world) error {
 	return c.use(ctx, w, func(s *store.Store) error {
-		if err := s.RevokeKey(ctx, c.ID); err != nil {
-			return err
-		}
-		if err := s.AddAudit(ctx, store.AuditEntry{Actor: byCommandLine, Action: "key.revoke", Subject: c.ID}); err != nil {
+		err := s.Together(ctx, func(ctx context.Context) error {
+			if err := s.RevokeKey(ctx, c.ID); err != nil {
+				return err
+			}
+			return s.AddAudit(ctx, store.AuditEntry{Actor: byCommandLine, Action: "key.revoke", Subject: c.ID})
+		})
+		if err != nil {
 			return err
 		}
 		return w.report(idReport{c.ID}, "%s is revoked\n", c.ID)

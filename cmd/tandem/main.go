@@ -51,7 +51,7 @@ type cli struct {
 	Snapshot snapshotCommand `cmd:"" help:"Freeze sets of comparisons, and list them." group:"data"`
 	Runs     runsCommand     `cmd:"" help:"Show the runs of stages: when, with what, how far." group:"loop"`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to the newest schema." group:"setup"`
-	User     userCommand     `cmd:"" help:"Add, disable, erase and list people." group:"setup"`
+	User     userCommand     `cmd:"" help:"Invite, add, disable, erase and list people." group:"setup"`
 	Key      keyCommand      `cmd:"" help:"Create, revoke and list the keys of programs." group:"setup"`
 	Bench    benchCommand    `cmd:"" help:"Measure training, sampling and scoring on this machine." group:"setup"`
 	Version  versionCommand  `cmd:"" help:"Version, BLAS build and kernels in use." group:"setup"`

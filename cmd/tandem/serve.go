@@ -34,7 +34,7 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 	return c.use(ctx, w, func(s *store.Store) error {
 		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, Log: w.log},
 			func(api web.API) error { return annotation.Register(api, s) },
-			func(api web.API) error { dashboard.Register(api, s); return nil })
+			func(api web.API) error { return dashboard.Register(api, s) })
 		if err != nil {
 			return err
 		}

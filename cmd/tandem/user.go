@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tandem/internal/web"
 	"tandem/store"
 )
 
@@ -12,16 +13,25 @@ const byCommandLine = "cli"
 
 // userCommand manages the people who annotate and look after the loop.
 type userCommand struct {
+	Invite  userInviteCommand  `cmd:"" help:"Add a person and print the link by which they join."`
 	Add     userAddCommand     `cmd:"" help:"Add a person and print their id."`
 	Disable userDisableCommand `cmd:"" help:"Keep a person out; what they judged stays."`
 	Erase   userEraseCommand   `cmd:"" help:"Remove who a person is, for good; their judgments keep a pseudonym that leads nowhere."`
 	List    userListCommand    `cmd:"" help:"List everyone."`
 }
 
+type userInviteCommand struct {
+	Name      string `arg:"" help:"The person's name."`
+	Email     string `required:"" help:"What the person signs in with; nobody else may have it." placeholder:"ADDRESS"`
+	Role      string `enum:"annotator,reviewer,engineer,admin" default:"annotator" help:"What the person may do: annotator, reviewer, engineer or admin, each of which may do what the one before may (default: annotator)." placeholder:"ROLE"`
+	PublicURL string `name:"public-url" default:"http://127.0.0.1:8080" help:"Where people reach the site, as for serve (default: http://127.0.0.1:8080)." placeholder:"URL"`
+	databaseFlags
+}
+
 type userAddCommand struct {
 	Name      string `arg:"" help:"The person's name."`
 	Email     string `help:"The person's e-mail address, which nobody else may have (default: none)." placeholder:"ADDRESS"`
-	Role      string `enum:"annotator,engineer,admin" default:"annotator" help:"What the person may do: annotator, engineer or admin (default: annotator)." placeholder:"ROLE"`
+	Role      string `enum:"annotator,reviewer,engineer,admin" default:"annotator" help:"What the person may do: annotator, reviewer, engineer or admin, each of which may do what the one before may (default: annotator)." placeholder:"ROLE"`
 	Simulated bool   `help:"The annotator is a program, not a person."`
 	databaseFlags
 }
@@ -55,13 +65,36 @@ func reportUser(a store.Annotator) userReport {
 	return userReport{a.ID, a.Name, a.Email, string(a.Role), a.Simulated, a.Disabled, a.CreatedAt}
 }
 
-func (c *userAddCommand) Run(ctx context.Context, w *world) error {
+// invitationReport is an invitation's JSON.
+type invitationReport struct {
+	userReport
+	Link      string    `json:"link"` // shown this once
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+func (c *userInviteCommand) Run(ctx context.Context, w *world) error {
 	return c.use(ctx, w, func(s *store.Store) error {
-		made, err := s.AddAnnotator(ctx, store.Annotator{Name: c.Name, Email: c.Email, Role: store.AnnotatorRole(c.Role), Simulated: c.Simulated})
+		invitation, token, err := s.Welcome(ctx, store.Annotator{Name: c.Name, Email: c.Email, Role: store.AnnotatorRole(c.Role)}, byCommandLine, store.JoinLasts)
 		if err != nil {
 			return err
 		}
-		if err := s.AddAudit(ctx, store.AuditEntry{Actor: byCommandLine, Action: "annotator.add", Subject: made.ID}); err != nil {
+		link := web.JoinLink(c.PublicURL, token)
+		w.log.Info("made an invitation; its link is shown this once", "id", invitation.Person.ID, "expires", day(invitation.ExpiresAt))
+		return w.report(invitationReport{reportUser(invitation.Person), link, invitation.ExpiresAt}, "%s\n", link)
+	})
+}
+
+func (c *userAddCommand) Run(ctx context.Context, w *world) error {
+	return c.use(ctx, w, func(s *store.Store) error {
+		var made store.Annotator
+		err := s.Together(ctx, func(ctx context.Context) (err error) {
+			made, err = s.AddAnnotator(ctx, store.Annotator{Name: c.Name, Email: c.Email, Role: store.AnnotatorRole(c.Role), Simulated: c.Simulated})
+			if err != nil {
+				return err
+			}
+			return s.AddAudit(ctx, store.AuditEntry{Actor: byCommandLine, Action: "annotator.add", Subject: made.ID})
+		})
+		if err != nil {
 			return err
 		}
 		return w.report(reportUser(made), "%s\n", made.ID)
