@@ -37,8 +37,9 @@ type Claimed struct {
 
 // Claim gives a person the next task of a project. Who holds one already gets the same one, in the same
 // order, until its lease runs out. Nobody gets a task twice that they judged or skipped, and never two
-// places on one. Errors: NotFound for no such project or person, Forbidden for a disabled person,
-// Conflict for a closed project.
+// places on one. Now and then the task is a gold one, which nothing tells. Errors: NotFound for no such project or
+// person; Conflict for a closed project; Forbidden for a disabled person, and for one who declined the project, has
+// not passed its qualification or did all that it allows in a day (see Standing), unless they hold a task already.
 func (s *Store) Claim(ctx context.Context, annotator, projectID string) (Claimed, error) {
 	const op = "store.Claim"
 	project, err := parseID(op, "project", projectID)
@@ -56,14 +57,11 @@ func (s *Store) Claim(ctx context.Context, annotator, projectID string) (Claimed
 		if err := enter(ctx, tx, op, person); err != nil {
 			return err
 		}
-		closed, err := one(ctx, tx, op, "project "+projectID, `SELECT closed_at IS NOT NULL FROM projects WHERE id = @project`, args, pgx.RowTo[bool])
+		place, err := readPlace(ctx, tx, op, person, project)
 		if err != nil {
 			return err
 		}
-		if closed {
-			return tandem.Errorf(tandem.Conflict, op, "the project %s is closed", projectID)
-		}
-		assignment, err := claim(ctx, tx, args)
+		assignment, err := claim(ctx, tx, op, args, place)
 		if err != nil {
 			return err
 		}
@@ -108,9 +106,11 @@ const freeSlot = `
 	FOR UPDATE OF s`
 
 // claim returns the id of the person's assignment, an old one or a new one, or 0 where there is none.
-func claim(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (int64, error) {
-	var assignment, slot int64
-	err := tx.QueryRow(ctx, `
+func claim(ctx context.Context, tx pgx.Tx, op string, args pgx.NamedArgs, place place) (assignment int64, err error) {
+	if place.Closed {
+		return 0, place.refusal(op)
+	}
+	err = tx.QueryRow(ctx, `
 		SELECT a.id FROM assignments a JOIN slots s ON s.assignment_id = a.id
 		WHERE a.annotator_id = @annotator AND a.closed_at IS NULL
 		  AND s.project_id = @project AND s.done_at IS NULL AND s.lease_until > clock_timestamp()
@@ -118,6 +118,21 @@ func claim(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (int64, error) {
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return assignment, err
 	}
+	if err := place.refusal(op); err != nil {
+		return 0, err
+	}
+	slot, err := goldTurn(ctx, tx, args, place.goldEvery)
+	if err == nil && slot == 0 {
+		slot, err = openSlot(ctx, tx, args)
+	}
+	if err != nil || slot == 0 {
+		return 0, err
+	}
+	return take(ctx, tx, args["annotator"], slot)
+}
+
+// openSlot returns the first slot that nobody holds, locked, or 0 where there is none.
+func openSlot(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (slot int64, err error) {
 	err = tx.QueryRow(ctx, freeSlot+` SKIP LOCKED`, args).Scan(&slot)
 	if errors.Is(err, pgx.ErrNoRows) {
 		// A slot may have been locked for a moment by someone who then did not take it: wait and look again
@@ -127,9 +142,11 @@ func claim(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (int64, error) {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}
-	if err != nil {
-		return 0, err
-	}
+	return slot, err
+}
+
+// take gives a person a slot that is locked, for a lease.
+func take(ctx context.Context, tx pgx.Tx, annotator any, slot int64) (assignment int64, err error) {
 	// The person may have held a place on this task before and let it run out: they keep their assignment,
 	// and the order in which they saw the answers.
 	err = tx.QueryRow(ctx, `
@@ -137,7 +154,7 @@ func claim(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (int64, error) {
 		SELECT s.task_id, @annotator, (SELECT array_agg(r.response_id ORDER BY random()) FROM task_responses r WHERE r.task_id = s.task_id)
 		FROM slots s WHERE s.id = @slot
 		ON CONFLICT (task_id, annotator_id) DO UPDATE SET claimed_at = clock_timestamp()
-		RETURNING id`, pgx.NamedArgs{"annotator": args["annotator"], "slot": slot}).Scan(&assignment)
+		RETURNING id`, pgx.NamedArgs{"annotator": annotator, "slot": slot}).Scan(&assignment)
 	if err != nil {
 		return 0, err
 	}

@@ -199,7 +199,7 @@ func fillPlace(ctx context.Context, tx pgx.Tx, assignment, task int64) (surplus 
 		UPDATE slots SET assignment_id = @assignment, lease_until = clock_timestamp(), done_at = clock_timestamp()
 		WHERE id = (
 			SELECT id FROM slots
-			WHERE task_id = @task AND done_at IS NULL AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+			WHERE task_id = @task AND done_at IS NULL AND (lease_until IS NULL OR NOT gold AND lease_until <= clock_timestamp())
 			ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
 		)`, args)
 	return err == nil && tag.RowsAffected() == 0, err

@@ -134,18 +134,33 @@ func (s Settings) args(op string) (pgx.NamedArgs, error) {
 // Configure changes a project's settings; it applies to what is claimed from then on. It is audited in the same
 // transaction. Errors: NotFound for no such project or qualification.
 func (s *Store) Configure(ctx context.Context, projectID string, settings Settings, by string) (Project, error) {
+	return s.Reconfigure(ctx, projectID, func(present *Settings) { *present = settings }, by)
+}
+
+// Reconfigure is Configure for a change of what the settings are: two at once do not undo each other. The change
+// may be asked for more than once.
+func (s *Store) Reconfigure(ctx context.Context, projectID string, change func(*Settings), by string) (Project, error) {
 	const op = "store.Configure"
 	n, err := parseID(op, "project", projectID)
 	if err != nil {
 		return Project{}, err
 	}
-	args, err := settings.args(op)
-	if err != nil {
-		return Project{}, err
-	}
-	args["id"] = n
 	var changed Project
 	err = s.within(ctx, op, func(tx pgx.Tx) error {
+		read := func(lock string) (Project, error) {
+			return one(ctx, tx, op, "project "+projectID, selectProject+` WHERE p.id = @id`+lock, pgx.NamedArgs{"id": n}, scanProject)
+		}
+		present, err := read(` FOR NO KEY UPDATE OF p`)
+		if err != nil {
+			return err
+		}
+		settings := present.Settings
+		change(&settings)
+		args, err := settings.args(op)
+		if err != nil {
+			return err
+		}
+		args["id"] = n
 		if _, err := tx.Exec(ctx, `
 			UPDATE projects SET lease = @lease, qualification_id = @qualification, pass_share = @pass, gold_every = @gold_every,
 				gold_window = @gold_window, gold_floor = @gold_floor, warning = @warning, daily_limit = @limit, blurred = @blurred,
@@ -153,10 +168,10 @@ func (s *Store) Configure(ctx context.Context, projectID string, settings Settin
 			WHERE id = @id`, args); err != nil {
 			return err
 		}
-		if changed, err = one(ctx, tx, op, "project "+projectID, selectProject+` WHERE p.id = @id`, pgx.NamedArgs{"id": n}, scanProject); err != nil {
+		if changed, err = read(""); err != nil {
 			return err
 		}
-		detail, err := json.Marshal(settings)
+		detail, err := json.Marshal(changed.Settings)
 		if err != nil {
 			return err
 		}

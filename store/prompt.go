@@ -16,13 +16,18 @@ import (
 // prompt that is there already, by its dialogue and its safety flag, keeps its first row. Errors:
 // Invalid names the prompt that no policy could answer.
 func (s *Store) AddPrompts(ctx context.Context, prompts []tandem.Prompt) ([]tandem.Prompt, error) {
-	const op = "store.AddPrompts"
+	return s.addPrompts(ctx, "store.AddPrompts", prompts, tandem.HeldOutShare)
+}
+
+// addPrompts keeps prompts; of their openings that are new, the share is held out.
+func (s *Store) addPrompts(ctx context.Context, op string, prompts []tandem.Prompt, share float64) ([]tandem.Prompt, error) {
 	incoming := make([]incomingPrompt, len(prompts))
 	for i, p := range prompts {
 		var err error
 		if incoming[i], err = s.incomingPrompt(p); err != nil {
 			return nil, tandem.Errorf(tandem.Invalid, op, "prompt %d: %w", i+1, err)
 		}
+		incoming[i].HeldOut = tandem.HeldOut(p.Messages.Opening(), share)
 	}
 	var kept []tandem.Prompt
 	err := s.within(ctx, op, func(tx pgx.Tx) error {

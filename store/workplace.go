@@ -11,13 +11,13 @@ import (
 // Workplace is a project as a person who may work in it sees it.
 type Workplace struct {
 	Project
-	Open     int    // places that they may still fill, held ones included
-	Wanted   int    // judgments wanted of everyone
-	Done     int    // of them made
-	Mine     int    // their own, later versions not counted
-	Today    int    // of them today
-	Held     string // the assignment that they hold, empty for none
-	Declined bool
+	Open   int    // places that they may still fill, held ones included
+	Wanted int    // judgments wanted of everyone
+	Done   int    // of them made
+	Mine   int    // their own, later versions not counted
+	Today  int    // of them today
+	Held   string // the assignment that they hold, empty for none
+	Standing
 }
 
 // today is when the day of the person @annotator began.
@@ -38,19 +38,23 @@ func (s *Store) Workplaces(ctx context.Context, annotator string) ([]Workplace, 
 		Project                         string
 		Open, Wanted, Done, Mine, Today int
 		Held                            string
-		Declined                        bool
+	}
+	standings, err := standings(ctx, s.db, op, person)
+	if err != nil {
+		return nil, err
 	}
 	counted, err := all(ctx, s.db, op, `
 		SELECT p.id::text,
-		       (SELECT count(*) FROM slots s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id AND NOT s.gold AND s.done_at IS NULL`+stillOpen+`),
+		       (SELECT count(*) FROM slots s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id AND NOT s.gold AND s.done_at IS NULL`+stillOpen+`)
+		       + CASE WHEN EXISTS (SELECT FROM projects q WHERE q.qualification_id = p.id) THEN (
+		           SELECT count(*) FROM golds s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id`+stillOpen+`) ELSE 0 END,
 		       (SELECT count(*) FROM slots s WHERE s.project_id = p.id AND NOT s.gold),
 		       (SELECT count(s.done_at) FROM slots s WHERE s.project_id = p.id AND NOT s.gold),
 		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE j.annotator_id = @annotator AND t.project_id = p.id AND j.version = 1),
 		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE j.annotator_id = @annotator AND t.project_id = p.id AND j.version = 1
 		                                           AND j.created_at >= `+today+`),
 		       coalesce((SELECT a.id::text FROM assignments a JOIN slots s ON s.assignment_id = a.id
-		                 WHERE a.annotator_id = @annotator AND a.closed_at IS NULL AND s.project_id = p.id AND s.done_at IS NULL AND s.lease_until > clock_timestamp() LIMIT 1), ''),
-		       coalesce((SELECT d.declined FROM declines d WHERE d.annotator_id = @annotator AND d.project_id = p.id ORDER BY d.id DESC LIMIT 1), false)
+		                 WHERE a.annotator_id = @annotator AND a.closed_at IS NULL AND s.project_id = p.id AND s.done_at IS NULL AND s.lease_until > clock_timestamp() LIMIT 1), '')
 		FROM projects p WHERE p.closed_at IS NULL ORDER BY p.id`,
 		pgx.NamedArgs{"annotator": person}, pgx.RowToStructByPos[counts])
 	if err != nil {
@@ -60,7 +64,12 @@ func (s *Store) Workplaces(ctx context.Context, annotator string) ([]Workplace, 
 	for _, p := range projects {
 		for _, c := range counted {
 			if c.Project == p.ID {
-				places = append(places, Workplace{p, c.Open, c.Wanted, c.Done, c.Mine, c.Today, c.Held, c.Declined})
+				standing := standings[p.ID]
+				standing.Begun = c.Mine > 0 || c.Held != ""
+				if standing.Warned, err = warned(ctx, s.db, op, person, p.ID); err != nil {
+					return nil, err
+				}
+				places = append(places, Workplace{p, c.Open, c.Wanted, c.Done, c.Mine, c.Today, c.Held, standing})
 			}
 		}
 	}
