@@ -56,7 +56,8 @@ var functions = template.FuncMap{
 	// asset is where a page finds one of the site's files.
 	"asset": func(name string) string { return assetFolder() + name },
 	// markdown renders what people wrote, with nothing in it that could run.
-	"markdown": Markdown,
+	"markdown":  Markdown,
+	"guideline": Guideline,
 	// moment is a time for a <time> element: its words become local ones where there is JavaScript.
 	"moment": func(t time.Time) template.HTML {
 		t = t.UTC()

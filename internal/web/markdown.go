@@ -3,27 +3,53 @@ package web
 import (
 	"bytes"
 	"html/template"
+	"sync"
 
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/renderer"
 	"github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/util"
 )
 
+// Texts longer than these, in bytes, are shown as they are: what Markdown costs can grow with the square of the
+// text, and the worst of 32 KiB costs a fraction of a second. (An answer of 4,096 tokens has some 20 KiB.)
+const (
+	mostMarkdown  = 32 << 10
+	mostGuideline = 128 << 10 // who runs the site writes it, and all of its 100,000 letters should be laid out
+)
+
 // Markdown renders GitHub's Markdown (https://github.github.com/gfm/) that people or models wrote. Line
 // breaks are kept, raw HTML in it is shown as the text that it is, and whatever remains is sanitised: no
 // script, style, form, image or address but http, https and mailto. Links open elsewhere and say nothing of
-// where they come from.
-func Markdown(source string) template.HTML {
+// where they come from. Reference links are not resolved: one long address, used often, would make megabytes
+// of a page. A text of more than 32 KiB is shown as it is.
+func Markdown(source string) template.HTML { return markdown(source, mostMarkdown) }
+
+// Guideline renders Markdown as Markdown does, up to 128 KiB of it.
+func Guideline(source string) template.HTML { return markdown(source, mostGuideline) }
+
+func markdown(source string, most int) template.HTML {
 	var out bytes.Buffer
-	md := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(
-		html.WithHardWraps(), renderer.WithNodeRenderers(util.Prioritized(rawHTML{}, 100))))
-	if err := md.Convert([]byte(source), &out); err != nil {
-		return template.HTML("<pre>" + template.HTMLEscapeString(source) + "</pre>")
+	if len(source) > most || layout().Convert([]byte(source), &out) != nil {
+		return template.HTML(`<p class="plain">` + template.HTMLEscapeString(source) + "</p>")
 	}
+	return template.HTML(sanitised().SanitizeBytes(out.Bytes()))
+}
+
+// layout is GitHub's Markdown without reference links.
+var layout = sync.OnceValue(func() goldmark.Markdown {
+	return goldmark.New(
+		goldmark.WithParser(parser.NewParser(parser.WithBlockParsers(parser.DefaultBlockParsers()...), parser.WithInlineParsers(parser.DefaultInlineParsers()...))),
+		goldmark.WithExtensions(extension.GFM),
+		goldmark.WithRendererOptions(html.WithHardWraps(), renderer.WithNodeRenderers(util.Prioritized(rawHTML{}, 100))))
+})
+
+// sanitised is what may remain.
+var sanitised = sync.OnceValue(func() *bluemonday.Policy {
 	policy := bluemonday.NewPolicy()
 	policy.AllowElements("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "code", "pre", "blockquote",
 		"ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td")
@@ -34,8 +60,8 @@ func Markdown(source string) template.HTML {
 	policy.AddTargetBlankToFullyQualifiedLinks(true)
 	policy.RequireNoReferrerOnLinks(true)
 	policy.RequireNoFollowOnLinks(true)
-	return template.HTML(policy.SanitizeBytes(out.Bytes()))
-}
+	return policy
+})
 
 // rawHTML shows HTML in Markdown as text: what a model said must be seen, not done and not dropped.
 type rawHTML struct{}
