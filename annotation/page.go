@@ -72,6 +72,8 @@ type homePage struct {
 	Returned []store.Piece
 	Places   []store.Workplace // that they have not declined
 	Declined []store.Workplace
+	Admin    bool // who could open a project
+	Practice bool // the practice projects can be made
 }
 
 func (p pages) home(w http.ResponseWriter, r *http.Request) error {
@@ -88,6 +90,8 @@ func (p pages) home(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	page.Admin = web.Caller(ctx).Has(store.ScopeAdmin) && p.api.Has(http.MethodGet, "/setup")
+	page.Practice = page.Admin && p.api.Has(http.MethodPost, practicePath)
 	for _, place := range places {
 		if place.Declined {
 			page.Declined = append(page.Declined, place)

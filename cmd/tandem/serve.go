@@ -18,6 +18,7 @@ import (
 type serveCommand struct {
 	Listen       string `default:"127.0.0.1:8080" help:"Address to listen at, as HOST:PORT; port 0 takes a free one (default: 127.0.0.1:8080)." placeholder:"ADDRESS"`
 	PublicURL    string `name:"public-url" help:"Where people and programs reach the site, such as https://tandem.example (default: the address itself)." placeholder:"URL"`
+	AdminEmail   string `name:"admin-email" default:"admin@localhost" help:"What the first admin signs in with; as long as nobody has an account, serve prints a link for them (default: admin@localhost)." placeholder:"ADDRESS"`
 	InsecureHTTP bool   `name:"insecure-http" help:"Speak plain HTTP to other machines: keys and judgments can be read on the way."`
 	databaseFlags
 }
@@ -32,8 +33,9 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	return c.use(ctx, w, func(s *store.Store) error {
-		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, Log: w.log},
+		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Answers: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, Log: w.log},
 			func(api web.API) error { return annotation.Register(api, s) },
+			func(api web.API) error { return annotation.RegisterSetup(api, s, site.PracticeProjects(s)) },
 			func(api web.API) error { return dashboard.Register(api, s) })
 		if err != nil {
 			return err
@@ -44,6 +46,9 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		}
 		address := listener.Addr().String()
 		w.log.Info("listening", "url", "http://"+address, "public_url", c.PublicURL)
+		if err := c.welcome(ctx, w, s, address); err != nil {
+			return err
+		}
 		if err := site.Serve(ctx, listener, handler); err != nil {
 			return err
 		}
@@ -52,6 +57,28 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		}
 		return fmt.Errorf("stopped: %w", ctx.Err()) // it ends in no other way
 	})
+}
+
+// byServe is whom the audit names for what the server does by itself.
+const byServe = "serve"
+
+// welcome prints the link by which the first admin joins, as long as nobody did. There is no password to know:
+// whoever reads the terminal of the server is the one.
+func (c *serveCommand) welcome(ctx context.Context, w *world, s *store.Store, address string) error {
+	invitation, token, err := s.WelcomeFirst(ctx, store.Annotator{Name: "Admin", Email: c.AdminEmail}, byServe, store.ResetLasts)
+	if err != nil || token == "" {
+		return err
+	}
+	base := c.PublicURL
+	if base == "" {
+		if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
+			address = net.JoinHostPort("127.0.0.1", port) // it listens everywhere, which is no address
+		}
+		base = "http://" + address
+	}
+	_, err = fmt.Fprintf(w.err, "\nNobody has an account here yet. The first admin joins by this link, as %s:\n\n    %s\n\nIt works once, until %s; another start prints another one.\n\n",
+		invitation.Person.Email, web.JoinLink(base, token), day(invitation.ExpiresAt))
+	return err
 }
 
 // buildVersion is the program's version, as the OpenAPI document gives it.

@@ -185,5 +185,10 @@ type Route struct {
 	Scopes          Scopes // none: everyone
 }
 
+// Has reports whether something is registered at a pattern, so that a page may lead there.
+func (api API) Has(method, pattern string) bool {
+	return slices.ContainsFunc(*api.routes, func(r Route) bool { return r.Method == method && r.Pattern == pattern })
+}
+
 // Routes lists every operation and page.
 func (api API) Routes() []Route { return slices.Clone(*api.routes) }
