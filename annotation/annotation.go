@@ -13,6 +13,11 @@ type Store interface {
 	remarkStore
 	draftStore
 	judgmentStore
+	goldStore
+	batchStore
+	reviewStore
+	activityStore
+	workplaceStore
 	pageStore
 }
 
@@ -25,5 +30,10 @@ func Register(api web.API, s Store) error {
 	registerRemarks(api, s)
 	registerDrafts(api, s)
 	registerJudgments(api, s)
+	registerGold(api, s)
+	registerBatches(api, s)
+	registerReview(api, s)
+	registerActivity(api, s)
+	registerWorkplaces(api, s)
 	return registerPages(api, s)
 }

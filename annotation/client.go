@@ -32,16 +32,16 @@ type Client struct {
 // CreateProject opens a project.
 func (c *Client) CreateProject(ctx context.Context, p Project) (Project, error) {
 	var out Project
-	// What the server alone decides is not sent.
-	body := map[string]any{"name": p.Name, "aspect": p.Aspect}
-	if p.Guideline != "" {
-		body["guideline"] = p.Guideline
+	encoded, err := json.Marshal(p)
+	if err != nil {
+		return out, tandem.Errorf(tandem.Invalid, "annotation.Client", "%w", err)
 	}
-	if p.Overlap != 0 {
-		body["overlap"] = p.Overlap
+	var body map[string]json.RawMessage
+	if err := json.Unmarshal(encoded, &body); err != nil {
+		return out, tandem.Errorf(tandem.Internal, "annotation.Client", "%w", err)
 	}
-	if p.LeaseSeconds != 0 {
-		body["lease_seconds"] = p.LeaseSeconds
+	for _, decided := range []string{"id", "guideline_version", "closed", "created_at"} { // by the server alone
+		delete(body, decided)
 	}
 	once := *c
 	once.Retries = 0

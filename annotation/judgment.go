@@ -45,7 +45,8 @@ func verdictOf(v store.Verdict) (Verdict, error) {
 // Submission is a verdict on its way in.
 type Submission struct {
 	Verdict
-	Seconds float64 `json:"seconds,omitempty" minimum:"0" maximum:"604800" doc:"How long it took; does not count for whether two submissions are the same."`
+	Seconds   float64 `json:"seconds,omitempty" minimum:"0" maximum:"604800" doc:"How long it took; does not count for whether two submissions are the same."`
+	Guideline int     `json:"guideline_version,omitempty" minimum:"0" doc:"The version of the guideline that was shown; does not count for that either."`
 }
 
 // Judgment is a verdict that was kept.
@@ -61,13 +62,14 @@ type Judgment struct {
 	Surplus    bool           `json:"surplus,omitempty" doc:"It came after its place was taken; it counts like any other."`
 	Shown      []string       `json:"shown" doc:"Answer ids in the order in which they stood."`
 	Seconds    float64        `json:"seconds,omitempty"`
+	Guideline  int            `json:"guideline_version,omitempty" doc:"The version of the guideline that was shown."`
 	CreatedAt  time.Time      `json:"created_at"`
 }
 
 func judgmentOf(j store.Judgment) (Judgment, error) {
 	verdict, err := verdictOf(j.Verdict)
 	return Judgment{ID: j.ID, Assignment: j.Assignment, Task: j.TaskID, Annotator: j.Annotator, Kind: j.Kind, Version: j.Version, Replaces: j.Replaces,
-		Verdict: verdict, Surplus: j.Surplus, Shown: j.Shown, Seconds: j.Duration.Seconds(), CreatedAt: j.CreatedAt}, err
+		Verdict: verdict, Surplus: j.Surplus, Shown: j.Shown, Seconds: j.Duration.Seconds(), Guideline: j.Guideline, CreatedAt: j.CreatedAt}, err
 }
 
 // SubmitInput is the request that brings a verdict.
@@ -80,7 +82,7 @@ type SubmitInput struct {
 func (in SubmitInput) submission(ctx context.Context) (store.Submission, error) {
 	verdict, err := in.Body.stored()
 	return store.Submission{Annotator: web.Caller(ctx).Annotator, Assignment: in.ID, Key: in.Key, Verdict: verdict,
-		Duration: time.Duration(in.Body.Seconds * float64(time.Second))}, err
+		Duration: seconds(in.Body.Seconds), Guideline: in.Body.Guideline}, err
 }
 
 type reviseInput struct {
