@@ -33,7 +33,7 @@ type promptQuery struct {
 }
 
 func registerPrompts(api web.API, s promptStore) {
-	web.Register(api, web.Scopes{store.ScopeAdmin}, huma.Operation{
+	web.Create(api, web.Scopes{store.ScopeAdmin}, huma.Operation{
 		OperationID: "add-prompts", Method: http.MethodPost, Path: "/api/v1/prompts", MaxBodyBytes: 16 << 20, BodyReadTimeout: time.Minute,
 		Summary: "Keep prompts; one that is there already keeps its first row", Tags: []string{"prompts"},
 		Description: "Answers with the prompts in the order sent, with their ids and their side of the train / held-out split, which the server decides.",

@@ -92,7 +92,7 @@ type ofProject struct {
 type tasksOutput struct{ Body web.List[Task] }
 
 func registerTasks(api web.API, s taskStore) {
-	web.Register(api, web.Scopes{store.ScopeAdmin}, huma.Operation{
+	web.Create(api, web.Scopes{store.ScopeAdmin}, huma.Operation{
 		OperationID: "create-tasks", Method: http.MethodPost, Path: "/api/v1/projects/{id}/tasks", MaxBodyBytes: 16 << 20, BodyReadTimeout: time.Minute,
 		Summary: "Make tasks, with their answers", Tags: []string{"tasks"},
 		Description: "Safe to repeat: an answer or a task that is there already is not made again. Answers with the tasks in the order sent.",

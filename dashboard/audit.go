@@ -88,7 +88,7 @@ func auditLines(ctx context.Context, s auditStore, entries []store.AuditEntry) (
 		case kind == "key":
 			line.What = "key " + e.Subject
 		default:
-			line.What = strings.Replace(e.Subject, ":", " ", 1)
+			line.What = strings.NewReplacer(":", " ", "/", ", ").Replace(e.Subject)
 		}
 		switch {
 		case e.Actor == "cli":
@@ -113,7 +113,7 @@ func actionWords(action string) string {
 		"annotator.role": "changed the role of", "annotator.edit": "edited", "annotator.disable": "disabled", "annotator.enable": "enabled",
 		"annotator.erase": "erased", "annotator.signout": "signed out everywhere", "key.create": "made", "key.revoke": "revoked",
 		"project.create": "opened", "project.configure": "set up", "project.guideline": "changed the guideline of", "project.close": "closed",
-		"project.import": "imported comparisons into", "project.batch": "added a batch to",
+		"project.import": "imported comparisons into", "batch.add": "began a batch:", "gold.add": "marked gold tasks in", "gold.retire": "retired a gold task of",
 	}
 	if w, ok := words[action]; ok {
 		return w

@@ -154,6 +154,10 @@ func TestFirstRun(t *testing.T) {
 		t.Errorf("the judgment is not in the history:\n%s", n.page)
 	}
 	took := time.Since(start)
+	n.send(http.MethodGet, n.at.Scheme+"://"+n.at.Host+"/setup", nil)
+	if made := regexp.MustCompile(`>Practice: (\w+)</a></td>\s*<td>(\w+)</td>\s*<td>prepared</td>\s*<td class="number">40</td>`).FindAllString(n.page, -1); len(made) != 2 {
+		t.Errorf("practice projects %q in\n%s", made, n.page)
+	}
 	t.Logf("serving, twice, after %.1f s, a first judgment after %.1f s", served.Seconds(), took.Seconds())
 	if took > 2*time.Minute {
 		t.Errorf("a first judgment took %v", took)
