@@ -59,15 +59,10 @@ func (p position) Words() string {
 
 // Short is the degree alone.
 func (p position) Short() string {
-	switch p.Degree {
-	case tandem.SignificantlyBetter:
-		return "significantly"
-	case tandem.Better:
-		return "better"
-	case tandem.SlightlyBetter:
-		return "slightly"
+	if p.Degree == tandem.NegligiblyBetter {
+		return "negligibly, unsure"
 	}
-	return "negligibly, unsure"
+	return strings.TrimSuffix(strings.ReplaceAll(p.Degree.String(), "_", " "), " better")
 }
 
 // Scale lists the eight positions of a comparison from left to right (section 3.2.1's four degrees for
@@ -91,6 +86,11 @@ func (p comparePage) Side(i int) string {
 	}
 	return fmt.Sprintf("Answer %d", i+1)
 }
+
+// Lease and HeldFor are for how long the task is held at a time, and from now on, in seconds.
+func (p comparePage) Lease() float64 { return p.Project.Lease.Seconds() }
+
+func (p comparePage) HeldFor() float64 { return max(0, time.Until(p.Until).Seconds()) }
 
 // Safety reports whether every answer wants a label.
 func (p comparePage) Safety() bool { return p.Aspect == tandem.Safety }
@@ -167,6 +167,23 @@ func formOf(v store.Verdict, a store.Assignment) form {
 	return f
 }
 
+// said is what a judgment says, in words. Which answer stood left it knows from the order that was shown.
+func said(j store.Judgment) string {
+	switch {
+	case j.Kind == store.Rating:
+		return fmt.Sprintf("%d of 7", j.Verdict.Rating)
+	case j.Kind == store.Ranking || len(j.Shown) == 0:
+		return "a ranking"
+	}
+	words := position{Left: j.Verdict.Chosen == j.Shown[0], Degree: j.Verdict.Degree}.Words()
+	for i, side := range [...]string{"left", "right"} {
+		if label := j.Verdict.Labels[j.Shown[i]]; label != "" {
+			words += fmt.Sprintf(", %s %s", side, label)
+		}
+	}
+	return words
+}
+
 // read takes the form from a request.
 func (f *form) read(r *http.Request, a store.Assignment) {
 	f.Position, _ = strconv.Atoi(r.PostFormValue("position")) // what is no number was not chosen
@@ -195,7 +212,11 @@ func (p pages) compare(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := r.URL.Query()
-	page.After, page.Flagged = q.Get("after"), q.Get("flagged") != ""
+	page.Flagged = q.Get("flagged") != ""
+	if _, err := strconv.ParseUint(q.Get("after"), 10, 63); err == nil { // a path would lead the button elsewhere
+		page.After = q.Get("after")
+	}
+	w.Header().Set("HX-Push-Url", r.URL.RequestURI())
 	return p.show(w, r, http.StatusOK, page)
 }
 
@@ -235,7 +256,6 @@ func (p pages) open(r *http.Request) (comparePage, error) {
 }
 
 func (p pages) show(w http.ResponseWriter, r *http.Request, status int, page comparePage) error {
-	w.Header().Set("HX-Push-Url", r.URL.Path)
 	title := page.Project.Name
 	if page.Version > 0 {
 		title = "Revise a judgment"
@@ -258,11 +278,15 @@ func (p pages) judge(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch code := tandem.CodeOf(err); {
 	case err == nil:
-	case code == tandem.Invalid || code == tandem.Stale:
+	case code == tandem.Invalid || code == tandem.Stale || code == tandem.Conflict && page.Version > 0:
 		page.Problem = web.ProblemOf(err).Detail
-		if code == tandem.Stale {
+		switch code {
+		case tandem.Stale:
 			page.Problem = "You revised this judgment elsewhere in the meantime, and that version was kept. Look at both, and send this again if it is the one that you mean."
+		case tandem.Conflict: // the first try came through although its answer did not, or another tab was quicker
+			page.Problem = "You judged this already, and that was kept. Send this again if it is what you mean: it becomes a new version."
 		}
+		w.Header().Set("HX-Push-Url", "/assignments/"+page.Assignment.ID)
 		return p.show(w, r, http.StatusUnprocessableEntity, page)
 	default:
 		return err

@@ -54,7 +54,15 @@ func registerPages(api web.API, s Store) error {
 	api.Page(http.MethodPost, "/assignments/{id}/skip", annotators, p.skip)
 	api.Page(http.MethodPost, "/assignments/{id}/flag", annotators, p.flag)
 	api.Page(http.MethodGet, "/history", annotators, p.history)
+	// Forms lead here where a browser keeps the address that answered one, and asks for it again.
+	api.Page(http.MethodGet, "/projects/{id}/next", annotators, back("/projects/"))
+	api.Page(http.MethodGet, "/assignments/{id}/judgment", annotators, back("/assignments/"))
 	return nil
+}
+
+// back leads from a form's target to the page that the form stands on.
+func back(folder string) web.PageHandler {
+	return func(w http.ResponseWriter, r *http.Request) error { return see(w, r, folder+chi.URLParam(r, "id")) }
 }
 
 // me is the annotator who asks.
@@ -143,15 +151,32 @@ func (p pages) goOn(w http.ResponseWriter, r *http.Request, projectID, done stri
 	return p.api.Render(w, r, http.StatusOK, p.Pages["project.html"], project.Name, projectPage{project, claimOf(claimed)})
 }
 
+// historyPage is a part of what one has judged.
+type historyPage struct {
+	web.List[pastPiece]
+	Revised bool // just now
+}
+
+// pastPiece is a judgment with what it says, in words.
+type pastPiece struct {
+	store.Piece
+	Said string
+}
+
 // history lists what one has judged, the last one first.
 func (p pages) history(w http.ResponseWriter, r *http.Request) error {
 	const most = 25
-	pieces, err := p.store.Pieces(r.Context(), me(r), false, store.Page{After: r.URL.Query().Get("after"), Limit: most})
+	q := r.URL.Query()
+	pieces, err := p.store.Pieces(r.Context(), me(r), false, store.Page{After: q.Get("after"), Limit: most})
 	if err != nil {
 		return err
 	}
+	past := make([]pastPiece, len(pieces))
+	for i, piece := range pieces {
+		past[i] = pastPiece{piece, said(piece.Judgment)}
+	}
 	return p.api.Render(w, r, http.StatusOK, p.Pages["history.html"], "History",
-		web.ListOf(pieces, most, func(p store.Piece) string { return p.ID }))
+		historyPage{web.ListOf(past, most, func(p pastPiece) string { return p.ID }), q.Get("revised") != ""})
 }
 
 // reason is why a task is skipped or flagged: one of the usual ones, or the person's own words.

@@ -20,7 +20,11 @@ import (
 
 var postgres pgtest.Server
 
-func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
+func TestMain(m *testing.M) {
+	code := postgres.Run(m)
+	chromium.Close()
+	os.Exit(code)
+}
 
 // world is a server on a database of its own.
 type world struct {

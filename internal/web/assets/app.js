@@ -34,10 +34,22 @@
 
   document.addEventListener("DOMContentLoaded", () => localise(document));
   document.addEventListener("htmx:load", (e) => localise(e.detail.elt));
-  document.addEventListener("htmx:responseError", (e) => window.tandem.notice(e.detail.xhr.status === 401
-    ? "You are not signed in any more. Sign in in another tab, then try again."
-    : "The server did not do that: " + e.detail.xhr.status + "."));
-  document.addEventListener("htmx:sendError", () => window.tandem.notice("The server cannot be reached; nothing was lost. Try again in a moment."));
+  // A page that knows better what to say prevents these.
+  document.addEventListener("htmx:responseError", (e) => {
+    if (e.defaultPrevented) return;
+    const answer = new DOMParser().parseFromString(e.detail.xhr.responseText, "text/html");
+    window.tandem.notice(e.detail.xhr.status === 401
+      ? "You are not signed in any more. Sign in in another tab, then try again."
+      : answer.querySelector(".detail")?.textContent || "The server did not do that: " + e.detail.xhr.status + ".");
+  });
+  document.addEventListener("htmx:sendError", (e) => {
+    if (!e.defaultPrevented) window.tandem.notice("The server cannot be reached; nothing was lost. Try again in a moment.");
+  });
+
+  // Tabs tell each other when somebody is signed in, so that what waits for it can go.
+  const tabs = new BroadcastChannel("tandem");
+  tabs.addEventListener("message", () => document.dispatchEvent(new Event("tandem:signed-in")));
+  document.addEventListener("DOMContentLoaded", () => { if (document.querySelector(".who")) tabs.postMessage("signed in"); });
 
   // A form that must not be sent twice is disabled once it goes.
   document.addEventListener("submit", (e) => {
