@@ -69,7 +69,7 @@ func (s *Store) Claim(ctx context.Context, annotator, projectID string) (Claimed
 			return tx.QueryRow(ctx, `
 				SELECT coalesce(min(s.lease_until), '0001-01-01')
 				FROM slots s JOIN tasks t ON t.id = s.task_id
-				WHERE s.project_id = @project AND NOT s.gold AND s.done_at IS NULL AND s.lease_until > clock_timestamp()`+stillOpen, args).Scan(&claimed.HeldUntil)
+				WHERE s.project_id = @project AND NOT s.gold AND s.done_at IS NULL AND s.lease_until > clock_timestamp()`+stillOpen+notAnothers, args).Scan(&claimed.HeldUntil)
 		}
 		held, err := readAssignment(ctx, tx, op, assignment, person)
 		claimed.Assignment = &held
@@ -101,7 +101,7 @@ const stillOpen = `
 // freeSlot locks the first slot that nobody holds.
 const freeSlot = `
 	SELECT s.id FROM slots s JOIN tasks t ON t.id = s.task_id
-	WHERE s.project_id = @project AND NOT s.gold AND s.done_at IS NULL AND (s.lease_until IS NULL OR s.lease_until <= clock_timestamp())` + stillOpen + `
+	WHERE s.project_id = @project AND NOT s.gold AND s.done_at IS NULL AND (s.lease_until IS NULL OR s.lease_until <= clock_timestamp())` + stillOpen + notAnothers + `
 	ORDER BY s.priority DESC, s.task_id, s.number LIMIT 1
 	FOR UPDATE OF s`
 

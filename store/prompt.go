@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"tandem"
 )
@@ -122,6 +123,7 @@ type incomingPrompt struct {
 	ids, parents    [][]byte // of each message; the first has no parent
 	roles, contents []string
 	opening         []byte
+	author          pgtype.UUID // who wrote it here; null for one from elsewhere
 }
 
 // incomingPrompt checks p and computes its messages' ids. The side of the split is proposed here and
@@ -179,17 +181,17 @@ const createIncomingPrompts = `
 		n integer PRIMARY KEY,
 		message_ids bytea[], parents bytea[], roles text[], contents text[],
 		message_id bytea, opening bytea, held_out boolean,
-		safety boolean, risk_category text, attack_vector text, source text,
+		safety boolean, risk_category text, attack_vector text, source text, author uuid,
 		prompt_id bigint
 	) ON COMMIT DROP`
 
 var incomingPromptColumns = []string{"n", "message_ids", "parents", "roles", "contents",
-	"message_id", "opening", "held_out", "safety", "risk_category", "attack_vector", "source"}
+	"message_id", "opening", "held_out", "safety", "risk_category", "attack_vector", "source", "author"}
 
 // columns are p's values for incomingPromptColumns but n.
 func (p incomingPrompt) columns() []any {
 	return []any{p.ids, p.parents, p.roles, p.contents, p.ids[len(p.ids)-1], p.opening, p.HeldOut,
-		p.Safety, string(p.Risk), string(p.Vector), p.Source}
+		p.Safety, string(p.Risk), string(p.Vector), p.Source, p.author}
 }
 
 // settlePrompts makes the rows that the prompts in the table incoming lack, and writes their ids there.
@@ -207,8 +209,8 @@ func settlePrompts(ctx context.Context, tx pgx.Tx) error {
 		`INSERT INTO openings (hash, held_out)
 		 SELECT DISTINCT ON (opening) opening, held_out FROM incoming ORDER BY opening
 		 ON CONFLICT (hash) DO NOTHING`,
-		`INSERT INTO prompts (message_id, opening, held_out, safety, risk_category, attack_vector, source)
-		 SELECT i.message_id, i.opening, o.held_out, i.safety, i.risk_category, i.attack_vector, i.source
+		`INSERT INTO prompts (message_id, opening, held_out, safety, risk_category, attack_vector, source, author)
+		 SELECT i.message_id, i.opening, o.held_out, i.safety, i.risk_category, i.attack_vector, i.source, i.author
 		 FROM (SELECT DISTINCT ON (message_id, safety) * FROM incoming ORDER BY message_id, safety, n) i
 		 JOIN openings o ON o.hash = i.opening
 		 ORDER BY i.n

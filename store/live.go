@@ -1,0 +1,507 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"tandem"
+)
+
+// LiveTries is how often an answer is tried before its failure is told to who waits for it.
+const LiveTries = 3
+
+// The longest prompt that a person may write, and the longest dialogue that they may carry on, in characters.
+const (
+	PromptLimit   = 8_000
+	DialogueLimit = 60_000
+)
+
+// NewTurn is a prompt that a person wrote in a live project.
+type NewTurn struct {
+	Annotator, Project string
+	// Key makes it safe to send again: the same key with the same words returns the first turn.
+	Key  string
+	Text string
+	// Follows is the judgment whose preferred answer the prompt goes on from; empty for a new dialogue.
+	Follows string
+	// Risk and Vector say of a safety project's prompt what it tries; empty in a helpfulness project.
+	Risk   tandem.RiskCategory
+	Vector tandem.AttackVector
+	// Seed is what variants, temperatures, sides and the answers' randomness are drawn from. It is stored.
+	Seed uint64
+}
+
+// LiveTurn is a prompt of a live project and what has become of it, as its author may know it: it does not
+// say who answers, or how.
+type LiveTurn struct {
+	ID        string
+	ProjectID string
+	Annotator string
+	Prompt    tandem.Prompt
+	Follows   string
+	CreatedAt time.Time
+	Abandoned bool
+	// Assignment is the author's place on the comparison that was made of the two answers; empty before.
+	Assignment string
+	// Answers are the two in the order of their sides, left and right.
+	Answers [2]LiveAnswer
+	// Ahead is how many answers are sampled before the first of these that waits.
+	Ahead int
+}
+
+// Failed reports whether the turn waits for its author, because an answer has failed for good.
+func (t LiveTurn) Failed() bool {
+	return !t.Abandoned && (t.Answers[0].State == AnswerFailed || t.Answers[1].State == AnswerFailed)
+}
+
+// AnswerState is how far one of a turn's answers is.
+type AnswerState string
+
+const (
+	AnswerWaiting  AnswerState = "waiting"
+	AnswerSampling AnswerState = "sampling"
+	AnswerFailed   AnswerState = "failed" // after LiveTries
+	AnswerDone     AnswerState = "done"
+)
+
+// LiveAnswer is one of the two answers, blind.
+type LiveAnswer struct {
+	State   AnswerState
+	Content string // once done
+	Error   string // of the last try; for the log and for those who look after the project
+}
+
+// BeginTurn keeps a prompt that a person wrote, with its author, its place in the tree of messages and its side
+// of the split, and draws who is to answer: two different variants of the project's at different temperatures,
+// as far as it has two of either (see draw). Only then is anything sampled. Errors: Invalid for an empty or
+// overlong prompt, or a safety prompt without risk and vector; NotFound for no such project or judgment;
+// Conflict when the project is closed or not live, when nothing can answer, when the key came with other words,
+// when the judgment that it follows was changed since, or while the answers to an earlier prompt are open; Forbidden
+// as Claim.
+func (s *Store) BeginTurn(ctx context.Context, n NewTurn) (LiveTurn, error) {
+	const op = "store.BeginTurn"
+	n.Text = strings.TrimSpace(strings.ReplaceAll(n.Text, "\r\n", "\n"))
+	person, err := parseAnnotator(op, n.Annotator)
+	if err != nil {
+		return LiveTurn{}, err
+	}
+	project, err := parseID(op, "project", n.Project)
+	if err != nil {
+		return LiveTurn{}, err
+	}
+	var follows int64
+	if n.Follows != "" {
+		if follows, err = parseID(op, "judgment", n.Follows); err != nil {
+			return LiveTurn{}, err
+		}
+	}
+	if n.Key == "" {
+		return LiveTurn{}, tandem.Errorf(tandem.Invalid, op, "the prompt has no idempotency key")
+	}
+	if err := storable(n.Text); err != nil {
+		return LiveTurn{}, err
+	}
+	args := pgx.NamedArgs{"annotator": person, "project": project, "key": n.Key, "follows": follows, "text": n.Text}
+	var turn int64
+	err = s.within(ctx, op, func(tx pgx.Tx) error {
+		if err := enter(ctx, tx, op, person); err != nil {
+			return err
+		}
+		if turn, err = replayTurn(ctx, tx, op, args); err != nil || turn != 0 {
+			return err
+		}
+		place, err := readPlace(ctx, tx, op, person, project)
+		if err == nil {
+			err = place.refusal(op)
+		}
+		if err != nil {
+			return err
+		}
+		p, err := openLive(ctx, tx, op, n, args)
+		if err != nil {
+			return err
+		}
+		prompt, err := s.livePrompt(ctx, tx, op, n, p, args)
+		if err != nil {
+			return err
+		}
+		prompt.author = person
+		if args["prompt"], err = settleOne(ctx, tx, prompt); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, `
+			INSERT INTO live_turns (project_id, annotator_id, prompt_id, follows, key)
+			VALUES (@project, @annotator, @prompt, nullif(@follows, 0::bigint), @key) RETURNING id`, args).Scan(&turn); err != nil {
+			return err
+		}
+		for i, d := range p.pool.draw(n.Seed, nil, nil) {
+			if _, err := tx.Exec(ctx, `
+				INSERT INTO live_answers (turn_id, number, variant_id, temperature, seed) VALUES (@turn, @number, @variant, @temperature, @seed)`,
+				pgx.NamedArgs{"turn": turn, "number": i + 1, "variant": d.variant, "temperature": d.temperature, "seed": int64(d.seed)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return LiveTurn{}, err
+	}
+	return s.LiveTurn(ctx, n.Annotator, idText(turn))
+}
+
+// replayTurn finds the turn that a prompt with this key made, 0 for none.
+func replayTurn(ctx context.Context, tx pgx.Tx, op string, args pgx.NamedArgs) (id int64, err error) {
+	var same bool
+	err = tx.QueryRow(ctx, `
+		SELECT t.id, t.project_id = @project AND coalesce(t.follows, 0) = @follows AND m.content = @text
+		FROM live_turns t JOIN prompts q ON q.id = t.prompt_id JOIN messages m ON m.id = q.message_id
+		WHERE t.annotator_id = @annotator AND t.key = @key`, args).Scan(&id, &same)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	if err == nil && !same {
+		return 0, tandem.Errorf(tandem.Conflict, op, "the idempotency key %q came with another prompt before", args["key"])
+	}
+	return id, err
+}
+
+// liveProject is a project as a prompt for it meets it.
+type liveProject struct {
+	name   string
+	aspect tandem.Aspect
+	held   float64 // share of openings that its newest batch holds out
+	pool   drawPool
+}
+
+// openLive reads a project and checks that the person may write a prompt for it now.
+func openLive(ctx context.Context, tx pgx.Tx, op string, n NewTurn, args pgx.NamedArgs) (liveProject, error) {
+	var p liveProject
+	var source Source
+	err := tx.QueryRow(ctx, `
+		SELECT p.name, p.aspect, p.source, p.temperatures,
+		       ARRAY(SELECT v.id FROM project_variants pv JOIN variants v ON v.id = pv.variant_id WHERE pv.project_id = p.id AND v.retired_at IS NULL ORDER BY v.id),
+		       coalesce((SELECT b.held_out_share FROM batches b WHERE b.project_id = p.id ORDER BY b.number DESC LIMIT 1), @held)
+		FROM projects p WHERE p.id = @project FOR SHARE OF p`,
+		pgx.NamedArgs{"project": args["project"], "held": tandem.HeldOutShare}).
+		Scan(&p.name, &p.aspect, &source, &p.pool.temperatures, &p.pool.variants, &p.held)
+	switch {
+	case err != nil:
+		return p, err
+	case source != Live:
+		return p, tandem.Errorf(tandem.Conflict, op, "the comparisons of project %s are prepared: prompts are not written there", n.Project)
+	case len(p.pool.variants) == 0:
+		return p, tandem.Errorf(tandem.Conflict, op, "nothing can answer in project %s yet: whoever looks after it chooses its models", n.Project)
+	}
+	pending, err := pendingTurn(ctx, tx, op, args)
+	if err == nil && pending != 0 {
+		err = tandem.Errorf(tandem.Conflict, op, "the answers to your last prompt come first: judge or skip them, or give that prompt up")
+	}
+	return p, err
+}
+
+// livePrompt checks what a person wrote and puts it behind the dialogue that it carries on.
+func (s *Store) livePrompt(ctx context.Context, tx pgx.Tx, op string, n NewTurn, p liveProject, args pgx.NamedArgs) (incomingPrompt, error) {
+	var none incomingPrompt
+	invalid := func(format string, a ...any) error { return tandem.Errorf(tandem.Invalid, op, format, a...) }
+	safety := p.aspect == tandem.Safety
+	switch length := utf8.RuneCountInString(n.Text); {
+	case length == 0:
+		return none, invalid("the prompt is empty")
+	case length > PromptLimit:
+		return none, invalid("the prompt has %d characters, and %d are the most", length, PromptLimit)
+	case safety && n.Risk == tandem.NoRisk:
+		return none, invalid("the risk category is missing: which kind of harm does the prompt ask for?")
+	case safety && n.Vector == tandem.NoVector:
+		return none, invalid("the attack vector is missing: in which way does the prompt ask for it?")
+	case !safety && (n.Risk != tandem.NoRisk || n.Vector != tandem.NoVector):
+		return none, invalid("only a safety project's prompts have a risk category and an attack vector")
+	}
+	var before tandem.Dialogue
+	if n.Follows != "" {
+		var err error
+		if before, err = followed(ctx, tx, op, args); err != nil {
+			return none, err
+		}
+	}
+	dialogue := before.With(tandem.User, n.Text)
+	length := 0
+	for _, m := range dialogue {
+		length += utf8.RuneCountInString(m.Content)
+	}
+	if length > DialogueLimit {
+		return none, invalid("the dialogue has %d characters by now, and %d are the most: begin a new one", length, DialogueLimit)
+	}
+	in, err := s.incomingPrompt(tandem.Prompt{Messages: dialogue, Safety: safety, Risk: n.Risk, Vector: n.Vector, Source: "live:" + p.name})
+	in.HeldOut = tandem.HeldOut(dialogue.Opening(), p.held)
+	return in, err
+}
+
+// followed is the dialogue of the judgment @follows with its preferred answer.
+func followed(ctx context.Context, tx pgx.Tx, op string, args pgx.NamedArgs) (tandem.Dialogue, error) {
+	type row struct {
+		Dialogue tandem.Dialogue
+		Chosen   string
+		Changed  bool
+	}
+	r, err := one(ctx, tx, op, "judgment to go on from", `
+		SELECT dialogue(q.message_id), r.content,
+		       EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id)
+		       OR coalesce((SELECT e.excluded FROM exclusions e WHERE e.assignment_id = j.assignment_id ORDER BY e.id DESC LIMIT 1), false)
+		FROM judgments j JOIN tasks t ON t.id = j.task_id JOIN prompts q ON q.id = t.prompt_id JOIN responses r ON r.id = j.chosen
+		WHERE j.id = @follows AND j.annotator_id = @annotator AND t.project_id = @project`, args, pgx.RowToStructByPos[row])
+	if err == nil && r.Changed {
+		err = tandem.Errorf(tandem.Conflict, op, "the judgment that this goes on from was revised or taken back since; go on from the newest one")
+	}
+	return r.Dialogue.With(tandem.Assistant, r.Chosen), err
+}
+
+// settleOne makes the rows that a prompt lacks and returns its id.
+func settleOne(ctx context.Context, tx pgx.Tx, p incomingPrompt) (id int64, err error) {
+	if _, err := tx.Exec(ctx, createIncomingPrompts); err != nil {
+		return 0, err
+	}
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"incoming"}, incomingPromptColumns, pgx.CopyFromRows([][]any{append([]any{1}, p.columns()...)})); err != nil {
+		return 0, err
+	}
+	if err := settlePrompts(ctx, tx); err != nil {
+		return 0, err
+	}
+	return id, tx.QueryRow(ctx, `SELECT prompt_id FROM incoming`).Scan(&id)
+}
+
+// drawn is who gives an answer, and how.
+type drawn struct {
+	variant     int64
+	temperature float64
+	seed        uint64
+}
+
+// drawPool is what a project's answers are drawn from.
+type drawPool struct {
+	variants     []int64 // at least one
+	temperatures []float64
+}
+
+// draw chooses the two answers of a turn, left and right, by the seed alone: two different variants at different
+// temperatures (section 3.2.1: "two different model variants, varying the temperature"). Where there is one
+// variant both answers are its own, and where there is one temperature both have it; the seeds differ in any case.
+//
+// For a turn whose answers failed, stays is the one that is kept and tried are the variants that failed: the
+// first answer drawn avoids the one, and others as far as there are others. The answer's seed is the draw's own,
+// the second's is the number after it.
+func (p drawPool) draw(seed uint64, stays *drawn, tried []int64) [2]drawn {
+	random := rand.New(rand.NewPCG(seed, 0x6c697665))
+	variants, temperatures := slices.Clone(p.variants), slices.Clone(p.temperatures)
+	random.Shuffle(len(variants), func(i, j int) { variants[i], variants[j] = variants[j], variants[i] })
+	random.Shuffle(len(temperatures), func(i, j int) { temperatures[i], temperatures[j] = temperatures[j], temperatures[i] })
+	slices.SortStableFunc(variants, avoiding(func(v int64) bool { return slices.Contains(tried, v) }))
+	if stays != nil {
+		slices.SortStableFunc(variants, avoiding(func(v int64) bool { return v == stays.variant }))
+		slices.SortStableFunc(temperatures, avoiding(func(t float64) bool { return t == stays.temperature }))
+	}
+	var picks [2]drawn
+	for i := range picks {
+		picks[i] = drawn{variants[i%len(variants)], temperatures[i%len(temperatures)], seed + uint64(i)}
+	}
+	return picks
+}
+
+// avoiding orders what is avoided behind what is not.
+func avoiding[T any](avoided func(T) bool) func(a, b T) int {
+	rank := func(v T) int {
+		if avoided(v) {
+			return 1
+		}
+		return 0
+	}
+	return func(a, b T) int { return rank(a) - rank(b) }
+}
+
+// The turns t that are neither answered nor given up: live_turns_open holds them all, and them alone.
+const openTurns = ` t.task_id IS NULL AND t.abandoned_at IS NULL `
+
+// unanswered are the answers a that are still to be given; @tries is LiveTries.
+const unanswered = ` a.response_id IS NULL AND (a.failures < @tries OR a.lease_until > clock_timestamp() AND a.error = '') `
+
+// notAnothers keeps the slots s that do not belong to the author of a live turn, whoever that is but the person:
+// they alone judge what was answered to them, however late.
+const notAnothers = `
+	AND ((SELECT source = 'prepared' FROM projects WHERE id = @project)
+	     OR NOT EXISTS (SELECT FROM live_turns l WHERE l.task_id = s.task_id AND l.annotator_id <> @annotator))`
+
+// LiveTurn reads one's own turn. Errors: NotFound when it is not theirs.
+func (s *Store) LiveTurn(ctx context.Context, annotator, id string) (LiveTurn, error) {
+	const op = "store.LiveTurn"
+	person, err := parseAnnotator(op, annotator)
+	if err != nil {
+		return LiveTurn{}, err
+	}
+	n, err := parseID(op, "turn", id)
+	if err != nil {
+		return LiveTurn{}, err
+	}
+	args := pgx.NamedArgs{"turn": n, "annotator": person, "tries": LiveTries}
+	turn, err := one(ctx, s.db, op, "turn "+id, `
+		SELECT t.id::text, t.project_id::text, t.annotator_id::text, t.prompt_id::text, dialogue(q.message_id), q.safety, q.risk_category, q.attack_vector,
+		       q.source, q.held_out, coalesce(t.follows::text, ''), t.created_at, t.abandoned_at IS NOT NULL,
+		       coalesce((SELECT a.id::text FROM assignments a WHERE a.task_id = t.task_id AND a.annotator_id = t.annotator_id), ''),
+		       CASE WHEN`+openTurns+`THEN
+		           (SELECT count(*) FROM live_turns before JOIN live_answers a ON a.turn_id = before.id
+		            WHERE before.task_id IS NULL AND before.abandoned_at IS NULL AND before.id < t.id AND`+unanswered+`)
+		       ELSE 0 END
+		FROM live_turns t JOIN prompts q ON q.id = t.prompt_id
+		WHERE t.id = @turn AND t.annotator_id = @annotator`, args,
+		func(row pgx.CollectableRow) (LiveTurn, error) {
+			var t LiveTurn
+			err := row.Scan(&t.ID, &t.ProjectID, &t.Annotator, &t.Prompt.ID, &t.Prompt.Messages, &t.Prompt.Safety, &t.Prompt.Risk, &t.Prompt.Vector,
+				&t.Prompt.Source, &t.Prompt.HeldOut, &t.Follows, &t.CreatedAt, &t.Abandoned, &t.Assignment, &t.Ahead)
+			return t, err
+		})
+	if err != nil {
+		return turn, err
+	}
+	answers, err := all(ctx, s.db, op, `
+		SELECT CASE WHEN a.response_id IS NOT NULL THEN 'done'
+		            WHEN a.lease_until > clock_timestamp() AND a.error = '' THEN 'sampling'
+		            WHEN a.failures >= @tries THEN 'failed'
+		            ELSE 'waiting' END,
+		       coalesce(r.content, ''), a.error
+		FROM live_answers a LEFT JOIN responses r ON r.id = a.response_id
+		WHERE a.turn_id = @turn ORDER BY a.number`, args, pgx.RowToStructByPos[LiveAnswer])
+	copy(turn.Answers[:], answers)
+	return turn, err
+}
+
+// PendingTurn finds the turn of a person in a project whose answers are not there, or not judged, yet. Errors:
+// NotFound where there is none.
+func (s *Store) PendingTurn(ctx context.Context, annotator, projectID string) (LiveTurn, error) {
+	const op = "store.PendingTurn"
+	person, err := parseAnnotator(op, annotator)
+	if err != nil {
+		return LiveTurn{}, err
+	}
+	project, err := parseID(op, "project", projectID)
+	if err != nil {
+		return LiveTurn{}, err
+	}
+	id, err := pendingTurn(ctx, s.db, op, pgx.NamedArgs{"annotator": person, "project": project})
+	switch {
+	case err != nil:
+		return LiveTurn{}, fail(op, err)
+	case id == 0:
+		return LiveTurn{}, tandem.Errorf(tandem.NotFound, op, "no prompt of yours waits in project %s", projectID)
+	}
+	return s.LiveTurn(ctx, annotator, idText(id))
+}
+
+// pendingTurn is the id of the newest turn that is not judged yet, 0 for none.
+func pendingTurn(ctx context.Context, db querier, op string, args pgx.NamedArgs) (int64, error) {
+	return one(ctx, db, op, "turn", `
+		SELECT coalesce(max(id), 0) FROM (
+			SELECT t.id FROM live_turns t WHERE t.annotator_id = @annotator AND t.project_id = @project AND`+openTurns+`
+			UNION ALL
+			SELECT t.id FROM assignments a JOIN live_turns t ON t.task_id = a.task_id
+			WHERE a.annotator_id = @annotator AND a.closed_at IS NULL AND t.annotator_id = @annotator AND t.project_id = @project
+		) pending`, args, pgx.RowTo[int64])
+}
+
+// AbandonTurn gives a turn up whose answers are not both there. The prompt stays. Errors: NotFound when it is
+// not theirs, Conflict when the answers are there.
+func (s *Store) AbandonTurn(ctx context.Context, annotator, id string) error {
+	const op = "store.AbandonTurn"
+	return s.changeTurn(ctx, op, annotator, id, func(tx pgx.Tx, turn int64) error {
+		_, err := tx.Exec(ctx, `UPDATE live_turns SET abandoned_at = coalesce(abandoned_at, clock_timestamp()) WHERE id = @turn`, pgx.NamedArgs{"turn": turn})
+		return err
+	})
+}
+
+// RedrawTurn draws anew, from seed, who gives those of a turn's answers that failed for good. An answer that is
+// there, or on its way, stays. Errors: NotFound when it is not theirs, Conflict when the answers are both there,
+// the turn was given up, or nothing can answer any more.
+func (s *Store) RedrawTurn(ctx context.Context, annotator, id string, seed uint64) error {
+	const op = "store.RedrawTurn"
+	return s.changeTurn(ctx, op, annotator, id, func(tx pgx.Tx, turn int64) error {
+		args := pgx.NamedArgs{"turn": turn, "tries": LiveTries}
+		type row struct {
+			Number      int
+			Variant     int64
+			Temperature float64
+			Failed      bool
+		}
+		answers, err := all(ctx, tx, op, `SELECT a.number, a.variant_id, a.temperature, NOT (`+unanswered+`) AND a.response_id IS NULL
+			FROM live_answers a WHERE a.turn_id = @turn ORDER BY a.number FOR UPDATE`, args, pgx.RowToStructByPos[row])
+		if err != nil {
+			return err
+		}
+		pool, err := one(ctx, tx, op, "project", `
+			SELECT p.temperatures,
+			       ARRAY(SELECT v.id FROM project_variants pv JOIN variants v ON v.id = pv.variant_id WHERE pv.project_id = p.id AND v.retired_at IS NULL ORDER BY v.id)
+			FROM live_turns t JOIN projects p ON p.id = t.project_id WHERE t.id = @turn AND t.abandoned_at IS NULL`, args,
+			func(row pgx.CollectableRow) (p drawPool, err error) { return p, row.Scan(&p.temperatures, &p.variants) })
+		if tandem.CodeOf(err) == tandem.NotFound || err == nil && len(pool.variants) == 0 {
+			return tandem.Errorf(tandem.Conflict, op, "nothing can answer this prompt any more")
+		}
+		if err != nil {
+			return err
+		}
+		var stays *drawn
+		var tried []int64
+		for _, a := range answers {
+			if a.Failed {
+				tried = append(tried, a.Variant)
+			} else {
+				stays = &drawn{variant: a.Variant, temperature: a.Temperature}
+			}
+		}
+		picks := pool.draw(seed, stays, tried)
+		for _, a := range answers {
+			if !a.Failed {
+				continue
+			}
+			pick := picks[0]
+			if stays == nil {
+				pick = picks[a.Number-1]
+			}
+			if _, err := tx.Exec(ctx, `
+				UPDATE live_answers SET variant_id = @variant, temperature = @temperature, seed = @seed, failures = 0, error = '', lease_until = NULL
+				WHERE turn_id = @turn AND number = @number`,
+				pgx.NamedArgs{"turn": turn, "number": a.Number, "variant": pick.variant, "temperature": pick.temperature, "seed": int64(pick.seed)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// changeTurn locks one's own turn, which must not be answered yet, and changes it.
+func (s *Store) changeTurn(ctx context.Context, op, annotator, id string, change func(tx pgx.Tx, turn int64) error) error {
+	person, err := parseAnnotator(op, annotator)
+	if err != nil {
+		return err
+	}
+	n, err := parseID(op, "turn", id)
+	if err != nil {
+		return err
+	}
+	return s.within(ctx, op, func(tx pgx.Tx) error {
+		if err := enter(ctx, tx, op, person); err != nil {
+			return err
+		}
+		answered, err := one(ctx, tx, op, "turn "+id, `SELECT task_id IS NOT NULL FROM live_turns WHERE id = @turn AND annotator_id = @annotator FOR UPDATE`,
+			pgx.NamedArgs{"turn": n, "annotator": person}, pgx.RowTo[bool])
+		if err == nil && answered {
+			err = tandem.Errorf(tandem.Conflict, op, "the answers to this prompt are there: judge or skip them")
+		}
+		if err != nil {
+			return err
+		}
+		return change(tx, n)
+	})
+}
