@@ -14,6 +14,7 @@ type Store interface {
 	keyStore
 	auditStore
 	accountStore
+	annotationStore
 }
 
 // Register adds the operations and the pages of the dashboard to an API.
@@ -24,6 +25,9 @@ func Register(api web.API, s Store) error {
 	registerPeople(api, s)
 	registerKeys(api, s)
 	registerAudit(api, s)
+	if err := registerAnnotation(api, s); err != nil {
+		return err
+	}
 	return registerAdmin(api, s)
 }
 

@@ -35,7 +35,7 @@ func (k oneKey) VerifyKey(_ context.Context, secret string) (store.Key, error) {
 	return store.Key{Scopes: []store.Scope{store.Scope(k)}}, nil
 }
 
-func handlerOf(t *testing.T, s dashboard.Store, scope store.Scope) http.Handler {
+func handlerOf(t testing.TB, s dashboard.Store, scope store.Scope) http.Handler {
 	t.Helper()
 	handler, err := site.Handler(site.Config{Keys: oneKey(scope)}, func(api web.API) error { return dashboard.Register(api, s) })
 	if err != nil {

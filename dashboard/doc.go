@@ -1,3 +1,5 @@
-// Package dashboard is where engineers watch the loop: models and their lineage, rounds, runs with their
-// metrics and events. Here are its operations under /api/v1; nothing in it changes anything.
+// Package dashboard is where people watch the loop and look after it: models and their lineage, rounds, runs
+// with their metrics and events; how annotation goes (throughput, agreement, position bias, shares by batch,
+// gold, remarks, disagreements; Llama 2, sections 3.2.1 and A.3.1); people, keys and the audit log. Here are its
+// operations under /api/v1 and its pages.
 package dashboard

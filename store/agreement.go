@@ -21,24 +21,19 @@ const counting = `
 		) newest WHERE excluded
 	)`
 
-// counted selects the judgments of pairs that count as j, with tasks as t; conditions may follow.
+// counted is what counts, of judgments j of pairs with their tasks t; conditions may follow.
 const counted = `
-	FROM judgments j
-	JOIN tasks t ON t.id = j.task_id
 	WHERE j.kind = 'pairwise'
 	  AND NOT EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id)
 	  AND NOT EXISTS (SELECT FROM out WHERE out.assignment_id = j.assignment_id)`
 
 const notGold = ` AND NOT EXISTS (SELECT FROM golds g WHERE g.task_id = t.id)`
 
-// position is where a judgment stands between its task's two answers: 0 where the one with the smaller id is
+// position is where the judgment j stands between its task's two answers: 0 where the one with the smaller id is
 // significantly better, to 7 where the other is.
 const position = `
-	CASE WHEN j.chosen < j.rejected THEN 3 - d.size ELSE 4 + d.size END`
-
-// degreeSizes joins the degree's size, from 0, as d.
-const degreeSizes = `
-	JOIN (VALUES ('negligibly_better', 0), ('slightly_better', 1), ('better', 2), ('significantly_better', 3)) d (degree, size) ON d.degree = j.degree`
+	CASE j.degree WHEN 'negligibly_better' THEN 0 WHEN 'slightly_better' THEN 1 WHEN 'better' THEN 2 ELSE 3 END
+	* CASE WHEN j.chosen < j.rejected THEN -1 ELSE 1 END + CASE WHEN j.chosen < j.rejected THEN 3 ELSE 4 END`
 
 // withinProject limits a query to one project; all for an empty id.
 func withinProject(op, projectID, column string) (string, pgx.NamedArgs, error) {
@@ -68,14 +63,13 @@ func (s *Store) Choices(ctx context.Context, projectID string) ([]Choice, error)
 	}
 	return all(ctx, s.db, op, counting+`, people AS (
 			SELECT id, row_number() OVER (ORDER BY id) AS number FROM annotators
-		), j AS MATERIALIZED (
-			SELECT j.*, t.project_id AS project`+counted+notGold+within+`
 		)
-		SELECT j.project, j.task_id, p.number,`+position+`, coalesce(one.label, ''), coalesce(two.label, '')
-		FROM j`+degreeSizes+`
+		SELECT t.project_id, j.task_id, p.number,`+position+`, coalesce(one.label, ''), coalesce(two.label, '')
+		FROM judgments j
+		JOIN tasks t ON t.id = j.task_id
 		JOIN people p ON p.id = j.annotator_id
 		LEFT JOIN labels one ON one.judgment_id = j.id AND one.response_id = least(j.chosen, j.rejected)
-		LEFT JOIN labels two ON two.judgment_id = j.id AND two.response_id = greatest(j.chosen, j.rejected)`,
+		LEFT JOIN labels two ON two.judgment_id = j.id AND two.response_id = greatest(j.chosen, j.rejected)`+counted+notGold+within,
 		args, pgx.RowToStructByPos[Choice])
 }
 
@@ -99,20 +93,19 @@ func (s *Store) ChoiceCounts(ctx context.Context, projectID string) ([]ChoiceCou
 	if err != nil {
 		return nil, err
 	}
-	return all(ctx, s.db, op, counting+`, j AS MATERIALIZED (
-			SELECT j.id, j.annotator_id, j.chosen, j.rejected, j.degree, j.shown[1] = j.chosen AS "left",
-			       t.project_id AS project, t.batch, EXISTS (SELECT FROM golds g WHERE g.task_id = t.id) AS gold`+counted+within+`
-		)
-		SELECT j.project::text, p.aspect, j.batch, j.annotator_id::text, j.gold, j.left, j.degree, j.chosen_label, j.rejected_label, j.n
+	return all(ctx, s.db, op, counting+`
+		SELECT c.project::text, p.aspect, c.batch, c.annotator_id::text, c.gold, c."left", c.degree, c.chosen_label, c.rejected_label, c.n
 		FROM (
-			SELECT j.project, j.batch, j.annotator_id, j.gold, j.left, j.degree,
+			SELECT t.project_id AS project, t.batch, j.annotator_id, g.task_id IS NOT NULL AS gold, j.shown[1] = j.chosen AS "left", j.degree,
 			       coalesce(c.label, '') AS chosen_label, coalesce(r.label, '') AS rejected_label, count(*) AS n
-			FROM j
+			FROM judgments j
+			JOIN tasks t ON t.id = j.task_id
+			LEFT JOIN golds g ON g.task_id = t.id
 			LEFT JOIN labels c ON c.judgment_id = j.id AND c.response_id = j.chosen
-			LEFT JOIN labels r ON r.judgment_id = j.id AND r.response_id = j.rejected
+			LEFT JOIN labels r ON r.judgment_id = j.id AND r.response_id = j.rejected`+counted+within+`
 			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-		) j JOIN projects p ON p.id = j.project
-		ORDER BY j.project, j.batch, j.annotator_id`,
+		) c JOIN projects p ON p.id = c.project
+		ORDER BY c.project, c.batch, c.annotator_id`,
 		args, func(row pgx.CollectableRow) (ChoiceCount, error) {
 			var c ChoiceCount
 			var degree string
@@ -186,7 +179,7 @@ func (s *Store) Disagreements(ctx context.Context, projectID string, page Page) 
 			       array_agg(id ORDER BY id) AS judgments
 			FROM (
 				SELECT j.id,`+position+` AS position, one.label AS one, two.label AS two
-				FROM judgments j`+degreeSizes+`
+				FROM judgments j
 				LEFT JOIN labels one ON one.judgment_id = j.id AND one.response_id = least(j.chosen, j.rejected)
 				LEFT JOIN labels two ON two.judgment_id = j.id AND two.response_id = greatest(j.chosen, j.rejected)
 				WHERE j.task_id = t.id AND NOT EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id)
@@ -231,7 +224,7 @@ func (s *Store) contribute(ctx context.Context, op string, disagreements []Disag
 		       j.comment, j.version, j.created_at,
 		       coalesce((SELECT r.reason FROM returns r WHERE r.judgment_id = j.id AND r.taken_back IS NULL
 		                 AND NOT EXISTS (SELECT FROM returns back WHERE back.taken_back = r.id) ORDER BY r.id DESC LIMIT 1), '')
-		FROM judgments j`+degreeSizes+`
+		FROM judgments j
 		WHERE j.id = ANY (@ids::text[]::bigint[])`, pgx.NamedArgs{"ids": ids},
 		func(row pgx.CollectableRow) (Contribution, error) {
 			var c Contribution
