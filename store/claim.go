@@ -52,6 +52,10 @@ func (s *Store) Claim(ctx context.Context, annotator, projectID string) (Claimed
 	}
 	args := pgx.NamedArgs{"annotator": person, "project": project}
 	var claimed Claimed
+	if claimed.Assignment, err = s.claimSwiftly(ctx, op, person, project); err != nil || claimed.Assignment != nil {
+		return claimed, err
+	}
+	// Before saying that there is nothing, or that others hold it, look again and wait for who is in the way.
 	err = s.within(ctx, op, func(tx pgx.Tx) error {
 		claimed = Claimed{}
 		if err := enter(ctx, tx, op, person); err != nil {
@@ -81,11 +85,13 @@ func (s *Store) Claim(ctx context.Context, annotator, projectID string) (Claimed
 	return claimed, nil
 }
 
+// enterSQL is a statement of its own: what comes after it sees what the person's operation before it did.
+const enterSQL = `SELECT disabled_at IS NOT NULL FROM annotators WHERE id = @annotator FOR NO KEY UPDATE`
+
 // enter makes one person's operations wait for each other, so that a double click claims once and a
 // claim never crosses a submit. It refuses who is unknown or disabled.
 func enter(ctx context.Context, tx pgx.Tx, op string, person pgtype.UUID) error {
-	disabled, err := one(ctx, tx, op, "annotator "+person.String(),
-		`SELECT disabled_at IS NOT NULL FROM annotators WHERE id = @annotator FOR NO KEY UPDATE`,
+	disabled, err := one(ctx, tx, op, "annotator "+person.String(), enterSQL,
 		pgx.NamedArgs{"annotator": person}, pgx.RowTo[bool])
 	if err == nil && disabled {
 		return tandem.Errorf(tandem.Forbidden, op, "the annotator %s is disabled", person)
@@ -98,23 +104,12 @@ const stillOpen = `
 	AND t.closed_at IS NULL
 	AND NOT EXISTS (SELECT FROM assignments mine WHERE mine.task_id = s.task_id AND mine.annotator_id = @annotator AND mine.closed_at IS NOT NULL)`
 
-// freeSlot locks the first slot that nobody holds.
-const freeSlot = `
-	SELECT s.id FROM slots s JOIN tasks t ON t.id = s.task_id
-	WHERE s.project_id = @project AND NOT s.gold AND s.done_at IS NULL AND (s.lease_until IS NULL OR s.lease_until <= clock_timestamp())` + stillOpen + notAnothers + `
-	ORDER BY s.priority DESC, s.task_id, s.number LIMIT 1
-	FOR UPDATE OF s`
-
 // claim returns the id of the person's assignment, an old one or a new one, or 0 where there is none.
 func claim(ctx context.Context, tx pgx.Tx, op string, args pgx.NamedArgs, place place) (assignment int64, err error) {
 	if place.Closed {
 		return 0, place.refusal(op)
 	}
-	err = tx.QueryRow(ctx, `
-		SELECT a.id FROM assignments a JOIN slots s ON s.assignment_id = a.id
-		WHERE a.annotator_id = @annotator AND a.closed_at IS NULL
-		  AND s.project_id = @project AND s.done_at IS NULL AND s.lease_until > clock_timestamp()
-		LIMIT 1`, args).Scan(&assignment)
+	err = tx.QueryRow(ctx, heldHere, args).Scan(&assignment)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return assignment, err
 	}
@@ -133,7 +128,7 @@ func claim(ctx context.Context, tx pgx.Tx, op string, args pgx.NamedArgs, place 
 
 // openSlot returns the first slot that nobody holds, locked, or 0 where there is none.
 func openSlot(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (slot int64, err error) {
-	err = tx.QueryRow(ctx, freeSlot+` SKIP LOCKED`, args).Scan(&slot)
+	err = tx.QueryRow(ctx, freeSlotNow, args).Scan(&slot)
 	if errors.Is(err, pgx.ErrNoRows) {
 		// A slot may have been locked for a moment by someone who then did not take it: wait and look again
 		// before saying that there is none.
@@ -181,25 +176,35 @@ func (s *Store) Assignment(ctx context.Context, annotator, id string) (Assignmen
 }
 
 func readAssignment(ctx context.Context, db querier, op string, id int64, person pgtype.UUID) (Assignment, error) {
-	return one(ctx, db, op, "assignment "+idText(id), `
+	return one(ctx, db, op, "assignment "+idText(id), selectAssignment+` WHERE a.id = @id AND a.annotator_id = @annotator`,
+		pgx.NamedArgs{"id": id, "annotator": person}, scanAssignment)
+}
+
+const selectAssignment = `
 		SELECT a.id::text, a.task_id::text, t.project_id::text, a.annotator_id::text, p.aspect, t.kind,
-		       t.prompt_id::text, dialogue(q.message_id), q.safety, q.risk_category, q.attack_vector, q.source, q.held_out,
+		       t.prompt_id::text, (
+		           -- As the function dialogue does, which would be planned anew each time.
+		           WITH RECURSIVE line AS (
+		               SELECT m.parent, m.role, m.content, 0 AS back FROM messages m WHERE m.id = q.message_id
+		               UNION ALL
+		               SELECT m.parent, m.role, m.content, line.back + 1 FROM messages m JOIN line ON m.id = line.parent
+		           )
+		           SELECT jsonb_agg(jsonb_build_object('role', role, 'content', content) ORDER BY back DESC) FROM line
+		       ), q.safety, q.risk_category, q.attack_vector, q.source, q.held_out,
 		       (SELECT jsonb_agg(jsonb_build_object('id', r.id::text, 'content', r.content) ORDER BY shown.n)
 		        FROM unnest(a.shown) WITH ORDINALITY shown (id, n) JOIN responses r ON r.id = shown.id),
 		       coalesce((SELECT s.lease_until FROM slots s WHERE s.assignment_id = a.id AND s.done_at IS NULL), '0001-01-01')
 		FROM assignments a
 		JOIN tasks t ON t.id = a.task_id
 		JOIN projects p ON p.id = t.project_id
-		JOIN prompts q ON q.id = t.prompt_id
-		WHERE a.id = @id AND a.annotator_id = @annotator`,
-		pgx.NamedArgs{"id": id, "annotator": person},
-		func(row pgx.CollectableRow) (Assignment, error) {
-			var a Assignment
-			err := row.Scan(&a.ID, &a.TaskID, &a.ProjectID, &a.Annotator, &a.Aspect, &a.Kind,
-				&a.Prompt.ID, &a.Prompt.Messages, &a.Prompt.Safety, &a.Prompt.Risk, &a.Prompt.Vector, &a.Prompt.Source, &a.Prompt.HeldOut,
-				&a.Responses, &a.Until)
-			return a, err
-		})
+		JOIN prompts q ON q.id = t.prompt_id`
+
+func scanAssignment(row pgx.CollectableRow) (Assignment, error) {
+	var a Assignment
+	err := row.Scan(&a.ID, &a.TaskID, &a.ProjectID, &a.Annotator, &a.Aspect, &a.Kind,
+		&a.Prompt.ID, &a.Prompt.Messages, &a.Prompt.Safety, &a.Prompt.Risk, &a.Prompt.Vector, &a.Prompt.Source, &a.Prompt.HeldOut,
+		&a.Responses, &a.Until)
+	return a, err
 }
 
 // Renew holds a claimed task for another lease of the project's. Errors: Stale when its place was taken

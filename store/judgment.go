@@ -86,58 +86,55 @@ func (s *Store) keep(ctx context.Context, op string, sub Submission, last int) (
 	}
 	hash := sha256.Sum256(body)
 
-	var id int64
-	replayed := false
-	err = s.within(ctx, op, func(tx pgx.Tx) error {
-		if err := enter(ctx, tx, op, person); err != nil {
-			return err
-		}
-		var err error
-		if id, err = replay(ctx, tx, op, person, sub.Key, hash[:]); err != nil || id != 0 {
-			replayed = id != 0
-			return err
-		}
-		t, err := openTurn(ctx, tx, op, assignment, person)
-		if err != nil {
-			return err
+	var earlier int64
+	var t turn
+	var j Judgment
+	err = s.pipelined(ctx, op, func(b *pgx.Batch) {
+		queueEnter(b, op, person)
+		queueReplay(b, op, person, sub.Key, hash[:], &earlier)
+		queueTurn(b, op, assignment, person, &t)
+	}, func(pgx.Tx) (*pgx.Batch, error) {
+		if earlier != 0 {
+			return nil, nil
 		}
 		if err := t.admits(op, sub, last); err != nil {
-			return err
+			return nil, err
 		}
-		surplus := t.surplus
-		if last == 0 {
-			if surplus, err = fillPlace(ctx, tx, assignment, t.task); err != nil {
-				return err
-			}
-		}
+		b := &pgx.Batch{}
 		if last == 0 && t.version > 0 { // it was undone, and counts again
-			if err := exclude(ctx, tx, assignment, false, "judged again", sub.Annotator); err != nil {
-				return err
-			}
+			b.Queue(insertExclusion, pgx.NamedArgs{"id": assignment, "excluded": false, "reason": "judged again", "by": sub.Annotator})
 		}
-		id, err = insertJudgment(ctx, tx, op, t, sub, t.version+1, surplus, hash[:])
-		return err
+		return b, queueJudgment(b, op, t, sub, last == 0, hash[:], &j)
 	})
 	if err != nil {
 		return Judgment{}, err
 	}
-	j, err := one(ctx, s.db, op, "judgment", selectJudgment+` WHERE j.id = @id`, pgx.NamedArgs{"id": id}, scanJudgment)
-	j.Replayed = replayed
+	if earlier == 0 && t.kind != Ranking { // whose ties the database puts into an order
+		return j, nil
+	}
+	if earlier != 0 {
+		j.ID = idText(earlier)
+	}
+	j, err = one(ctx, s.db, op, "judgment", selectJudgment+` WHERE j.id = @id::text::bigint`, pgx.NamedArgs{"id": j.ID}, scanJudgment)
+	j.Replayed = earlier != 0
 	return j, err
 }
 
-// replay finds the judgment that a submission with this key made, 0 for none.
-func replay(ctx context.Context, tx pgx.Tx, op string, person pgtype.UUID, key string, hash []byte) (id int64, err error) {
-	var same bool
-	err = tx.QueryRow(ctx, `SELECT id, body_hash = @hash FROM judgments WHERE annotator_id = @annotator AND idempotency_key = @key`,
-		pgx.NamedArgs{"annotator": person, "key": key, "hash": hash}).Scan(&id, &same)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil
-	}
-	if err == nil && !same {
-		return 0, tandem.Errorf(tandem.Conflict, op, "the idempotency key %q came with another judgment before", key)
-	}
-	return id, err
+// queueReplay queues finding the judgment that a submission with this key made; id stays 0 where there is none.
+func queueReplay(b *pgx.Batch, op string, person pgtype.UUID, key string, hash []byte, id *int64) {
+	*id = 0
+	b.Queue(`SELECT id, body_hash = @hash FROM judgments WHERE annotator_id = @annotator AND idempotency_key = @key`,
+		pgx.NamedArgs{"annotator": person, "key": key, "hash": hash}).QueryRow(func(row pgx.Row) error {
+		var same bool
+		err := row.Scan(id, &same)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err == nil && !same {
+			return tandem.Errorf(tandem.Conflict, op, "the idempotency key %q came with another judgment before", key)
+		}
+		return err
+	})
 }
 
 // turn is an assignment as a verdict meets it.
@@ -153,22 +150,35 @@ type turn struct {
 	surplus          bool  // whether it is
 }
 
+const selectTurn = `
+	SELECT a.id, a.task_id, t.project_id, t.kind, p.aspect, coalesce(a.outcome, ''), a.shown,
+	       coalesce(j.id, 0), coalesce(j.version, 0), coalesce(j.surplus, false)
+	FROM assignments a
+	JOIN tasks t ON t.id = a.task_id
+	JOIN projects p ON p.id = t.project_id
+	LEFT JOIN LATERAL (SELECT * FROM judgments WHERE assignment_id = a.id ORDER BY version DESC LIMIT 1) j ON true
+	WHERE a.id = @id AND a.annotator_id = @annotator
+	FOR UPDATE OF a`
+
+func scanTurn(row pgx.CollectableRow) (turn, error) {
+	var t turn
+	err := row.Scan(&t.assignment, &t.task, &t.project, &t.kind, &t.aspect, &t.outcome, &t.shown, &t.newest, &t.version, &t.surplus)
+	return t, err
+}
+
 func openTurn(ctx context.Context, tx pgx.Tx, op string, assignment int64, person pgtype.UUID) (turn, error) {
-	return one(ctx, tx, op, "assignment "+idText(assignment), `
-		SELECT a.id, a.task_id, t.project_id, t.kind, p.aspect, coalesce(a.outcome, ''), a.shown,
-		       coalesce(j.id, 0), coalesce(j.version, 0), coalesce(j.surplus, false)
-		FROM assignments a
-		JOIN tasks t ON t.id = a.task_id
-		JOIN projects p ON p.id = t.project_id
-		LEFT JOIN LATERAL (SELECT * FROM judgments WHERE assignment_id = a.id ORDER BY version DESC LIMIT 1) j ON true
-		WHERE a.id = @id AND a.annotator_id = @annotator
-		FOR UPDATE OF a`,
-		pgx.NamedArgs{"id": assignment, "annotator": person},
-		func(row pgx.CollectableRow) (turn, error) {
-			var t turn
-			err := row.Scan(&t.assignment, &t.task, &t.project, &t.kind, &t.aspect, &t.outcome, &t.shown, &t.newest, &t.version, &t.surplus)
-			return t, err
-		})
+	return one(ctx, tx, op, "assignment "+idText(assignment), selectTurn, pgx.NamedArgs{"id": assignment, "annotator": person}, scanTurn)
+}
+
+// queueTurn queues what openTurn does.
+func queueTurn(b *pgx.Batch, op string, assignment int64, person pgtype.UUID, t *turn) {
+	b.Queue(selectTurn, pgx.NamedArgs{"id": assignment, "annotator": person}).Query(func(rows pgx.Rows) (err error) {
+		*t, err = pgx.CollectOneRow(rows, scanTurn)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return tandem.Errorf(tandem.NotFound, op, "there is no assignment %d", assignment)
+		}
+		return err
+	})
 }
 
 // admits reports why a verdict does not fit the turn, if it does not.
@@ -187,63 +197,79 @@ func (t turn) admits(op string, sub Submission, last int) error {
 	return nil
 }
 
-// fillPlace takes the assignment's slot, or another free one of the task where that was taken over, and
-// reports whether there was none.
-func fillPlace(ctx context.Context, tx pgx.Tx, assignment, task int64) (surplus bool, err error) {
-	args := pgx.NamedArgs{"assignment": assignment, "task": task}
-	tag, err := tx.Exec(ctx, `UPDATE slots SET done_at = clock_timestamp() WHERE assignment_id = @assignment AND done_at IS NULL`, args)
-	if err != nil || tag.RowsAffected() == 1 {
-		return false, err
-	}
-	tag, err = tx.Exec(ctx, `
+// insertJudgment adds a verdict's rows, fills the assignment's place and closes it and its draft, in one statement.
+// Where the place was taken over, another free one of the task is filled; where there is none, the judgment is surplus.
+const insertJudgment = `
+	WITH own AS (
+		UPDATE slots SET done_at = clock_timestamp() WHERE @fills::boolean AND assignment_id = @assignment AND done_at IS NULL RETURNING id
+	), other AS (
 		UPDATE slots SET assignment_id = @assignment, lease_until = clock_timestamp(), done_at = clock_timestamp()
 		WHERE id = (
 			SELECT id FROM slots
-			WHERE task_id = @task AND done_at IS NULL AND (lease_until IS NULL OR NOT gold AND lease_until <= clock_timestamp())
+			WHERE @fills::boolean AND NOT EXISTS (SELECT FROM own)
+			  AND task_id = @task AND done_at IS NULL AND (lease_until IS NULL OR NOT gold AND lease_until <= clock_timestamp())
 			ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
-		)`, args)
-	return err == nil && tag.RowsAffected() == 0, err
-}
+		) RETURNING id
+	), kept AS (
+		INSERT INTO judgments (assignment_id, task_id, project_id, guideline, annotator_id, kind, version, replaces, chosen, rejected, degree, rating, comment,
+		                       surplus, shown, duration, idempotency_key, body_hash)
+		VALUES (@assignment, @task, @project, nullif(@guideline, 0), @annotator, @kind, @version, nullif(@replaces, 0::bigint), @chosen, @rejected, @degree, nullif(@rating, 0), @comment,
+		        CASE WHEN @fills::boolean THEN NOT EXISTS (SELECT FROM own) AND NOT EXISTS (SELECT FROM other) ELSE @surplus::boolean END,
+		        @shown, @duration, @key, @hash)
+		RETURNING id, surplus, created_at
+	), ranked AS (
+		INSERT INTO judgment_ranks (judgment_id, task_id, response_id, place)
+		SELECT kept.id, @task, r.response::bigint, r.place FROM kept, unnest(@ranked::text[], @places::integer[]) r (response, place)
+	), labelled AS (
+		INSERT INTO labels (judgment_id, task_id, response_id, label)
+		SELECT kept.id, @task, l.response::bigint, l.label FROM kept, unnest(@labelled::text[], @labels::text[]) l (response, label)
+	), closed AS (
+		UPDATE assignments SET outcome = 'submitted', closed_at = coalesce(closed_at, clock_timestamp()) WHERE id = @assignment
+	), entered AS (
+		UPDATE drafts SET closed_at = clock_timestamp() WHERE assignment_id = @assignment AND closed_at IS NULL
+	)
+	SELECT id, surplus, created_at FROM kept`
 
-// insertJudgment adds the rows of a verdict and closes the assignment and its draft.
-func insertJudgment(ctx context.Context, tx pgx.Tx, op string, t turn, sub Submission, version int, surplus bool, hash []byte) (int64, error) {
+// queueJudgment queues keeping a verdict as the turn's next version; fills says whether it takes a place. The judgment
+// is then in j.
+func queueJudgment(b *pgx.Batch, op string, t turn, sub Submission, fills bool, hash []byte, j *Judgment) error {
 	v := sub.Verdict
 	var pair [2]*int64
 	if t.kind == Pairwise {
 		ids, err := parseIDs(op, "response", []string{v.Chosen, v.Rejected})
 		if err != nil {
-			return 0, err
+			return err
 		}
 		pair = [2]*int64{&ids[0], &ids[1]}
 	}
-	var id int64
-	err := tx.QueryRow(ctx, `
-		INSERT INTO judgments (assignment_id, task_id, project_id, guideline, annotator_id, kind, version, replaces, chosen, rejected, degree, rating, comment,
-		                       surplus, shown, duration, idempotency_key, body_hash)
-		VALUES (@assignment, @task, @project, nullif(@guideline, 0), @annotator, @kind, @version, nullif(@replaces, 0::bigint), @chosen, @rejected, @degree, nullif(@rating, 0), @comment,
-		        @surplus, @shown, @duration, @key, @hash)
-		RETURNING id`,
-		pgx.NamedArgs{"assignment": t.assignment, "task": t.task, "project": t.project, "guideline": sub.Guideline, "annotator": sub.Annotator, "kind": string(t.kind), "version": version,
-			"replaces": t.newest, "chosen": pair[0], "rejected": pair[1], "degree": degreeText(v.Degree), "rating": v.Rating,
-			"comment": v.Comment, "surplus": surplus, "shown": t.shown, "duration": nilIfZero(sub.Duration), "key": sub.Key, "hash": hash}).Scan(&id)
-	if err != nil {
-		return 0, err
-	}
-	batch := &pgx.Batch{}
-	for place, responses := range v.Ranking {
-		for _, response := range responses {
-			batch.Queue(`INSERT INTO judgment_ranks (judgment_id, task_id, response_id, place) VALUES (@id, @task, @response::text::bigint, @place)`,
-				pgx.NamedArgs{"id": id, "task": t.task, "response": response, "place": place + 1})
+	var ranked, labelled, labels []string
+	var places []int
+	for i, tied := range v.Ranking {
+		for _, response := range tied {
+			ranked, places = append(ranked, response), append(places, i+1)
 		}
 	}
 	for response, label := range v.Labels {
-		batch.Queue(`INSERT INTO labels (judgment_id, task_id, response_id, label) VALUES (@id, @task, @response::text::bigint, @label)`,
-			pgx.NamedArgs{"id": id, "task": t.task, "response": response, "label": string(label)})
+		labelled, labels = append(labelled, response), append(labels, string(label))
 	}
-	args := pgx.NamedArgs{"assignment": t.assignment}
-	batch.Queue(`UPDATE assignments SET outcome = 'submitted', closed_at = coalesce(closed_at, clock_timestamp()) WHERE id = @assignment`, args)
-	batch.Queue(`UPDATE drafts SET closed_at = clock_timestamp() WHERE assignment_id = @assignment AND closed_at IS NULL`, args)
-	return id, tx.SendBatch(ctx, batch).Close()
+	*j = Judgment{Assignment: idText(t.assignment), TaskID: idText(t.task), Annotator: sub.Annotator, Kind: t.kind, Version: t.version + 1, Verdict: v,
+		Duration: sub.Duration.Truncate(time.Microsecond), Guideline: sub.Guideline}
+	if t.newest != 0 {
+		j.Replaces = idText(t.newest)
+	}
+	for _, id := range t.shown {
+		j.Shown = append(j.Shown, idText(id))
+	}
+	b.Queue(insertJudgment, pgx.NamedArgs{"assignment": t.assignment, "task": t.task, "project": t.project, "guideline": sub.Guideline, "annotator": sub.Annotator,
+		"kind": string(t.kind), "version": j.Version, "replaces": t.newest, "chosen": pair[0], "rejected": pair[1], "degree": degreeText(v.Degree), "rating": v.Rating,
+		"comment": v.Comment, "fills": fills, "surplus": t.surplus, "shown": t.shown, "duration": nilIfZero(sub.Duration), "key": sub.Key, "hash": hash,
+		"ranked": ranked, "places": places, "labelled": labelled, "labels": labels}).QueryRow(func(row pgx.Row) error {
+		var id int64
+		err := row.Scan(&id, &j.Surplus, &j.CreatedAt)
+		j.ID = idText(id)
+		return err
+	})
+	return nil
 }
 
 // JudgmentQuery selects judgments.
@@ -314,8 +340,10 @@ func (s *Store) Exclude(ctx context.Context, assignment string, excluded bool, r
 	})
 }
 
+const insertExclusion = `INSERT INTO exclusions (assignment_id, excluded, reason, excluded_by) VALUES (@id, @excluded, @reason, @by)`
+
 func exclude(ctx context.Context, tx pgx.Tx, assignment int64, excluded bool, reason, by string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO exclusions (assignment_id, excluded, reason, excluded_by) VALUES (@id, @excluded, @reason, @by)`,
+	_, err := tx.Exec(ctx, insertExclusion,
 		pgx.NamedArgs{"id": assignment, "excluded": excluded, "reason": reason, "by": by})
 	return err
 }

@@ -21,7 +21,7 @@ const (
 	Live     Source = "live"     // prompts that annotators write, answered while they watch
 )
 
-// Project is a body of tasks under one guideline. CreatedAt, Closed and GuidelineVersion are the store's.
+// Project is a body of tasks under one guideline. CreatedAt, Closed, Qualifies and GuidelineVersion are the store's.
 type Project struct {
 	ID               string
 	Name             string
@@ -33,6 +33,15 @@ type Project struct {
 	Settings
 	CreatedAt time.Time
 	Closed    bool
+	Qualifies bool // others have it for their qualification
+}
+
+// ContentWarning is what to know before one starts: the project's own words, or those of every safety project.
+func (p Project) ContentWarning() string {
+	if p.Warning == "" && p.Aspect == tandem.Safety {
+		return "Texts here may be hateful, violent, sexual or otherwise hard to read. You may stop at any time, skip what you would rather not judge, or decline the project; nobody holds it against you."
+	}
+	return p.Warning
 }
 
 // Settings are what may change about a project while people work in it.
@@ -230,7 +239,8 @@ func (s *Store) Guidelines(ctx context.Context, projectID string) ([]Guideline, 
 const selectProject = `
 	SELECT p.id::text, p.name, p.aspect, p.source, coalesce(g.markdown, ''), coalesce(g.version, 0), p.overlap,
 	       p.lease, coalesce(p.qualification_id::text, ''), p.pass_share, p.gold_every, p.gold_window, p.gold_floor,
-	       p.warning, p.daily_limit, p.blurred, p.temperatures, p.answer_tokens, p.created_at, p.closed_at IS NOT NULL
+	       p.warning, p.daily_limit, p.blurred, p.temperatures, p.answer_tokens, p.created_at, p.closed_at IS NOT NULL,
+	       EXISTS (SELECT FROM projects q WHERE q.qualification_id = p.id)
 	FROM projects p
 	LEFT JOIN LATERAL (SELECT version, markdown FROM guidelines WHERE project_id = p.id ORDER BY version DESC LIMIT 1) g ON true`
 
@@ -238,7 +248,7 @@ func scanProject(row pgx.CollectableRow) (Project, error) {
 	var p Project
 	err := row.Scan(&p.ID, &p.Name, &p.Aspect, &p.Source, &p.Guideline, &p.GuidelineVersion, &p.Overlap,
 		&p.Lease, &p.Qualification, &p.PassShare, &p.GoldEvery, &p.GoldWindow, &p.GoldFloor,
-		&p.Warning, &p.DailyLimit, &p.Blurred, &p.Temperatures, &p.AnswerTokens, &p.CreatedAt, &p.Closed)
+		&p.Warning, &p.DailyLimit, &p.Blurred, &p.Temperatures, &p.AnswerTokens, &p.CreatedAt, &p.Closed, &p.Qualifies)
 	return p, err
 }
 
@@ -393,9 +403,9 @@ func (s *Store) Progress(ctx context.Context, projectID string) (Progress, error
 		return Progress{}, err
 	}
 	return one(ctx, s.db, op, "project "+projectID, `
-		SELECT (SELECT count(*) FROM tasks WHERE project_id = @project),
-		       count(*), count(done_at), count(*) FILTER (WHERE done_at IS NULL AND lease_until > clock_timestamp()),
-		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE t.project_id = @project AND j.version = 1),
-		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE t.project_id = @project AND j.version = 1 AND j.surplus)
-		FROM slots WHERE project_id = @project AND NOT gold`, pgx.NamedArgs{"project": n}, pgx.RowToStructByPos[Progress])
+		SELECT coalesce(sum(c.tasks), 0)::bigint, coalesce(sum(c.slots), 0)::bigint, coalesce(sum(c.done), 0)::bigint,
+		       (SELECT count(*) FROM slots s WHERE s.project_id = @project AND s.assignment_id IS NOT NULL AND s.done_at IS NULL
+		                                       AND NOT s.gold AND s.lease_until > (SELECT clock_timestamp())),
+		       coalesce(sum(c.judgments), 0)::bigint, coalesce(sum(c.surplus), 0)::bigint
+		FROM project_counts c WHERE c.project_id = @project`, pgx.NamedArgs{"project": n}, pgx.RowToStructByPos[Progress])
 }

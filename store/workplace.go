@@ -11,7 +11,7 @@ import (
 // Workplace is a project as a person who may work in it sees it.
 type Workplace struct {
 	Project
-	Open   int    // places that they may still fill, held ones included
+	Open   int    // tasks that they may still judge, held ones included; at most so many where that is thousands
 	Wanted int    // judgments wanted of everyone
 	Done   int    // of them made
 	Mine   int    // their own, later versions not counted
@@ -19,6 +19,10 @@ type Workplace struct {
 	Held   string // the assignment that they hold, empty for none
 	Standing
 }
+
+// fewSlots is how many places at most are looked at one by one to count what is open for a person. Where more are left, what
+// they judged is taken off what there is.
+const fewSlots = 1000
 
 // today is when the day of the person @annotator began.
 const today = `(SELECT date_trunc('day', clock_timestamp() AT TIME ZONE time_zone) AT TIME ZONE time_zone FROM annotators WHERE id = @annotator)`
@@ -45,18 +49,26 @@ func (s *Store) Workplaces(ctx context.Context, annotator string) ([]Workplace, 
 	}
 	counted, err := all(ctx, s.db, op, `
 		SELECT p.id::text,
-		       (SELECT count(*) FROM slots s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id AND NOT s.gold AND s.done_at IS NULL`+stillOpen+`)
-		       + CASE WHEN EXISTS (SELECT FROM projects q WHERE q.qualification_id = p.id) THEN (
-		           SELECT count(*) FROM golds s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id`+stillOpen+`) ELSE 0 END,
-		       (SELECT count(*) FROM slots s WHERE s.project_id = p.id AND NOT s.gold),
-		       (SELECT count(s.done_at) FROM slots s WHERE s.project_id = p.id AND NOT s.gold),
-		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE j.annotator_id = @annotator AND t.project_id = p.id AND j.version = 1),
-		       (SELECT count(*) FROM judgments j JOIN tasks t ON t.id = j.task_id WHERE j.annotator_id = @annotator AND t.project_id = p.id AND j.version = 1
-		                                           AND j.created_at >= `+today+`),
+		       CASE WHEN EXISTS (SELECT FROM projects q WHERE q.qualification_id = p.id) THEN (
+		           SELECT count(*) FROM golds s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id`+stillOpen+`)
+		       WHEN c.slots - c.done <= @few THEN (
+		           SELECT count(DISTINCT s.task_id) FROM (
+		               SELECT task_id FROM slots WHERE project_id = p.id AND NOT gold AND assignment_id IS NULL
+		               UNION ALL
+		               SELECT task_id FROM slots WHERE project_id = p.id AND NOT gold AND assignment_id IS NOT NULL AND done_at IS NULL
+		           ) s JOIN tasks t ON t.id = s.task_id WHERE true`+stillOpen+`)
+		       ELSE least(c.slots - c.done, c.tasks - c.mine) END,
+		       c.slots, c.done, c.mine,
+		       (SELECT count(*) FROM judgments j WHERE j.annotator_id = @annotator AND j.project_id = p.id AND j.version = 1 AND j.created_at >= `+today+`),
 		       coalesce((SELECT a.id::text FROM assignments a JOIN slots s ON s.assignment_id = a.id
 		                 WHERE a.annotator_id = @annotator AND a.closed_at IS NULL AND s.project_id = p.id AND s.done_at IS NULL AND s.lease_until > clock_timestamp() LIMIT 1), '')
-		FROM projects p WHERE p.closed_at IS NULL ORDER BY p.id`,
-		pgx.NamedArgs{"annotator": person}, pgx.RowToStructByPos[counts])
+		FROM projects p CROSS JOIN LATERAL (
+			SELECT coalesce(sum(tasks), 0)::bigint AS tasks, coalesce(sum(slots), 0)::bigint AS slots, coalesce(sum(done), 0)::bigint AS done,
+			       coalesce(sum(judgments) FILTER (WHERE annotator_id = @annotator), 0)::bigint AS mine
+			FROM project_counts WHERE project_id = p.id
+		) c
+		WHERE p.closed_at IS NULL ORDER BY p.id`,
+		pgx.NamedArgs{"annotator": person, "few": fewSlots}, pgx.RowToStructByPos[counts])
 	if err != nil {
 		return nil, err
 	}

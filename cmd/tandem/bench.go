@@ -18,6 +18,7 @@ type benchCommand struct {
 	Train    benchTrainCommand    `cmd:"" help:"Training steps, optimizer included, beside the machine's best matrix product."`
 	Generate benchGenerateCommand `cmd:"" help:"Sampling from a cache, beside bare products and the memory's speed."`
 	Score    benchScoreCommand    `cmd:"" help:"Scoring whole sequences, beside bare products."`
+	Annotate benchAnnotateCommand `cmd:"" help:"Judgments through the annotation site by a simulated crowd, beside pgbench."`
 }
 
 // shapeFlags choose an architecture: a named one, of which single sizes may be changed.

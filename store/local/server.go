@@ -114,6 +114,9 @@ func (s *Server) AdminURL() string { return s.url(adminRole, s.secrets.Admin, "p
 // String names the server for people: "PostgreSQL 15 in /usr/lib/postgresql/15/bin, data in …".
 func (s *Server) String() string { return s.binaries.String() + ", data in " + s.cluster.data() }
 
+// Program is the path of one of the server's own programs, such as pgbench, whether it is installed or not.
+func (s *Server) Program(name string) string { return s.binaries.path(name) }
+
 func (s *Server) url(role, password, db string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(role, password), Path: "/" + db,
