@@ -27,6 +27,8 @@ type comparePage struct {
 	Flagged  bool
 	Lost     bool   // the lease ran out: a submit is kept all the same
 	Problem  string // why the form was not taken
+
+	Told *store.GoldAnswer // of the judgment before, in a qualification
 }
 
 // form is what a person has entered. A draft holds it as JSON.
@@ -215,6 +217,9 @@ func (p pages) compare(w http.ResponseWriter, r *http.Request) error {
 	page.Flagged = q.Get("flagged") != ""
 	if _, err := strconv.ParseUint(q.Get("after"), 10, 63); err == nil { // a path would lead the button elsewhere
 		page.After = q.Get("after")
+	}
+	if page.Told, err = p.told(r, page.Project, page.After); err != nil {
+		return err
 	}
 	w.Header().Set("HX-Push-Url", r.URL.RequestURI())
 	return p.show(w, r, http.StatusOK, page)

@@ -48,6 +48,8 @@ func registerPages(api web.API, s Store) error {
 	api.Page(http.MethodGet, "/", annotators, p.home)
 	api.Page(http.MethodGet, "/projects/{id}", annotators, p.project)
 	api.Page(http.MethodPost, "/projects/{id}/next", annotators, p.next)
+	api.Page(http.MethodPost, "/projects/{id}/decline", annotators, p.decline(true))
+	api.Page(http.MethodPost, "/projects/{id}/take-up", annotators, p.decline(false))
 	api.Page(http.MethodGet, "/assignments/{id}", annotators, p.compare)
 	api.Page(http.MethodPost, "/assignments/{id}/judgment", annotators, p.judge)
 	api.Page(http.MethodPost, "/assignments/{id}/undo", annotators, p.undo)
@@ -113,7 +115,9 @@ func (p pages) home(w http.ResponseWriter, r *http.Request) error {
 // projectPage is what a project asks for, and what can be done in it now.
 type projectPage struct {
 	store.Project
-	State Claim // of a claim that brought nothing; the zero value before one
+	store.Standing
+	State Claim             // of a claim that brought nothing; the zero value before one
+	Told  *store.GoldAnswer // of the judgment before, in a qualification
 }
 
 func (p pages) project(w http.ResponseWriter, r *http.Request) error {
@@ -121,7 +125,7 @@ func (p pages) project(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.api.Render(w, r, http.StatusOK, p.Pages["project.html"], project.Name, projectPage{Project: project})
+	return p.showProject(w, r, projectPage{Project: project}, "")
 }
 
 // next claims the next task and leads there; where there is none it says why.
@@ -133,7 +137,7 @@ func (p pages) next(w http.ResponseWriter, r *http.Request) error {
 // undone there.
 func (p pages) goOn(w http.ResponseWriter, r *http.Request, projectID, done string) error {
 	claimed, err := p.store.Claim(r.Context(), me(r), projectID)
-	if err != nil {
+	if err != nil && tandem.CodeOf(err) != tandem.Forbidden { // the project's page says what keeps them out
 		return err
 	}
 	if claimed.Assignment != nil {
@@ -143,12 +147,16 @@ func (p pages) goOn(w http.ResponseWriter, r *http.Request, projectID, done stri
 		}
 		return see(w, r, path)
 	}
-	project, err := p.store.Project(r.Context(), projectID)
-	if err != nil {
-		return err
+	project, readErr := p.store.Project(r.Context(), projectID)
+	if readErr != nil {
+		return readErr
+	}
+	page := projectPage{Project: project}
+	if err == nil {
+		page.State = claimOf(claimed)
 	}
 	w.Header().Set("HX-Push-Url", "/projects/"+project.ID)
-	return p.api.Render(w, r, http.StatusOK, p.Pages["project.html"], project.Name, projectPage{project, claimOf(claimed)})
+	return p.showProject(w, r, page, done)
 }
 
 // historyPage is a part of what one has judged.

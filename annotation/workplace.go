@@ -5,7 +5,9 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5"
 
+	"tandem"
 	"tandem/internal/web"
 	"tandem/store"
 )
@@ -60,4 +62,40 @@ func registerWorkplaces(api web.API, s workplaceStore) {
 	}, func(ctx context.Context, in *declineInput) (*struct{}, error) {
 		return nil, s.Decline(ctx, web.Caller(ctx).Annotator, in.ID, in.Body.Declined)
 	})
+}
+
+// decline keeps one out of a project, or lets one back in, by a button.
+func (p pages) decline(declined bool) web.PageHandler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id := chi.URLParam(r, "id")
+		if err := p.store.Decline(r.Context(), me(r), id, declined); err != nil {
+			return err
+		}
+		return see(w, r, "/projects/"+id)
+	}
+}
+
+// showProject shows a project's page: what it asks for, whether one may work there now and, in a qualification,
+// whether the judgment on the assignment done was right.
+func (p pages) showProject(w http.ResponseWriter, r *http.Request, page projectPage, done string) error {
+	var err error
+	if page.Standing, err = p.store.Standing(r.Context(), me(r), page.Project.ID); err != nil {
+		return err
+	}
+	if page.Told, err = p.told(r, page.Project, done); err != nil {
+		return err
+	}
+	return p.api.Render(w, r, http.StatusOK, p.Pages["project.html"], page.Name, page)
+}
+
+// told is what one is told of a judgment, nil where that is nothing: it is only in a qualification.
+func (p pages) told(r *http.Request, project store.Project, assignment string) (*store.GoldAnswer, error) {
+	if !project.Qualifies || assignment == "" {
+		return nil, nil
+	}
+	answer, err := p.store.GoldAnswer(r.Context(), me(r), assignment)
+	if tandem.CodeOf(err) == tandem.NotFound {
+		return nil, nil
+	}
+	return &answer, err
 }

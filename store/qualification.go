@@ -26,12 +26,16 @@ const (
 
 // Standing is whether a person may work in a project now, and how they do there.
 type Standing struct {
-	Closed             bool
 	Declined           bool // they would rather not
 	LimitReached       bool // of their day
 	QualificationState QualificationState
 	Begun              bool // they judged here before, or hold a task
 	Warned             bool // too few of their last answers to gold tasks were right
+}
+
+// Free reports whether a claim that finds a task gets it.
+func (s Standing) Free() bool {
+	return !s.Declined && !s.LimitReached && s.QualificationState != QualificationNeeded && s.QualificationState != QualificationFailed
 }
 
 // selectStanding reads what person @annotator may do in projects p. What a project does not ask for costs nothing.
@@ -63,6 +67,7 @@ type place struct {
 	passShare     float64
 	limit         int
 	goldEvery     int // one task in so many is gold, all of a qualification's; 0 for none
+	Closed        bool
 	Standing
 }
 
