@@ -1,0 +1,154 @@
+package site_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"tandem"
+	"tandem/annotation"
+	"tandem/dashboard"
+	"tandem/internal/pgtest"
+	"tandem/internal/web"
+	"tandem/site"
+	"tandem/store"
+)
+
+var postgres pgtest.Server
+
+func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
+
+// world is the whole site on a database of its own, with something of everything in it.
+type world struct {
+	t       *testing.T
+	db      pgtest.Database
+	store   *store.Store
+	handler http.Handler
+	api     web.API
+	ada     store.Annotator   // an annotator, whose things these are:
+	ids     map[string]string // by what they are ids of
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	db := postgres.Database(t)
+	w := &world{t: t, db: db, store: pgtest.OpenStore(t, db.URL), ids: make(map[string]string)}
+	var err error
+	w.handler, err = site.Handler(site.Config{Keys: w.store, Accounts: w.store, Answers: w.store},
+		func(api web.API) error { return annotation.Register(api, w.store) },
+		func(api web.API) error { return dashboard.Register(api, w.store) },
+		func(api web.API) error { w.api = api; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.fill()
+	return w
+}
+
+func must[T any](value T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
+// fill makes a safety project in which Ada judges, skips, flags, drafts, and holds.
+func (w *world) fill() {
+	t, ctx, s := w.t, w.t.Context(), w.store
+	t.Helper()
+	w.ada = w.person("Ada", store.RoleAnnotator)
+	project := must(s.CreateProject(ctx, store.Project{Name: "Project", Aspect: tandem.Safety, Guideline: "Guideline", Overlap: 1,
+		Settings: store.Settings{Lease: time.Hour, Warning: "Warning"}}, w.ada.ID))(t)
+	model := tandem.Model{ID: "model", Name: "model", Kind: tandem.PolicyModel, URL: "file:///nowhere", Stage: tandem.StageSFT}
+	if err := s.AddModel(ctx, model); err != nil {
+		t.Fatal(err)
+	}
+	var tasks []store.NewTask
+	for range 5 {
+		prompt := must(s.AddPrompts(ctx, []tandem.Prompt{{Source: "source", Messages: tandem.Dialogue{
+			{Role: tandem.System, Content: "Instruction"}, {Role: tandem.User, Content: "Hello"}, {Role: tandem.Assistant, Content: "Hi"},
+			{Role: tandem.User, Content: "Question " + string(rune('A'+len(tasks)))}}}}))(t)[0]
+		answers := must(s.AddResponses(ctx, []store.Response{{PromptID: prompt.ID, Content: "Answer one"}, {PromptID: prompt.ID, Content: "Answer two"}}))(t)
+		tasks = append(tasks, store.NewTask{Kind: store.Pairwise, PromptID: prompt.ID, Responses: answers, Batch: 1})
+		w.ids["prompt"] = prompt.ID
+	}
+	w.ids["task"] = must(s.CreateTasks(ctx, project.ID, tasks))(t)[0]
+	claim := func() store.Assignment {
+		t.Helper()
+		claimed := must(s.Claim(ctx, w.ada.ID, project.ID))(t)
+		if claimed.Assignment == nil {
+			t.Fatal("nothing to claim")
+		}
+		return *claimed.Assignment
+	}
+	judge := func(a store.Assignment, key string) store.Judgment {
+		t.Helper()
+		return must(s.Submit(ctx, store.Submission{Annotator: w.ada.ID, Assignment: a.ID, Key: key, Verdict: store.Verdict{
+			Chosen: a.Responses[0].ID, Rejected: a.Responses[1].ID, Degree: tandem.Better, Comment: "Comment",
+			Labels: map[string]tandem.SafetyLabel{a.Responses[0].ID: tandem.Safe, a.Responses[1].ID: tandem.Unsafe}}}))(t)
+	}
+	judged := claim()
+	w.ids["judgment"], w.ids["judged"] = judge(judged, "one").ID, judged.ID
+	flagged := claim()
+	if err := s.Flag(ctx, w.ada.ID, flagged.ID, "Flagged because"); err != nil {
+		t.Fatal(err)
+	}
+	judge(flagged, "two")
+	skipped := claim()
+	if err := s.Skip(ctx, w.ada.ID, skipped.ID, "Skipped because"); err != nil {
+		t.Fatal(err)
+	}
+	held := claim()
+	must(s.SaveDraft(ctx, w.ada.ID, held.ID, 0, []byte(`{"comment":"Draft"}`)))(t)
+	key, _ := w.key(store.Key{Name: "Key", Scopes: []store.Scope{store.ScopeRead}})
+	w.ids["project"], w.ids["assignment"], w.ids["person"], w.ids["key"], w.ids["model"] = project.ID, held.ID, w.ada.ID, key.ID, model.ID
+}
+
+// person makes somebody who can sign in.
+func (w *world) person(name string, role store.AnnotatorRole) store.Annotator {
+	w.t.Helper()
+	return must(w.store.AddAnnotator(w.t.Context(), store.Annotator{Name: name, Email: strings.ToLower(name) + "@example.org", Role: role}))(w.t)
+}
+
+// session signs somebody in and returns their cookie.
+func (w *world) session(person store.Annotator) string {
+	w.t.Helper()
+	token, _, err := w.store.StartSession(w.t.Context(), person.ID, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return "tandem=" + token
+}
+
+func (w *world) key(k store.Key) (store.Key, string) {
+	w.t.Helper()
+	key, secret, err := w.store.CreateKey(w.t.Context(), k)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return key, secret
+}
+
+// ask sends a request as a browser of this site would; headers come in pairs.
+func (w *world) ask(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	r := httptest.NewRequestWithContext(w.t.Context(), method, path, strings.NewReader(body))
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if strings.HasPrefix(path, "/api/") {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	recorder := httptest.NewRecorder()
+	w.handler.ServeHTTP(recorder, r)
+	return recorder
+}
