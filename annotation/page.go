@@ -155,6 +155,13 @@ func (p pages) goOn(w http.ResponseWriter, r *http.Request, projectID, done stri
 	if err == nil {
 		page.State = claimOf(claimed)
 	}
+	if project.Source == store.Live && err == nil {
+		path := "/projects/" + project.ID + "/live"
+		if done != "" {
+			path += "?after=" + done
+		}
+		return see(w, r, path)
+	}
 	w.Header().Set("HX-Push-Url", "/projects/"+project.ID)
 	return p.showProject(w, r, page, done)
 }

@@ -20,7 +20,16 @@ type serveCommand struct {
 	PublicURL    string `name:"public-url" help:"Where people and programs reach the site, such as https://tandem.example (default: the address itself)." placeholder:"URL"`
 	AdminEmail   string `name:"admin-email" default:"admin@localhost" help:"What the first admin signs in with; as long as nobody has an account, serve prints a link for them (default: admin@localhost)." placeholder:"ADDRESS"`
 	InsecureHTTP bool   `name:"insecure-http" help:"Speak plain HTTP to other machines: keys and judgments can be read on the way."`
+	LiveAnswers  int    `name:"live-answers" default:"2" help:"Answers of live projects to sample at once; more wait (default: 2)." placeholder:"N"`
 	databaseFlags
+}
+
+// Validate refuses a number of answers at which nobody would get one.
+func (c *serveCommand) Validate() error {
+	if c.LiveAnswers < 1 {
+		return fmt.Errorf("--live-answers is %d, less than 1", c.LiveAnswers)
+	}
+	return nil
 }
 
 // serveReport is serve's JSON, once it has stopped.
@@ -33,8 +42,13 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	return c.use(ctx, w, func(s *store.Store) error {
+		live, err := annotation.NewLive(s, annotation.LiveConfig{Open: openVariant, AtOnce: c.LiveAnswers, Log: w.log})
+		if err != nil {
+			return err
+		}
 		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Answers: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, Log: w.log},
 			func(api web.API) error { return annotation.Register(api, s) },
+			func(api web.API) error { return annotation.RegisterLive(api, live) },
 			func(api web.API) error { return annotation.RegisterSetup(api, s, site.PracticeProjects(s)) },
 			func(api web.API) error { return dashboard.Register(api, s) })
 		if err != nil {
@@ -49,7 +63,7 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		if err := c.welcome(ctx, w, s, address); err != nil {
 			return err
 		}
-		if err := site.Serve(ctx, listener, handler); err != nil {
+		if err := serveLive(ctx, live, func(ctx context.Context) error { return site.Serve(ctx, listener, handler) }); err != nil {
 			return err
 		}
 		if err := w.report(serveReport{address}, ""); err != nil {
@@ -78,6 +92,20 @@ func (c *serveCommand) welcome(ctx context.Context, w *world, s *store.Store, ad
 	}
 	_, err = fmt.Fprintf(w.err, "\nNobody has an account here yet. The first admin joins by this link, as %s:\n\n    %s\n\nIt works once, until %s; another start prints another one.\n\n",
 		invitation.Person.Email, web.JoinLink(base, token), day(invitation.ExpiresAt))
+	return err
+}
+
+// serveLive samples live answers for as long as the site is served.
+func serveLive(ctx context.Context, live *annotation.Live, serve func(context.Context) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	sampled := make(chan struct{})
+	go func() {
+		defer close(sampled)
+		live.Run(ctx)
+	}()
+	err := serve(ctx)
+	stop()
+	<-sampled
 	return err
 }
 

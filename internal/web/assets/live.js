@@ -1,0 +1,70 @@
+// The live pages where there is JavaScript: what was typed is kept in the browser until it is on the server, and
+// answers appear while they are written. Without it the forms work as they stand, and the page looks again by itself.
+"use strict";
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const key = (project) => "tandem:prompt:" + project;
+  const kept = {
+    read(project) { try { return JSON.parse(localStorage.getItem(key(project))); } catch { return null; } },
+    write(project, value) { try { localStorage.setItem(key(project), JSON.stringify(value)); } catch { /* private windows have none */ } },
+    drop(project) { try { localStorage.removeItem(key(project)); } catch { /* as above */ } },
+  };
+
+  // ——— writing
+  function writing(form) {
+    const text = form.elements.text, count = $("#count"), limit = Number(form.dataset.limit), project = form.dataset.project;
+    const follows = form.elements.follows ? form.elements.follows.value : "";
+    const draft = kept.read(project);
+    if (draft && draft.follows === follows && !text.value) text.value = draft.text;
+    function changed() {
+      const length = [...text.value].length;
+      count.hidden = length < limit / 2;
+      count.textContent = ", " + length + " so far";
+      count.classList.toggle("count-over", length > limit);
+    }
+    text.addEventListener("input", () => {
+      kept.write(project, { follows, text: text.value });
+      changed();
+    });
+    text.addEventListener("keydown", (e) => {
+      if (e.key === "Enter" && (e.ctrlKey || e.metaKey) && !e.isComposing) { e.preventDefault(); form.requestSubmit(); }
+    });
+    changed();
+    const problem = $("#problem");
+    (problem ?? text).focus();
+  }
+
+  // ——— watching
+  const words = { waiting: "waits for its turn", sampling: "being written …", done: "whole", failed: "failed" };
+  function watching(turn) {
+    kept.drop(turn.dataset.project); // the prompt is on the server
+    if (!turn.dataset.events) return;
+    const events = new EventSource(turn.dataset.events);
+    const answer = (n) => $(`[data-answer="${n}"]`, turn);
+    events.addEventListener("text", (e) => {
+      const news = JSON.parse(e.data);
+      if (news.whole) answer(news.answer).textContent = news.text;
+      else answer(news.answer).append(news.text);
+    });
+    events.addEventListener("turn", (e) => {
+      const news = JSON.parse(e.data);
+      $("#says").textContent = news.says;
+      news.answers.forEach((state, n) => { $(`[data-state="${n}"]`, turn).textContent = words[state] ?? ""; });
+      if (news.location) {
+        events.close();
+        location.replace(news.location);
+      }
+    });
+    events.addEventListener("error", () => {
+      // A connection that was lost comes again by itself; one that was refused does not: perhaps one has to sign in.
+      if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
+    });
+    addEventListener("pagehide", () => events.close());
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const form = $("#prompt"), turn = $("#turn");
+    if (form) writing(form);
+    if (turn) watching(turn);
+  });
+})();
