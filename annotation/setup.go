@@ -236,6 +236,7 @@ type setupPage struct {
 	Progress   store.Progress
 	Guidelines []store.Guideline
 	Batches    []store.Batch
+	Variants   bool   // there is a page that says which models answer
 	Draft      string // of the guideline
 	Done       string // what was done just now
 	Problem    string // why a form was not taken
@@ -274,6 +275,7 @@ func (p setup) show(w http.ResponseWriter, r *http.Request, status int, change f
 	if page.Batches, err = p.store.Batches(ctx, id); err != nil {
 		return err
 	}
+	page.Variants = project.Source == store.Live && p.api.Has(http.MethodGet, "/projects/{id}/variants")
 	change(&page)
 	projects, err := p.store.Projects(ctx)
 	if err != nil {
@@ -331,6 +333,10 @@ func (p setup) upload(w http.ResponseWriter, r *http.Request) error {
 	const op = "annotation.setup"
 	made, err := func() (Imported, error) {
 		file, head, err := r.FormFile("file")
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return Imported{}, tandem.Errorf(tandem.Invalid, op, "The file is larger than %d MiB. Bring it in in parts: what is there already is not made again.", large.Limit>>20)
+		}
 		if err != nil {
 			return Imported{}, tandem.Errorf(tandem.Invalid, op, "Choose a file.")
 		}
@@ -369,6 +375,9 @@ func (p setup) close(w http.ResponseWriter, r *http.Request) error {
 
 func (p setup) makePractice(w http.ResponseWriter, r *http.Request) error {
 	id, err := p.practice(r.Context(), web.Caller(r.Context()).Actor())
+	if tandem.CodeOf(err) == tandem.Conflict {
+		return see(w, r, "/setup") // somebody was quicker, or they are closed
+	}
 	if err != nil {
 		return err
 	}

@@ -163,22 +163,26 @@ func TestSetupPages(t *testing.T) {
 }
 
 func TestPracticeProjectsAreOffered(t *testing.T) {
-	var by string
+	var by, made string
 	w := newSetupWorld(t, func(_ context.Context, who string) (string, error) {
 		by = who
-		return "1", nil
+		return made, nil
 	})
+	ada := w.join("ada", store.RoleAdmin)
+	ada.wants(http.StatusOK, "Set up the practice projects")
 	p, err := w.admin.CreateProject(t.Context(), annotation.Project{Name: "practice", Aspect: tandem.Helpfulness})
 	if err != nil {
 		t.Fatal(err)
 	}
+	made = p.ID
+	if ada.post("/setup/practice", url.Values{}); ada.at != "/projects/"+p.ID || by == "" {
+		t.Errorf("it leads to %s, for %q", ada.at, by)
+	}
 	if err := w.store.CloseProject(t.Context(), p.ID); err != nil {
 		t.Fatal(err)
 	}
-	ada := w.join("ada", store.RoleAdmin)
-	ada.wants(http.StatusOK, "Set up the practice projects")
-	if ada.post("/setup/practice", url.Values{}); ada.at != "/projects/1" || by == "" {
-		t.Errorf("it leads to %s, for %q", ada.at, by)
+	if ada.get("/"); strings.Contains(ada.page, "/setup/practice") || !strings.Contains(ada.page, "/setup/new") {
+		t.Errorf("with a closed project the home page says\n%s", ada.page)
 	}
 	bob := w.join("bob", store.RoleAnnotator)
 	if bob.post("/setup/practice", url.Values{}); bob.status != http.StatusForbidden || strings.Contains(bob.page, "Set up") {

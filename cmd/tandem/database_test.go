@@ -210,6 +210,13 @@ func TestUserInvite(t *testing.T) {
 	if i, err := s.Invitation(t.Context(), token); err != nil || i.Person.ID != made.ID || i.Kind != store.InviteJoin {
 		t.Errorf("the link is %+v, %v", i, err)
 	}
+	if _, err := s.AcceptInvitation(t.Context(), token, "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA", ""); err != nil {
+		t.Fatal(err)
+	}
+	reset := tandemRun(t, "", "user", "link", "Ada@example.org").ok(t).out
+	if i, err := s.Invitation(t.Context(), strings.TrimSpace(reset[strings.LastIndex(reset, "/")+1:])); err != nil || i.Person.ID != made.ID || i.Kind != store.InviteReset {
+		t.Errorf("a link for who forgot their password: %q, %+v, %v", reset, i, err)
+	}
 	for _, args := range [][]string{{"invite", "Eve"}, {"invite", "Eve", "--email", "e@example.org", "--role", "king"}} {
 		if r := tandemRun(t, "", append([]string{"user"}, args...)...); r.code != exitUsage {
 			t.Errorf("%v: exit code %d", args, r.code)

@@ -14,6 +14,7 @@ const byCommandLine = "cli"
 // userCommand manages the people who annotate and look after the loop.
 type userCommand struct {
 	Invite  userInviteCommand  `cmd:"" help:"Add a person and print the link by which they join."`
+	Link    userLinkCommand    `cmd:"" help:"Print a link by which a person joins, or sets another password."`
 	Add     userAddCommand     `cmd:"" help:"Add a person and print their id."`
 	Disable userDisableCommand `cmd:"" help:"Keep a person out; what they judged stays."`
 	Erase   userEraseCommand   `cmd:"" help:"Remove who a person is, for good; their judgments keep a pseudonym that leads nowhere."`
@@ -24,6 +25,12 @@ type userInviteCommand struct {
 	Name      string `arg:"" help:"The person's name."`
 	Email     string `required:"" help:"What the person signs in with; nobody else may have it." placeholder:"ADDRESS"`
 	Role      string `enum:"annotator,reviewer,engineer,admin" default:"annotator" help:"What the person may do: annotator, reviewer, engineer or admin, each of which may do what the one before may (default: annotator)." placeholder:"ROLE"`
+	PublicURL string `name:"public-url" default:"http://127.0.0.1:8080" help:"Where people reach the site, as for serve (default: http://127.0.0.1:8080)." placeholder:"URL"`
+	databaseFlags
+}
+
+type userLinkCommand struct {
+	Who       string `arg:"" help:"The person's e-mail address or id."`
 	PublicURL string `name:"public-url" default:"http://127.0.0.1:8080" help:"Where people reach the site, as for serve (default: http://127.0.0.1:8080)." placeholder:"URL"`
 	databaseFlags
 }
@@ -78,10 +85,28 @@ func (c *userInviteCommand) Run(ctx context.Context, w *world) error {
 		if err != nil {
 			return err
 		}
-		link := web.JoinLink(c.PublicURL, token)
-		w.log.Info("made an invitation; its link is shown this once", "id", invitation.Person.ID, "expires", day(invitation.ExpiresAt))
-		return w.report(invitationReport{reportUser(invitation.Person), link, invitation.ExpiresAt}, "%s\n", link)
+		return w.reportLink(invitation, web.JoinLink(c.PublicURL, token))
 	})
+}
+
+func (c *userLinkCommand) Run(ctx context.Context, w *world) error {
+	return c.use(ctx, w, func(s *store.Store) error {
+		person, err := s.FindAnnotator(ctx, c.Who)
+		if err != nil {
+			return err
+		}
+		invitation, token, err := s.Invite(ctx, person.ID, byCommandLine, store.ResetLasts)
+		if err != nil {
+			return err
+		}
+		return w.reportLink(invitation, web.JoinLink(c.PublicURL, token))
+	})
+}
+
+// reportLink prints a link, which is shown once.
+func (w *world) reportLink(i store.Invitation, link string) error {
+	w.log.Info("made a link, which is shown this once", "id", i.Person.ID, "kind", i.Kind, "expires", day(i.ExpiresAt))
+	return w.report(invitationReport{reportUser(i.Person), link, i.ExpiresAt}, "%s\n", link)
 }
 
 func (c *userAddCommand) Run(ctx context.Context, w *world) error {
