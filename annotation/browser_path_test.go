@@ -106,7 +106,7 @@ func TestPathByMouse(t *testing.T) {
 		t.Errorf("a revision leads to %s", ada.At())
 	}
 	ada.Open(w.url + "/")
-	ada.See("judgment today", "day in a row", "1 of 2 judgments by everyone, 1 of them yours")
+	ada.See("judgment today", "1 of 2 judgments by everyone, 1 of them yours")
 	ada.show("home-after")
 
 	ada.Allow("status of 404")

@@ -99,9 +99,12 @@ func (b *Browser) launch() {
 }
 
 // Person opens a tab for somebody new: without cookies, nothing stored, at [Desktop] size. It closes when
-// the test ends.
+// the test ends. A short run has no time for a browser, and skips the test.
 func (b *Browser) Person(t testing.TB) *Tab {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a browser takes its time")
+	}
 	b.start.Do(b.launch)
 	if b.err != nil {
 		t.Fatal(b.err)

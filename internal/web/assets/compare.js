@@ -255,7 +255,7 @@
 
   addEventListener("keydown", (e) => {
     if (!form || $("dialog[open]") || e.isComposing) return;
-    if (e.key === "Enter" && e.ctrlKey && e.target === form.elements.comment) { e.preventDefault(); submit(); return; }
+    if (e.key === "Enter" && (e.ctrlKey || e.metaKey) && e.target === form.elements.comment) { e.preventDefault(); submit(); return; }
     if (e.key === "Escape") {
       const drop = e.target.closest?.("details.drop[open]") ?? $("details.drop[open]");
       if (drop) { drop.open = false; $("summary", drop).focus(); } else if (window.tandem.typing(e)) e.target.blur();
