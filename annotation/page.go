@@ -101,7 +101,13 @@ func (p pages) home(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page.Admin = web.Caller(ctx).Has(store.ScopeAdmin) && p.api.Has(http.MethodGet, "/setup")
-	page.Practice = page.Admin && p.api.Has(http.MethodPost, practicePath)
+	if page.Admin && len(places) == 0 && p.api.Has(http.MethodPost, practicePath) {
+		projects, err := p.store.Projects(ctx)
+		if err != nil {
+			return err
+		}
+		page.Practice = len(projects) == 0 // closed ones count too
+	}
 	for _, place := range places {
 		if place.Declined {
 			page.Declined = append(page.Declined, place)
