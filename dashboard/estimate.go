@@ -32,7 +32,7 @@ func estimateOf(i statistics.Interval, err error) (Estimate, error) {
 func (e Estimate) Decimal() string { return e.text(1, 2, "") }
 
 // Percent is the estimate for people in percent, as "62 % [58, 66]".
-func (e Estimate) Percent() string { return e.text(100, 1, " %") }
+func (e Estimate) Percent() string { return e.text(100, 1, "\u00a0%") }
 
 func (e Estimate) text(factor float64, decimals int, unit string) string {
 	number := func(x float64) string {
@@ -41,10 +41,12 @@ func (e Estimate) text(factor float64, decimals int, unit string) string {
 	switch {
 	case e.Value == nil:
 		return e.Undefined
+	case e.Low == nil && e.NoInterval == "":
+		return number(*e.Value) + unit
 	case e.Low == nil:
 		return fmt.Sprintf("%s%s (interval %s)", number(*e.Value), unit, e.NoInterval)
 	}
-	return fmt.Sprintf("%s%s [%s, %s]", number(*e.Value), unit, number(*e.Low), number(*e.High))
+	return fmt.Sprintf("%s%s [%s,\u00a0%s]", number(*e.Value), unit, number(*e.Low), number(*e.High))
 }
 
 // share is so many of n, with Wilson's interval.

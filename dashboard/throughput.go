@@ -116,13 +116,16 @@ func (t Throughput) figure() *report.Figure {
 	}
 	first, _ := time.Parse(time.DateOnly, t.Days[0].Day) // written by throughputOf
 	last, _ := time.Parse(time.DateOnly, t.Days[len(t.Days)-1].Day)
+	if first.After(last.AddDate(0, 0, -13)) {
+		first = last.AddDate(0, 0, -13) // one day alone would fill the figure
+	}
 	of := make(map[string]int)
 	for _, d := range t.Days {
 		of[d.Day] = d.Judgments
 	}
 	bars := report.Bars{Y: report.Axis{Label: "judgments"}, Series: []report.BarSeries{{Name: "Judgments"}}}
 	count := int(last.Sub(first).Hours()/24) + 1
-	every := (count + 14) / 15 // labels for which there is room
+	every := (count + 15) / 16 // labels for which there is room
 	for i := range count {
 		day, label := first.AddDate(0, 0, i), ""
 		if i%every == 0 {
