@@ -27,6 +27,7 @@ func (noKeys) VerifyKey(context.Context, string) (store.Key, error) {
 func TestTheWholeDocument(t *testing.T) {
 	handler, err := site.Handler(site.Config{Keys: noKeys{}},
 		func(api web.API) error { return annotation.Register(api, nil) },
+		func(api web.API) error { return registerLive(api, nil) },
 		func(api web.API) error { return annotation.RegisterSetup(api, nil, nil) },
 		func(api web.API) error { return dashboard.Register(api, nil) },
 	)

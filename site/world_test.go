@@ -1,6 +1,7 @@
 package site_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -39,6 +40,7 @@ func newWorld(t *testing.T) *world {
 	var err error
 	w.handler, err = site.Handler(site.Config{Keys: w.store, Accounts: w.store, Answers: w.store},
 		func(api web.API) error { return annotation.Register(api, w.store) },
+		func(api web.API) error { return registerLive(api, w.store) },
 		func(api web.API) error { return dashboard.Register(api, w.store) },
 		func(api web.API) error { w.api = api; return nil })
 	if err != nil {
@@ -106,8 +108,36 @@ func (w *world) fill() {
 	}
 	held := claim()
 	must(s.SaveDraft(ctx, w.ada.ID, held.ID, 0, []byte(`{"comment":"Draft"}`)))(t)
+	w.fillLive()
 	key, _ := w.key(store.Key{Name: "Key", Scopes: []store.Scope{store.ScopeRead}})
 	w.ids["project"], w.ids["assignment"], w.ids["person"], w.ids["key"], w.ids["model"] = project.ID, held.ID, w.ada.ID, key.ID, model.ID
+}
+
+// fillLive makes a live project with a variant, and a prompt of Ada's that she gave up.
+func (w *world) fillLive() {
+	t, ctx, s := w.t, w.t.Context(), w.store
+	t.Helper()
+	project := must(s.CreateProject(ctx, store.Project{Name: "Live", Aspect: tandem.Helpfulness, Source: store.Live}, w.ada.ID))(t)
+	variant := must(s.AddVariant(ctx, store.Variant{Name: "Variant", Kind: store.FolderVariant, URL: "/nowhere"}, w.ada.ID))(t)
+	if err := s.SetDrawing(ctx, project.ID, []string{variant.ID}, []float64{1}, 16, w.ada.ID); err != nil {
+		t.Fatal(err)
+	}
+	turn := must(s.BeginTurn(ctx, store.NewTurn{Annotator: w.ada.ID, Project: project.ID, Key: "turn", Text: "Question, live"}))(t)
+	if err := s.AbandonTurn(ctx, w.ada.ID, turn.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.ids["variant"], w.ids["turn"] = variant.ID, turn.ID
+}
+
+// registerLive adds what is live, with variants that do not answer.
+func registerLive(api web.API, s *store.Store) error {
+	live, err := annotation.NewLive(s, annotation.LiveConfig{Open: func(context.Context, store.Variant) (tandem.Generator, error) {
+		return nil, tandem.Errorf(tandem.NotFound, "test", "there is no such model")
+	}})
+	if err != nil {
+		return err
+	}
+	return annotation.RegisterLive(api, live)
 }
 
 // person makes somebody who can sign in.
