@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime/debug"
 
 	"tandem"
@@ -16,11 +17,12 @@ import (
 
 // serveCommand runs the site: collection and the dashboard's operations under /api/v1.
 type serveCommand struct {
-	Listen       string `default:"127.0.0.1:8080" help:"Address to listen at, as HOST:PORT; port 0 takes a free one (default: 127.0.0.1:8080)." placeholder:"ADDRESS"`
-	PublicURL    string `name:"public-url" help:"Where people and programs reach the site, such as https://tandem.example (default: the address itself)." placeholder:"URL"`
-	AdminEmail   string `name:"admin-email" default:"admin@localhost" help:"What the first admin signs in with; as long as nobody has an account, serve prints a link for them (default: admin@localhost)." placeholder:"ADDRESS"`
-	InsecureHTTP bool   `name:"insecure-http" help:"Speak plain HTTP to other machines: keys and judgments can be read on the way."`
-	LiveAnswers  int    `name:"live-answers" default:"2" help:"Answers of live projects to sample at once; more wait (default: 2)." placeholder:"N"`
+	Listen       string   `default:"127.0.0.1:8080" help:"Address to listen at, as HOST:PORT; port 0 takes a free one (default: 127.0.0.1:8080)." placeholder:"ADDRESS"`
+	PublicURL    string   `name:"public-url" help:"Where people and programs reach the site, such as https://tandem.example (default: the address itself)." placeholder:"URL"`
+	TrustedProxy []string `name:"trusted-proxy" help:"Addresses or networks (10.0.0.0/8) of the proxies whose X-Forwarded-For says who asks; several with commas. They need --public-url (default: none)." placeholder:"NETWORK,…"`
+	AdminEmail   string   `name:"admin-email" default:"admin@localhost" help:"What the first admin signs in with; as long as nobody has an account, serve prints a link for them (default: admin@localhost)." placeholder:"ADDRESS"`
+	InsecureHTTP bool     `name:"insecure-http" help:"Speak plain HTTP to other machines: keys and judgments can be read on the way."`
+	LiveAnswers  int      `name:"live-answers" default:"2" help:"Answers of live projects to sample at once; more wait (default: 2)." placeholder:"N"`
 	databaseFlags
 }
 
@@ -41,12 +43,16 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 	if err := site.CheckListen(c.Listen, c.PublicURL, c.InsecureHTTP); err != nil {
 		return err
 	}
+	proxies, err := networks(c.TrustedProxy)
+	if err != nil {
+		return err
+	}
 	return c.use(ctx, w, func(s *store.Store) error {
 		live, err := annotation.NewLive(s, annotation.LiveConfig{Open: openVariant, AtOnce: c.LiveAnswers, Log: w.log})
 		if err != nil {
 			return err
 		}
-		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Answers: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, Log: w.log},
+		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Answers: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, TrustedProxies: proxies, Log: w.log},
 			func(api web.API) error { return annotation.Register(api, s) },
 			func(api web.API) error { return annotation.RegisterLive(api, live) },
 			func(api web.API) error { return annotation.RegisterSetup(api, s, site.PracticeProjects(s)) },
@@ -71,6 +77,22 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		}
 		return fmt.Errorf("stopped: %w", ctx.Err()) // it ends in no other way
 	})
+}
+
+// networks reads addresses, and networks such as 10.0.0.0/8.
+func networks(texts []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range texts {
+		network, err := netip.ParsePrefix(text)
+		if address, notOne := netip.ParseAddr(text); notOne == nil {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, tandem.Errorf(tandem.Invalid, "", "--trusted-proxy: %q is neither an address nor a network such as 10.0.0.0/8", text)
+		}
+		all = append(all, network)
+	}
+	return all, nil
 }
 
 // byServe is whom the audit names for what the server does by itself.

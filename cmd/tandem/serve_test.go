@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"tandem"
 )
 
 // sharedBuffer is written by a command while a test reads it.
@@ -78,6 +81,18 @@ func TestServeRefusesToBeReadOnTheWay(t *testing.T) {
 		r := tandemRun(t, "", append([]string{"serve", "--listen", "0.0.0.0:0", "--database-url", "postgres://nobody@127.0.0.1:1/none"}, args...)...)
 		if r.code != exitFailed || !strings.Contains(r.stderr, "database") {
 			t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
+		}
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	got, err := networks([]string{"10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8"})
+	if want := "[10.0.0.0/8 127.0.0.1/32 ::1/128 fd00::/8]"; err != nil || fmt.Sprint(got) != want {
+		t.Errorf("%v, %v, want %s", got, err, want)
+	}
+	for _, wrong := range []string{"proxy.example", "10.0.0.0/33", ""} {
+		if got, err := networks([]string{wrong}); tandem.CodeOf(err) != tandem.Invalid {
+			t.Errorf("%q: %v, %v", wrong, got, err)
 		}
 	}
 }
