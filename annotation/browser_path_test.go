@@ -94,7 +94,7 @@ func TestPathByMouse(t *testing.T) {
 	ada.Click("nav a[href='/history']")
 	ada.See("version 2", "right significantly better")
 	ada.look("history")
-	ada.Click("td a")
+	ada.Click(".past a")
 	ada.ready("")
 	ada.See("Revise: Everyday help", "Keep as version 3")
 	ada.holds("8|The plan can be followed.")
