@@ -1,0 +1,42 @@
+package annotation_test
+
+import (
+	"context"
+	"testing"
+
+	"tandem/internal/browsertest"
+	"tandem/store"
+)
+
+// TestSetupInABrowser opens a project and looks at every page by which projects are set up.
+func TestSetupInABrowser(t *testing.T) {
+	w := newSetupWorld(t, func(context.Context, string) (string, error) { return "", nil })
+	ada, link := w.invite("ada")
+	if _, err := w.store.ChangeAnnotator(t.Context(), ada.id, store.AnnotatorChange{Role: new(store.RoleAdmin)}, "test"); err != nil {
+		t.Fatal(err)
+	}
+	ada.Open(link)
+	ada.Type("[name=password]", password)
+	ada.Type("[name=repeat]", password)
+	ada.Press(browsertest.Enter)
+	ada.See("Set up the practice projects")
+	ada.Accessible()
+
+	ada.Open(w.url + "/setup/new")
+	ada.Accessible()
+	ada.Type("[name=name]", "House plants")
+	ada.Type("[name=guideline]", "Be **kind**.")
+	ada.Click("summary")
+	ada.Accessible()
+	ada.Click("button.main")
+	ada.See("Bring comparisons in", "House plants")
+	at := ada.At()
+	for _, path := range []string{"/setup", "/setup/new", at} {
+		for _, view := range []browsertest.View{browsertest.Phone, browsertest.Zoomed, browsertest.Desktop} {
+			ada.Look(view)
+			ada.Open(w.url + path)
+			ada.Fits()
+		}
+		ada.Accessible()
+	}
+}
