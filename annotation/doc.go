@@ -13,4 +13,7 @@
 //
 // A file each: project.go and prompt.go and task.go for those who set the work up, claim.go, draft.go
 // and judgment.go for those who do it. [Client] speaks to them all.
+//
+// Comparisons are prepared, or live: live.go is where annotators write prompts and watch them answered, sampling.go
+// the queue of those answers ([Live]), variant.go what may give them.
 package annotation
