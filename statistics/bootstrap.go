@@ -106,7 +106,7 @@ func (b Bootstrap) multinomial(times []int, statistic func(times []int) (float64
 	// Many items of few kinds are drawn kind by kind, each number of items by what is left (the multinomial
 	// distribution, exactly); few items one by one.
 	var kind []int // of each item
-	if n <= 16*len(times) {
+	if n <= 64*len(times) {
 		kind = make([]int, 0, n)
 		for i, t := range times {
 			for range t {
