@@ -41,6 +41,7 @@ func newWorld(t *testing.T) *world {
 	w.handler, err = site.Handler(site.Config{Keys: w.store, Accounts: w.store, Answers: w.store},
 		func(api web.API) error { return annotation.Register(api, w.store) },
 		func(api web.API) error { return registerLive(api, w.store) },
+		func(api web.API) error { return annotation.RegisterSetup(api, w.store, site.PracticeProjects(w.store)) },
 		func(api web.API) error { return dashboard.Register(api, w.store) },
 		func(api web.API) error { w.api = api; return nil })
 	if err != nil {
