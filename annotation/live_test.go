@@ -8,6 +8,7 @@ import (
 	"html"
 	"io"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -601,6 +602,24 @@ func TestLiveThroughTheAPI(t *testing.T) {
 	}
 }
 
+// logged is what was logged so far.
+type logged struct {
+	mutex sync.Mutex
+	text  strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.text.String()
+}
+
 // endpoint is a server of OpenAI's protocol whose answers a test chooses.
 func endpoint(t *testing.T, answer http.HandlerFunc) string {
 	t.Helper()
@@ -626,7 +645,8 @@ func TestEndpointsAnswerLive(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = io.WriteString(w, `{"error":{"message":"wrong key `+key+`"}}`)
 	})
-	l := newLive(t, tandem.Helpfulness, annotation.LiveConfig{Open: func(_ context.Context, v store.Variant) (tandem.Generator, error) {
+	var log logged
+	l := newLive(t, tandem.Helpfulness, annotation.LiveConfig{Log: slog.New(slog.NewTextHandler(&log, nil)), Open: func(_ context.Context, v store.Variant) (tandem.Generator, error) {
 		e := openai.Endpoint{URL: v.URL, Model: v.ModelName, Silence: 5 * time.Second}
 		if v.KeyEnv == "TEST_API_KEY" {
 			e.Key = key
@@ -670,6 +690,9 @@ func TestEndpointsAnswerLive(t *testing.T) {
 	ada.wants(http.StatusOK, "Try another draw", "does not answer")
 	if strings.Contains(ada.page, key) || strings.Contains(ada.page, "401") {
 		t.Errorf("the page says too much:\n%s", ada.page)
+	}
+	if text := log.String(); strings.Contains(text, key) || !strings.Contains(text, "variant=two") || !strings.Contains(text, "HTTP 401") {
+		t.Errorf("the log says\n%s", text)
 	}
 
 	root := l.join("root", store.RoleAdmin)
