@@ -20,7 +20,11 @@ import (
 
 var postgres pgtest.Server
 
-func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
+func TestMain(m *testing.M) {
+	code := postgres.Run(m)
+	chromium.Close()
+	os.Exit(code)
+}
 
 // world is the whole site on a database of its own, with something of everything in it.
 type world struct {
