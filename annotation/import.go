@@ -248,13 +248,13 @@ type importInput struct {
 type importOutput struct{ Body Imported }
 
 func registerImport(api web.API, s importStore) {
-	web.Create(api, web.Scopes{store.ScopeAdmin}, huma.Operation{
+	web.Create(api, web.Scopes{store.ScopeAdmin}, web.Within(100*time.Second, huma.Operation{ // before the deadline of reading cuts the request off
 		OperationID: "import-comparisons", Method: http.MethodPost, Path: "/api/v1/projects/{id}/import", MaxBodyBytes: 32 << 20, BodyReadTimeout: 2 * time.Minute,
 		Summary: "Make tasks of prepared comparisons, a JSON object a line", Tags: []string{"tasks"},
 		Description: "Each line holds a prompt, as a text or as messages, and two answers: " +
 			"`{\"prompt\": \"…\", \"responses\": [\"…\", \"…\"]}`. Optional are safety_prompt, risk_category, attack_vector, source and priority; an answer may be an object as in create-tasks. " +
 			"All lines are taken or none: the problem invalid names the first that is wrong. What is there already is not made again.",
-	}, func(ctx context.Context, in *importInput) (*importOutput, error) {
+	}), func(ctx context.Context, in *importInput) (*importOutput, error) {
 		made, err := importPrepared(ctx, s, in.ID, "body", bytes.NewReader(in.RawBody), in.Batch)
 		return &importOutput{made}, err
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path"
 	"reflect"
@@ -19,6 +20,28 @@ import (
 
 // operationTimeout bounds an operation of the API; streams do not go through Register.
 const operationTimeout = 30 * time.Second
+
+// timeLimit keys an operation's own limit among its metadata.
+const timeLimit = "time limit"
+
+// Within gives an operation that has much to do another time limit than the half minute of all others. A
+// server gives up on a request after two minutes, whatever this says.
+func Within(limit time.Duration, op huma.Operation) huma.Operation {
+	op.Metadata = maps.Clone(op.Metadata)
+	if op.Metadata == nil {
+		op.Metadata = make(map[string]any)
+	}
+	op.Metadata[timeLimit] = limit
+	return op
+}
+
+// limitOf is how long an operation may take.
+func limitOf(op *huma.Operation) time.Duration {
+	if limit, ok := op.Metadata[timeLimit].(time.Duration); ok {
+		return limit
+	}
+	return operationTimeout
+}
 
 // API is where packages register their operations and pages: a router, its OpenAPI document, and who may call.
 type API struct {
@@ -94,14 +117,15 @@ func register[I, O any](api API, scopes Scopes, op huma.Operation, handler func(
 		}},
 	}}
 	huma.Register(api.Huma, op, func(ctx context.Context, in *I) (*O, error) {
-		ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+		limit := limitOf(&op)
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		out, err := handler(ctx, in)
 		if err == nil {
 			return out, nil
 		}
 		if errors.Is(err, context.DeadlineExceeded) && tandem.CodeOf(err) == tandem.Internal {
-			err = tandem.Errorf(tandem.Unavailable, op.OperationID, "no answer within %v: %w", operationTimeout, err)
+			err = tandem.Errorf(tandem.Unavailable, op.OperationID, "no answer within %v: %w", limit, err)
 		}
 		p := ProblemOf(err)
 		if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {

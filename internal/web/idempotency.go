@@ -92,7 +92,7 @@ func (api API) doOnce(ctx huma.Context, r *http.Request, key string, secret bool
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s %s\n", r.Method, r.URL.RequestURI())
 	hash.Write(body)
-	limit, cancel := context.WithTimeout(ctx.Context(), operationTimeout)
+	limit, cancel := context.WithTimeout(ctx.Context(), limitOf(ctx.Operation()))
 	defer cancel()
 	var made []byte
 	answer, err := api.answers.Once(limit, Caller(ctx.Context()).Actor(), key, [32]byte(hash.Sum(nil)), func(inner context.Context) (store.Answer, error) {
