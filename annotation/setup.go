@@ -171,7 +171,7 @@ func (f *setupForm) read(r *http.Request) error {
 		for _, text := range strings.Fields(r.PostFormValue("temperatures")) {
 			t, err := strconv.ParseFloat(text, 64)
 			if err != nil || !(t >= 0 && t <= 2) {
-				errs = append(errs, fmt.Errorf("Temperatures: %q is no number from 0 to 2", text))
+				errs = append(errs, fmt.Errorf("%s: %q is no number from 0 to 2", "Temperatures", text))
 				continue
 			}
 			f.Temperatures = append(f.Temperatures, t)

@@ -1,10 +1,10 @@
 package store_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"tandem"
 	"tandem/internal/pgtest"
@@ -156,11 +156,16 @@ func TestDailyLimit(t *testing.T) {
 	if _, err := owner.Exec(ctx, `ALTER TABLE judgments DISABLE TRIGGER only_added_to; UPDATE judgments SET created_at = created_at - interval '1 hour'`); err != nil {
 		t.Fatal(err)
 	}
-	zone := (40*time.Minute - time.Duration(minutes)*time.Minute) // behind UTC by as much as has passed of its day
-	if zone < -12*time.Hour {
-		zone += 24 * time.Hour
+	west := minutes - 40 // minutes behind UTC, as POSIX's zones count: as many as have passed of its day, but for 40
+	if west > 12*60 {
+		west -= 24 * 60
 	}
-	if _, err := owner.Exec(ctx, `UPDATE annotators SET time_zone = to_char(-$1::interval, 'SGHH24:MI') WHERE id = $2`, zone, ann); err != nil {
+	sign := "+"
+	if west < 0 {
+		sign, west = "-", -west
+	}
+	zone := fmt.Sprintf("ZONE%s%02d:%02d", sign, west/60, west%60)
+	if _, err := owner.Exec(ctx, `UPDATE annotators SET time_zone = $1 WHERE id = $2`, zone, ann); err != nil {
 		t.Fatal(err)
 	}
 	w.standing(ann, store.Standing{QualificationState: store.QualificationNone, Begun: true})

@@ -95,13 +95,15 @@ func TestEndpointThatFails(t *testing.T) {
 		code   tandem.Code
 		words  string
 	}{
-		"wrong key":          {status(401, `{"error":{"message":"Incorrect API key: `+secret+`"}}`), tandem.Unauthorized, "refuses the key"},
-		"no such model":      {status(404, `{"error":{"message":"no m here"}}`), tandem.NotFound, `"m", or is not at this address: no m here`},
-		"too long":           {status(400, `{"error":{"message":"context length, `+secret+`"}}`), tandem.Invalid, "context length, …"},
-		"a bare text":        {status(422, `{"error":"no such field"}`), tandem.Invalid, "no such field"},
-		"no JSON":            {status(500, `<html>`), tandem.Unavailable, "HTTP 500"},
-		"too many requests":  {status(429, `{}`), tandem.Unavailable, "cannot answer now"},
-		"elsewhere":          {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", 307) }, tandem.Invalid, "somewhere else"},
+		"wrong key":         {status(401, `{"error":{"message":"Incorrect API key: `+secret+`"}}`), tandem.Unauthorized, "refuses the key"},
+		"no such model":     {status(404, `{"error":{"message":"no m here"}}`), tandem.NotFound, `"m", or is not at this address: no m here`},
+		"too long":          {status(400, `{"error":{"message":"context length, `+secret+`"}}`), tandem.Invalid, "context length, …"},
+		"a bare text":       {status(422, `{"error":"no such field"}`), tandem.Invalid, "no such field"},
+		"no JSON":           {status(500, `<html>`), tandem.Unavailable, "HTTP 500"},
+		"too many requests": {status(429, `{}`), tandem.Unavailable, "cannot answer now"},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
+		}, tandem.Invalid, "somewhere else"},
 		"breaks off":         {stream(piece("Hi")), tandem.Unavailable, "breaks off"},
 		"done without a end": {stream(piece("Hi"), "data: [DONE]\n\n"), tandem.Unavailable, "breaks off"},
 		"fails midway":       {stream(piece("Hi"), `data: {"error":{"message":"out of memory"}}`+"\n\n"), tandem.Unavailable, "out of memory"},
