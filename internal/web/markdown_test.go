@@ -33,6 +33,9 @@ func TestMarkdownShowsWhatWasSaidAndRunsNothing(t *testing.T) {
 // TestMarkdownTakesBoundedTime renders what costs the most of its size, and a megabyte of each: quadratic
 // parsing, nesting without end, one address used often.
 func TestMarkdownTakesBoundedTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures time, of which the race detector takes ten times as much; it runs without -short")
+	}
 	fill := func(part string) func(n int) string {
 		return func(n int) string { return strings.Repeat(part, n/len(part)) }
 	}
