@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tandem"
+	"tandem/internal/memory"
 	"tandem/llama/nn"
 )
 
@@ -50,7 +51,7 @@ func (w *Weights) Gradients() *Gradients {
 		if w.frozen[p.Name] {
 			continue
 		}
-		sum := make([]float32, len(p.Data))
+		sum := memory.Floats(len(p.Data))
 		g.sums[p.Name] = sum
 		g.params = append(g.params, nn.Parameter{Name: p.Name, Value: p.Data, Grad: sum, Decay: p.Decay})
 	}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"strconv"
+
+	"tandem/internal/memory"
 )
 
 // Weights are a model's parameters in float32, every matrix as [out, in] in row order, as Hugging Face
@@ -44,27 +46,27 @@ func NewWeights(c Config, classifier bool) *Weights {
 	d, f := c.HiddenSize, c.IntermediateSize
 	w := &Weights{
 		Config: c,
-		Embed:  make([]float32, c.VocabSize*d),
+		Embed:  memory.Floats(c.VocabSize * d),
 		Layers: make([]Layer, c.NumHiddenLayers),
-		Norm:   make([]float32, d),
+		Norm:   memory.Floats(d),
 	}
 	for i := range w.Layers {
 		w.Layers[i] = Layer{
-			AttentionNorm: make([]float32, d),
-			QKV:           make([]float32, c.QKVSize()*d),
-			O:             make([]float32, d*c.AttentionSize()),
-			MLPNorm:       make([]float32, d),
-			GateUp:        make([]float32, 2*f*d),
-			Down:          make([]float32, d*f),
+			AttentionNorm: memory.Floats(d),
+			QKV:           memory.Floats(c.QKVSize() * d),
+			O:             memory.Floats(d * c.AttentionSize()),
+			MLPNorm:       memory.Floats(d),
+			GateUp:        memory.Floats(2 * f * d),
+			Down:          memory.Floats(d * f),
 		}
 	}
 	switch {
 	case classifier:
-		w.Score = make([]float32, d)
+		w.Score = memory.Floats(d)
 	case c.TieWordEmbeddings:
 		w.Output = w.Embed
 	default:
-		w.Output = make([]float32, c.VocabSize*d)
+		w.Output = memory.Floats(c.VocabSize * d)
 	}
 	return w
 }

@@ -1,2 +1,3 @@
-// Package memory says how much memory the process has held, for the benchmarks of training and sampling.
+// Package memory lends the numeric packages large buffers on large pages, and says how much memory the process
+// has held, for the benchmarks of training and sampling.
 package memory

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"tandem"
+	"tandem/internal/memory"
 	"tandem/llama/nn/kernel"
 )
 
@@ -61,8 +62,8 @@ type AdamW struct {
 func NewAdamW(dev Device, params []Parameter, c AdamWConfig) *AdamW {
 	a := &AdamW{config: c, device: dev, params: params}
 	for _, p := range params {
-		a.mean = append(a.mean, make([]float32, len(p.Value)))
-		a.square = append(a.square, make([]float32, len(p.Value)))
+		a.mean = append(a.mean, memory.Floats(len(p.Value)))
+		a.square = append(a.square, memory.Floats(len(p.Value)))
 	}
 	return a
 }

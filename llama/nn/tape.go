@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"tandem"
+	"tandem/internal/memory"
 )
 
 // Arena is the memory that the ops of many tapes share, since one tape runs at a time: a block as large as
@@ -58,7 +59,7 @@ func NewTape(s *Scope, arena *Arena, keep ...*gorgonia.Node) (t *Tape, err error
 func (t *Tape) Run() error {
 	if len(t.arena.block) < t.arena.need {
 		t.arena.block = nil // before its successor is there
-		t.arena.block = make([]float32, t.arena.need)
+		t.arena.block = memory.Floats(t.arena.need)
 	}
 	moved := len(t.block) == 0 || &t.block[0] != &t.arena.block[0]
 	t.block = t.arena.block
