@@ -34,7 +34,7 @@ lint:
 	$(TOOL) staticcheck ./...
 	@scripts/vulncheck
 
-acceptance: setup build ## what takes hours; writes docs/acceptance.md
+acceptance: setup build ## what takes hours; writes docs/acceptance.md and docs/acceptance-site.md
 	mkdir -p docs && go run ./scripts/acceptance
 
 clean:

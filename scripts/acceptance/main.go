@@ -1,5 +1,5 @@
 // Command acceptance measures what takes too long for the tests, with the built binary, and writes it to
-// a Markdown file that names the commit and the machine: `make acceptance`. The documentation quotes no
+// Markdown files that name the commit and the machine: `make acceptance`. The documentation quotes no
 // other figures.
 package main
 
@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -20,20 +21,55 @@ import (
 
 func main() {
 	binary := flag.String("binary", "bin/tandem", "the built tandem")
-	out := flag.String("out", "docs/acceptance.md", "file to write")
+	out := flag.String("out", "docs", "folder to write in")
 	seeds := flag.Int("seeds", 3, "demos to run, with seeds 1, 2, …")
+	only := flag.String("only", "", "one page alone: acceptance (the loop, an hour) or acceptance-site (annotation, ten minutes)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *binary, *out, *seeds); err != nil {
+	if err := run(ctx, *binary, *out, *only, *seeds); err != nil {
 		fmt.Fprintln(os.Stderr, "acceptance:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, binary, out string, seeds int) error {
-	a := &acceptance{binary: binary, started: time.Now()}
-	a.header(ctx)
+func run(ctx context.Context, binary, out, only string, seeds int) error {
+	pages := []struct {
+		name, title string
+		measure     func(*acceptance, context.Context) error
+	}{
+		{"acceptance", "Acceptance", func(a *acceptance, ctx context.Context) error { return a.loop(ctx, seeds) }},
+		{"acceptance-site", "Acceptance of the annotation site", (*acceptance).site},
+	}
+	var all error
+	written := 0
+	for _, page := range pages {
+		if only != "" && only != page.name {
+			continue
+		}
+		a := &acceptance{binary: binary, started: time.Now()}
+		a.header(ctx, page.title)
+		err := page.measure(a, ctx)
+		if err != nil {
+			a.printf("\nEnded early: %v\n", err)
+		}
+		file := filepath.Join(out, page.name+".md")
+		err = errors.Join(err, os.WriteFile(file, a.page.Bytes(), 0o644))
+		if len(a.failed) > 0 {
+			err = errors.Join(err, fmt.Errorf("%s: missed: %s", file, strings.Join(a.failed, "; ")))
+		}
+		fmt.Println(file)
+		all = errors.Join(all, err)
+		written++
+	}
+	if written == 0 {
+		return fmt.Errorf("there is no page %q", only)
+	}
+	return all
+}
+
+// loop measures the demo, a long PPO run, repetition and speed.
+func (a *acceptance) loop(ctx context.Context, seeds int) error {
 	loop, err := a.demos(ctx, seeds)
 	for _, part := range []func(context.Context) error{
 		func(ctx context.Context) error { return a.longPPO(ctx, loop) },
@@ -44,17 +80,7 @@ func run(ctx context.Context, binary, out string, seeds int) error {
 			err = part(ctx)
 		}
 	}
-	if err != nil {
-		a.printf("\nEnded early: %v\n", err)
-	}
-	if err := errors.Join(err, os.WriteFile(out, a.page.Bytes(), 0o644)); err != nil {
-		return err
-	}
-	fmt.Println(out)
-	if len(a.failed) > 0 {
-		return fmt.Errorf("missed: %s", strings.Join(a.failed, "; "))
-	}
-	return nil
+	return err
 }
 
 // acceptance is the page being written.
@@ -77,8 +103,8 @@ func (a *acceptance) check(ok bool, format string, args ...any) {
 	a.printf("- %s: %s\n", mark, claim)
 }
 
-func (a *acceptance) header(ctx context.Context) {
-	a.printf("# Acceptance\n\nWritten by `make acceptance`.\n\n| | |\n|---|---|\n")
+func (a *acceptance) header(ctx context.Context, title string) {
+	a.printf("# %s\n\nWritten by `make acceptance`.\n\n| | |\n|---|---|\n", title)
 	a.printf("| commit | %s |\n", command(ctx, "git", "describe", "--always", "--dirty"))
 	a.printf("| date | %s |\n", a.started.UTC().Format("2006-01-02 15:04 MST"))
 	a.printf("| machine | %s/%s, %d cores, %s |\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor())
