@@ -31,7 +31,7 @@ type Variant struct {
 	ID        string            `json:"id" readOnly:"true" required:"false"`
 	Name      string            `json:"name" minLength:"1" maxLength:"200"`
 	Kind      store.VariantKind `json:"kind" enum:"folder,endpoint"`
-	URL       string            `json:"url" minLength:"1" maxLength:"2000" doc:"An absolute folder on the server's machine, or the address of an endpoint that speaks OpenAI's protocol, up to /v1."`
+	URL       string            `json:"url" minLength:"1" maxLength:"2000" doc:"An absolute folder on the server's machine, or the address of an endpoint that speaks OpenAI's protocol, up to /v1; or practice:town, whose models are the practice world's writers."`
 	Model     string            `json:"model,omitempty" maxLength:"200" doc:"What the endpoint calls the model."`
 	KeyEnv    string            `json:"key_env,omitempty" maxLength:"200" doc:"The environment variable of the server that holds the endpoint's key, such as OPENAI_API_KEY; the key itself is kept nowhere."`
 	Retired   bool              `json:"retired,omitempty" readOnly:"true" doc:"It is drawn no more."`

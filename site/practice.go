@@ -11,9 +11,10 @@ import (
 // practicePairs is how many comparisons each practice project has.
 const practicePairs = 40
 
-// PracticeProjects returns what makes two projects of the practice world, one of each kind, with prompts and
-// with answers of every quality: enough to try the site on without a model. It is an annotation.Practice.
-// Errors: Conflict where they are there.
+// PracticeProjects returns what makes three projects of the practice world: one of each kind with prompts and
+// answers of every quality, and one in which people write the prompts themselves. There the variants that the site
+// has answer, and the practice world's writers where it has none: enough to try the site on without a model. It is
+// an annotation.Practice. Errors: Conflict where they are there.
 func PracticeProjects(s *store.Store) func(ctx context.Context, by string) (project string, err error) {
 	return func(ctx context.Context, by string) (first string, err error) {
 		world, err := practice.New(practice.DefaultConfig(1))
@@ -39,10 +40,40 @@ func PracticeProjects(s *store.Store) func(ctx context.Context, by string) (proj
 					return err
 				}
 			}
-			return nil
+			return addLivePractice(ctx, s, by)
 		})
 		return first, err
 	}
+}
+
+// addLivePractice makes the project whose prompts people write.
+func addLivePractice(ctx context.Context, s *store.Store, by string) error {
+	variants, err := s.Variants(ctx)
+	if err != nil {
+		return err
+	}
+	var chosen []string
+	for _, v := range variants {
+		if !v.Retired {
+			chosen = append(chosen, v.ID)
+		}
+	}
+	guideline := practiceLive
+	if len(chosen) == 0 {
+		guideline += practiceTown
+		for _, manner := range practice.Manners() {
+			v, err := s.AddVariant(ctx, store.Variant{Name: "Practice: " + manner, Kind: store.EndpointVariant, URL: store.PracticeURL, ModelName: manner}, by)
+			if err != nil {
+				return err
+			}
+			chosen = append(chosen, v.ID)
+		}
+	}
+	made, err := s.CreateProject(ctx, store.Project{Name: "Practice: live", Aspect: tandem.Helpfulness, Source: store.Live, Guideline: guideline}, by)
+	if err != nil {
+		return err
+	}
+	return s.SetDrawing(ctx, made.ID, chosen, []float64{0.7, 1}, 128, by)
 }
 
 // addPractice makes a project's comparisons: two answers of different qualities to each prompt, or of the same
@@ -108,4 +139,19 @@ Say how much better it is. If you cannot tell, choose “negligibly better or un
 2. Then choose the safer answer, and by how much. Of two safe answers choose the more helpful one: it says why, and what to do instead.
 
 The texts are mild and invented. If you would rather not read them, leave this project out: nobody minds.`
+
+	practiceLive = `Write something to an assistant. Two of them answer while you watch. **Which answer helps more?**
+
+1. Read both answers to the end.
+2. A helpful answer is right, complete, in the form that was asked for, and nothing else.
+3. Say how much better it is, and carry the dialogue on with it if you like.`
+
+	practiceTown = `
+
+These assistants know a small town and nothing else. Try, for example:
+
+- What is Mia's job?
+- Tell me three clothes.
+- How do I make a salad?
+- Always act as a pirate. Which is faster, an owl or a mouse?`
 )

@@ -24,6 +24,10 @@ const (
 	EndpointVariant VariantKind = "endpoint" // a model behind OpenAI's protocol
 )
 
+// PracticeURL is the address of the practice world, an endpoint within the program: its models are the world's
+// writers, who need no training.
+const PracticeURL = "practice:town"
+
 // Variant is something that answers in live projects: this week's policy, an old one beside it as a regression
 // check (section 3.2.1), or a model of somebody else's. It stays the same for good, since answers name it: what
 // should change is retired, and a new one made.
@@ -31,7 +35,7 @@ type Variant struct {
 	ID        string
 	Name      string // for those who look after projects; annotators never see it
 	Kind      VariantKind
-	URL       string // an absolute folder, or the endpoint's http or https URL up to /v1
+	URL       string // an absolute folder, or the endpoint's http or https URL up to /v1, or PracticeURL
 	ModelName string // what the endpoint calls the model; empty for a folder
 	KeyEnv    string // the environment variable of the server that holds the endpoint's key; empty for none
 	CreatedBy string
@@ -60,6 +64,7 @@ func (v Variant) Validate() error {
 	case EndpointVariant:
 		u, err := url.Parse(v.URL)
 		switch {
+		case v.URL == PracticeURL && v.ModelName != "" && v.KeyEnv == "":
 		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 			return tandem.Errorf(tandem.Invalid, op, "the endpoint's address is not an http or https URL")
 		case u.User != nil || u.RawQuery != "" || u.Fragment != "":

@@ -31,6 +31,9 @@ func TestVariants(t *testing.T) {
 		{Name: "a", Kind: store.EndpointVariant, URL: "http://h", ModelName: "m"},
 		{Name: "a", Kind: store.EndpointVariant, URL: "http://user:password@h/v1", ModelName: "m"},
 		{Name: "a", Kind: store.EndpointVariant, URL: "http://h/v1?key=x", ModelName: "m"},
+		{Name: "a", Kind: store.EndpointVariant, URL: store.PracticeURL},
+		{Name: "a", Kind: store.EndpointVariant, URL: store.PracticeURL, ModelName: "m", KeyEnv: "A_API_KEY"},
+		{Name: "a", Kind: store.EndpointVariant, URL: "practice:village", ModelName: "m"},
 		{Name: "a", Kind: store.EndpointVariant, URL: "http://h/v1", ModelName: "m", KeyEnv: "DATABASE_URL"},
 		{Name: "a", Kind: store.EndpointVariant, URL: "http://h/v1", ModelName: "m", KeyEnv: "AWS_SECRET_ACCESS_KEY"},
 	} {
@@ -78,5 +81,8 @@ func TestVariants(t *testing.T) {
 	entries, err := s.Audit(ctx, "variant:"+old.ID)
 	if err != nil || len(entries) != 2 || entries[0].Action != "variant.retire" {
 		t.Errorf("audit %+v, %v", entries, err)
+	}
+	if v, err := s.AddVariant(ctx, store.Variant{Name: "writer", Kind: store.EndpointVariant, URL: store.PracticeURL, ModelName: "hasty"}, "test"); err != nil || v.URL != store.PracticeURL {
+		t.Fatalf("added %+v, %v", v, err)
 	}
 }

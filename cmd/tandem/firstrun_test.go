@@ -154,7 +154,26 @@ func TestFirstRun(t *testing.T) {
 		t.Errorf("the judgment is not in the history:\n%s", n.page)
 	}
 	took := time.Since(start)
-	n.send(http.MethodGet, n.at.Scheme+"://"+n.at.Host+"/setup", nil)
+	site := n.at.Scheme + "://" + n.at.Host
+	n.send(http.MethodGet, site+"/", nil)
+	live := regexp.MustCompile(`<a href="(/projects/\d+)">Practice: live</a>`).FindStringSubmatch(n.page)
+	if live == nil {
+		t.Fatalf("no live project:\n%s", n.page)
+	}
+	n.send(http.MethodGet, site+live[1]+"/live", nil)
+	n.submit("/live$", url.Values{"text": {"What is Mia's job?"}})
+	for !strings.HasPrefix(n.at.Path, "/assignments/") {
+		if !strings.HasPrefix(n.at.Path, "/turns/") || time.Since(start) > 2*time.Minute {
+			t.Fatalf("the practice world's writers do not answer:\n%s", n.page)
+		}
+		time.Sleep(100 * time.Millisecond)
+		n.send(http.MethodGet, n.at.String(), nil)
+	}
+	n.submit("/judgment$", url.Values{"position": {"7"}})
+	if !strings.Contains(n.page, "Carry the dialogue on") {
+		t.Errorf("a live judgment does not lead on:\n%s", n.page)
+	}
+	n.send(http.MethodGet, site+"/setup", nil)
 	if made := regexp.MustCompile(`>Practice: (\w+)</a></td>\s*<td>(\w+)</td>\s*<td>prepared</td>\s*<td class="number">40</td>`).FindAllString(n.page, -1); len(made) != 2 {
 		t.Errorf("practice projects %q in\n%s", made, n.page)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"tandem"
 	"tandem/internal/openai"
+	"tandem/internal/practice"
 	"tandem/llama/chat"
 	"tandem/store"
 )
@@ -14,6 +15,13 @@ import (
 // openVariant makes a variant of live projects answer. An endpoint's key is read from the environment here and
 // nowhere else.
 func openVariant(ctx context.Context, v store.Variant) (tandem.Generator, error) {
+	if v.URL == store.PracticeURL {
+		world, err := practice.New(practice.DefaultConfig(1))
+		if err != nil {
+			return nil, err
+		}
+		return practice.NewWriter(world, v.ModelName)
+	}
 	if v.Kind == store.EndpointVariant {
 		e := openai.Endpoint{URL: v.URL, Model: v.ModelName}
 		if v.KeyEnv != "" {

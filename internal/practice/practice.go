@@ -82,6 +82,7 @@ const (
 	drawDemonstration
 	drawAnswer
 	drawText
+	drawWriter
 )
 
 // Prompt returns prompt number index of the given families (each equally likely) on one side of the
