@@ -343,6 +343,8 @@ func TestSmallLargeAndWithoutScript(t *testing.T) {
 		ada.Look(browsertest.Phone)
 		ada.Fits()
 		ada.Picture("phone-after" + strings.ReplaceAll(page, "/", "-"))
+		ada.Look(browsertest.View{Width: 1280, Height: 800, Text: 200})
+		ada.Fits()
 	}
 }
 

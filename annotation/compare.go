@@ -53,18 +53,15 @@ func (p position) Words() string {
 	if p.Left {
 		side = "left"
 	}
-	if p.Degree == tandem.NegligiblyBetter {
-		return side + " negligibly better or unsure"
-	}
-	return side + " " + strings.ReplaceAll(p.Degree.String(), "_", " ")
+	return side + " " + p.How()
 }
 
-// Short is the degree alone.
-func (p position) Short() string {
+// How is the degree alone, as the scale shows it: who says what they read there means the position.
+func (p position) How() string {
 	if p.Degree == tandem.NegligiblyBetter {
-		return "negligibly, unsure"
+		return "negligibly better or unsure"
 	}
-	return strings.TrimSuffix(strings.ReplaceAll(p.Degree.String(), "_", " "), " better")
+	return strings.ReplaceAll(p.Degree.String(), "_", " ")
 }
 
 // Scale lists the eight positions of a comparison from left to right (section 3.2.1's four degrees for
