@@ -27,6 +27,12 @@
       const at = new Date(t.dateTime);
       if (!Number.isNaN(at.valueOf())) t.textContent = format.format(at);
     }
+    // A content warning that was closed stays closed in this browser, as long as it says the same.
+    for (const warning of root.querySelectorAll("details[data-read]")) {
+      const key = "tandem:read:" + warning.dataset.read, text = warning.querySelector("p").textContent;
+      try { warning.open = localStorage.getItem(key) !== text; } catch { /* private windows have none */ }
+      warning.addEventListener("toggle", () => { try { if (warning.open) localStorage.removeItem(key); else localStorage.setItem(key, text); } catch { /* as above */ } });
+    }
     for (const field of root.querySelectorAll("[data-time-zone]")) {
       field.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
     }
