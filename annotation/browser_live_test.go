@@ -2,6 +2,7 @@ package annotation_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -56,7 +57,16 @@ func TestLiveInTheBrowser(t *testing.T) {
 	p.Wait(`document.querySelector("[data-answer='0']").textContent === "They say: <img src=x onerror=alert(1)>"`)
 	p.Accessible()
 	p.Picture("live-watch")
-	p.Reload() // the stream begins again
+	l.veil(annotation.Project{ID: l.project.ID})
+	p.Reload() // the stream begins again, and is blurred now
+	p.See("may upset you")
+	blurred := func(n int) {
+		t.Helper()
+		p.Wait(fmt.Sprintf("[...document.querySelectorAll('#turn .veiled')].filter((e) => getComputedStyle(e).filter !== 'none' && e.ariaHidden === 'true').length === %d", n))
+	}
+	blurred(2)
+	p.Click("#turn [data-reveal]")
+	blurred(1)
 	p.Wait(`document.querySelector("[data-answer='0']").textContent === "They say: <img src=x onerror=alert(1)>"`)
 	pieces <- " shine on"
 	p.Wait(`document.querySelector("[data-answer='0']").textContent.endsWith("> shine on")`)
@@ -79,7 +89,21 @@ func TestLiveInTheBrowser(t *testing.T) {
 		t.Fatalf("judged is %+v", judged)
 	}
 	p.Write("And the moon?")
+
+	// Signed out in another tab: the prompt goes once one is signed in again and reloads the page.
+	other := person{p.Another(), l.world, p.id, p.name}
+	other.Open(l.url + "/")
+	other.Click(".who button")
+	other.See("E-mail address")
+	p.Allow("status of 401")
 	p.Press(browsertest.Enter, browsertest.Ctrl)
+	p.See("Signed out", "Sign in in another tab")
+	p.Accessible()
+	other.Type("[name=email]", "ada@example.org")
+	other.Type("[name=password]", password)
+	other.Press(browsertest.Enter)
+	other.See("Sign out")
+	p.Reload()
 	p.Wait("location.pathname.startsWith('/turns/') || document.querySelector('#judgment')")
 	p.ready("")
 	p.See("And the moon?")

@@ -116,7 +116,7 @@ func (api API) askToSignIn(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, target, http.StatusSeeOther)
 		return
 	}
-	api.ErrorPage(w, r, tandem.Errorf(tandem.Unauthorized, "web.Page", "You are not signed in any more. Sign in in another tab, then send this again; nothing that you entered is lost as long as this page stays open."))
+	api.ErrorPage(w, r, tandem.Errorf(tandem.Unauthorized, "web.Page", "You are not signed in any more. What you entered is not lost: sign in in another tab, then reload this page, which sends it again."))
 }
 
 // Render answers with a page. Data is what the page's template sees as .Data.

@@ -15,15 +15,16 @@
     const text = form.elements.text, count = $("#count"), limit = Number(form.dataset.limit), project = form.dataset.project;
     const follows = form.elements.follows ? form.elements.follows.value : "";
     const draft = kept.read(project);
-    if (draft && draft.follows === follows && !text.value) text.value = draft.text;
+    const fields = ["text", "risk", "vector"].map((name) => form.elements[name]).filter(Boolean);
+    if (draft && draft.follows === follows && !text.value) for (const field of fields) field.value ||= draft[field.name] ?? "";
     function changed() {
       const length = [...text.value].length;
       count.hidden = length < limit / 2;
       count.textContent = ", " + length + " so far";
       count.classList.toggle("count-over", length > limit);
     }
-    text.addEventListener("input", () => {
-      kept.write(project, { follows, text: text.value });
+    form.addEventListener("input", () => {
+      kept.write(project, { follows, ...Object.fromEntries(fields.map((field) => [field.name, field.value])) });
       changed();
     });
     text.addEventListener("keydown", (e) => {
@@ -38,6 +39,11 @@
   const words = { waiting: "waits for its turn", sampling: "being written …", done: "whole", failed: "failed" };
   function watching(turn) {
     kept.drop(turn.dataset.project); // the prompt is on the server
+    for (const box of turn.querySelectorAll("[data-reveal]")) { // a blurred text is not read out either
+      const unveil = () => box.closest("label").nextElementSibling.setAttribute("aria-hidden", String(!box.checked));
+      unveil();
+      box.addEventListener("change", unveil);
+    }
     if (!turn.dataset.events) return;
     const events = new EventSource(turn.dataset.events);
     const answer = (n) => $(`[data-answer="${n}"]`, turn);
