@@ -236,6 +236,13 @@
   // Who hears the page is asked too: a blurred text is not read out.
   function unveil(box) { box.closest("label").nextElementSibling.setAttribute("aria-hidden", String(!box.checked)); }
 
+  // A keyboard that writes no Latin letters has them in the places of one that does.
+  function letter(e) {
+    const other = /^\p{L}$/u.test(e.key) && !/^\p{Script=Latin}$/u.test(e.key) && /^Key[A-Z]$/.test(e.code) && !e.getModifierState("AltGraph");
+    if (other) return e.code[3].toLowerCase();
+    return e.key.length > 1 || e.shiftKey ? e.key : e.key.toLowerCase();
+  }
+
   function press(key) {
     switch (key) {
       case "z": return label(0, "safe");
@@ -265,7 +272,7 @@
     if (keysOff() && e.key !== "?") return;
     // Enter does what the thing in focus says; and within a drop-down keys are its own.
     if (e.target.closest?.(".drop form") || e.key === "Enter" && e.target.closest?.("button, a, summary")) return;
-    if (press(e.shiftKey || e.key.length > 1 ? e.key : e.key.toLowerCase())) e.preventDefault();
+    if (press(letter(e))) e.preventDefault();
   });
 
   // One drop-down at a time.
