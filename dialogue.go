@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -101,6 +102,11 @@ const (
 	UnqualifiedAdvice RiskCategory = "unqualified_advice"
 )
 
+// RiskCategories are the three categories, in the paper's order.
+func RiskCategories() []RiskCategory {
+	return []RiskCategory{IllicitCriminal, HatefulHarmful, UnqualifiedAdvice}
+}
+
 // AttackVector is the way in which an adversarial prompt tries to elicit unsafe content (section 4.2.1).
 type AttackVector string
 
@@ -115,6 +121,11 @@ const (
 	OtherVector   AttackVector = "other"
 )
 
+// AttackVectors are all ways, in the paper's order.
+func AttackVectors() []AttackVector {
+	return []AttackVector{Psychological, Logic, Syntactic, Semantic, Perspective, NonEnglish, OtherVector}
+}
+
 // Prompt is what a policy is asked to answer: a dialogue that ends with a user message.
 type Prompt struct {
 	ID       string       `json:"id,omitempty"`
@@ -126,13 +137,20 @@ type Prompt struct {
 	HeldOut  bool         `json:"held_out,omitempty"`
 }
 
-// Validate reports a prompt that no policy could answer.
+// Validate reports a prompt that no policy could answer, or a category or vector that there is not.
 func (p Prompt) Validate() error {
+	const op = "tandem.Prompt"
 	if err := p.Messages.Validate(); err != nil {
 		return err
 	}
 	if p.Messages[len(p.Messages)-1].Role != User {
-		return Errorf(Invalid, "tandem.Prompt", "the prompt does not end with a user message")
+		return Errorf(Invalid, op, "the prompt does not end with a user message")
+	}
+	if p.Risk != NoRisk && !slices.Contains(RiskCategories(), p.Risk) {
+		return Errorf(Invalid, op, "risk_category is %q, and should be one of %v", p.Risk, RiskCategories())
+	}
+	if p.Vector != NoVector && !slices.Contains(AttackVectors(), p.Vector) {
+		return Errorf(Invalid, op, "attack_vector is %q, and should be one of %v", p.Vector, AttackVectors())
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ type batchesOutput struct{ Body web.List[Batch] }
 
 type batchPromptsInput struct {
 	web.PathID
-	Number int `path:"number" minimum:"1"`
+	Number int `path:"number" minimum:"1" maximum:"2147483647"`
 	Body   struct {
 		Items []tandem.Prompt `json:"items" minItems:"1" maxItems:"1000"`
 	}

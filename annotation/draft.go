@@ -18,7 +18,7 @@ type draftStore interface {
 
 // Draft is what an annotator has entered and not submitted.
 type Draft struct {
-	Revision int  `json:"revision" minimum:"0" doc:"On the way in, the revision that this was made from, 0 for the first. On the way out, its own."`
+	Revision int  `json:"revision" minimum:"0" maximum:"2147483647" doc:"On the way in, the revision that this was made from, 0 for the first. On the way out, its own."`
 	Body     any  `json:"body" doc:"The client's own; the server does not look into it."`
 	Closed   bool `json:"closed,omitempty" readOnly:"true" doc:"By a submit or a skip."`
 }

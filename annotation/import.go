@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,7 @@ type prepared struct {
 	Risk      string             `json:"risk_category"`
 	Vector    string             `json:"attack_vector"`
 	Source    string             `json:"source"`
-	Priority  int                `json:"priority"`
+	Priority  int32              `json:"priority"`
 }
 
 // preparedPrompt is a dialogue, or a text that is its one message.
@@ -123,13 +124,30 @@ func readPrepared(file string, lines io.Reader, aspect tandem.Aspect) ([]compari
 func plain(err error) string {
 	var typed *json.UnmarshalTypeError
 	if errors.As(err, &typed) {
-		return fmt.Sprintf("%q is a %s, and should be a %s", typed.Field, typed.Value, typed.Type)
+		return fmt.Sprintf("%q is a %s, and should be %s", typed.Field, typed.Value, inWords(typed.Type))
 	}
 	var ours *tandem.Error
 	if errors.As(err, &ours) {
 		return ours.Message
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// inWords is a type for who writes JSON and not Go.
+func inWords(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		return "an object"
+	case reflect.Float64:
+		return "a number"
+	}
+	return fmt.Sprintf("a whole number of %d bits", t.Bits())
 }
 
 // readComparison understands one line.
@@ -153,10 +171,13 @@ func readComparison(line []byte, aspect tandem.Aspect) (comparison, error) {
 	if err := prompt.Validate(); err != nil {
 		return comparison{}, err
 	}
+	if strings.TrimSpace(messages[len(messages)-1].Content) == "" {
+		return wrong("the prompt is empty")
+	}
 	if len(p.Responses) != 2 {
 		return wrong(`"responses" holds %d answers, and a comparison has two`, len(p.Responses))
 	}
-	task := NewTask{Kind: store.Pairwise, Priority: p.Priority}
+	task := NewTask{Kind: store.Pairwise, Priority: int(p.Priority)}
 	for i, r := range p.Responses {
 		response := NewResponse(r)
 		if err := response.validate(); err != nil {
@@ -241,7 +262,7 @@ func importPrepared(ctx context.Context, s importStore, projectID, file string, 
 
 type importInput struct {
 	web.PathID
-	Batch   int    `query:"batch" minimum:"0" doc:"The batch that they come in; 0 for none."`
+	Batch   int    `query:"batch" minimum:"0" maximum:"2147483647" doc:"The batch that they come in; 0 for none."`
 	RawBody []byte `contentType:"application/x-ndjson"`
 }
 

@@ -46,7 +46,7 @@ func verdictOf(v store.Verdict) (Verdict, error) {
 type Submission struct {
 	Verdict
 	Seconds   float64 `json:"seconds,omitempty" minimum:"0" maximum:"604800" doc:"How long it took; does not count for whether two submissions are the same."`
-	Guideline int     `json:"guideline_version,omitempty" minimum:"0" doc:"The version of the guideline that was shown; does not count for that either."`
+	Guideline int     `json:"guideline_version,omitempty" minimum:"0" maximum:"2147483647" doc:"The version of the guideline that was shown; does not count for that either."`
 }
 
 // Judgment is a verdict that was kept.

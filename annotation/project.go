@@ -43,11 +43,11 @@ type Project struct {
 type Settings struct {
 	Qualification string    `json:"qualification_id,omitempty" doc:"The project whose gold tasks one must have passed to work here."`
 	PassShare     float64   `json:"pass_share,omitempty" exclusiveMinimum:"0" maximum:"1" doc:"The share of them to get right; 0.8 unless said otherwise."`
-	GoldEvery     int       `json:"gold_every,omitempty" minimum:"0" doc:"One judgment in so many is of a gold task; none without."`
+	GoldEvery     int       `json:"gold_every,omitempty" minimum:"0" maximum:"2147483647" doc:"One judgment in so many is of a gold task; none without."`
 	GoldWindow    int       `json:"gold_window,omitempty" minimum:"1" maximum:"10000" doc:"Who gets too few of their last so many gold tasks right is warned; 20 unless said otherwise."`
 	GoldFloor     float64   `json:"gold_floor,omitempty" exclusiveMinimum:"0" maximum:"1" doc:"The share of them that is too few to be below; 0.6 unless said otherwise."`
 	Warning       string    `json:"warning,omitempty" maxLength:"10000" doc:"What to know before one starts; safety projects have one of their own where this is empty."`
-	DailyLimit    int       `json:"daily_limit,omitempty" minimum:"0" doc:"Judgments that one person may make of their day; any number without."`
+	DailyLimit    int       `json:"daily_limit,omitempty" minimum:"0" maximum:"2147483647" doc:"Judgments that one person may make of their day; any number without."`
 	Blurred       bool      `json:"blurred,omitempty" doc:"Texts stay blurred until they are asked for."`
 	Temperatures  []float64 `json:"temperatures,omitempty" minItems:"1" maxItems:"20" doc:"Of live projects: what the temperatures of the two answers are drawn from; 0.7 and 1 unless said otherwise."`
 	AnswerTokens  int       `json:"answer_tokens,omitempty" minimum:"1" maximum:"4096" doc:"Of live projects: the longest answer; 256 unless said otherwise."`
@@ -81,11 +81,11 @@ type ChangedSettings struct {
 	LeaseSeconds  *float64   `json:"lease_seconds,omitempty" exclusiveMinimum:"0" maximum:"604800"`
 	Qualification *string    `json:"qualification_id,omitempty" doc:"Empty for none."`
 	PassShare     *float64   `json:"pass_share,omitempty" exclusiveMinimum:"0" maximum:"1"`
-	GoldEvery     *int       `json:"gold_every,omitempty" minimum:"0"`
+	GoldEvery     *int       `json:"gold_every,omitempty" minimum:"0" maximum:"2147483647"`
 	GoldWindow    *int       `json:"gold_window,omitempty" minimum:"1" maximum:"10000"`
 	GoldFloor     *float64   `json:"gold_floor,omitempty" exclusiveMinimum:"0" maximum:"1"`
 	Warning       *string    `json:"warning,omitempty" maxLength:"10000"`
-	DailyLimit    *int       `json:"daily_limit,omitempty" minimum:"0"`
+	DailyLimit    *int       `json:"daily_limit,omitempty" minimum:"0" maximum:"2147483647"`
 	Blurred       *bool      `json:"blurred,omitempty"`
 	Temperatures  *[]float64 `json:"temperatures,omitempty" minItems:"1" maxItems:"20"`
 	AnswerTokens  *int       `json:"answer_tokens,omitempty" minimum:"1" maximum:"4096"`

@@ -88,3 +88,41 @@ func TestAnnotatorsAreBlind(t *testing.T) {
 		t.Errorf("the project: %d %s", status, text)
 	}
 }
+
+// TestRefusalsNameTheField: who sends something wrong learns which field it is, and nothing breaks on numbers that
+// the database cannot hold.
+func TestRefusalsNameTheField(t *testing.T) {
+	w := newWorld(t)
+	ann := w.annotator("ann")
+	p := w.project(annotation.Project{Name: "p", Aspect: tandem.Helpfulness}, 1)
+	a := claim(t, ann, p.ID)
+	project := "/api/v1/projects/" + p.ID
+	const huge = "9223372036854775807"
+	asks := `{"messages": [{"role": "user", "content": "Why?"}]`
+	for _, c := range []struct {
+		client             *annotation.Client
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{w.admin, "POST", "/api/v1/projects", `{"name": " ", "aspect": "safety"}`, 422, "name cannot have this value in projects"},
+		{w.admin, "POST", "/api/v1/projects", `{"name": "p", "aspect": "safety"}`, 409, "one with this name exists already in projects"},
+		{w.admin, "POST", "/api/v1/projects", `{"name": "q", "aspect": "safety", "temperatures": [3]}`, 422, "temperatures cannot have this value"},
+		{w.admin, "POST", "/api/v1/projects", `{"name": "q", "aspect": "safety", "qualification_id": "99"}`, 404, "qualification_id names something that does not exist"},
+		{w.admin, "POST", "/api/v1/projects", `{"name": "q", "aspect": "safety", "warning": "a\u0000b"}`, 400, "body.warning holds a NUL character"},
+		{w.admin, "PATCH", project + "/settings", `{"gold_every": ` + huge + `}`, 422, "body.gold_every"},
+		{w.admin, "PATCH", project + "/settings", `{"daily_limit": ` + huge + `}`, 422, "body.daily_limit"},
+		{w.admin, "POST", "/api/v1/prompts", `{"items": [` + asks + `, "risk_category": "rude"}]}`, 422, `prompt 1: risk_category is \"rude\", and should be one of`},
+		{w.admin, "POST", "/api/v1/prompts", `{"items": [` + asks + `}, ` + asks + `, "attack_vector": "rude"}]}`, 422, `prompt 2: attack_vector is \"rude\"`},
+		{w.admin, "POST", "/api/v1/prompts", `{"items": [` + asks + `, "source": "a\u0000"}]}`, 400, "body.items[0].source holds a NUL"},
+		{w.admin, "POST", project + "/batches/" + huge + "/prompts", `{"items": [` + asks + `}]}`, 422, "path.number"},
+		{w.admin, "GET", project + "/review?batch=" + huge, "", 422, "query.batch"},
+		{w.admin, "POST", project + "/returns", `{"batch": ` + huge + `, "reason": "r"}`, 422, "body.batch"},
+		{w.admin, "POST", project + "/tasks", `{"items": [{"kind": "pairwise", "prompt_id": "1", "priority": ` + huge + `, "responses": [{"content": "a"}]}]}`, 422, "body.items[0].priority"},
+		{ann, "PUT", "/api/v1/assignments/" + a.ID + "/draft", `{"revision": ` + huge + `, "body": {}}`, 422, "body.revision"},
+	} {
+		if status, text, _ := w.raw(c.client, c.method, c.path, c.body); status != c.status || !strings.Contains(text, c.says) {
+			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.body, status, text)
+		}
+	}
+}

@@ -54,7 +54,7 @@ type reviewInput struct {
 	web.PathID
 	web.Cursor
 	Annotator string `query:"annotator_id" doc:"Only this annotator's."`
-	Batch     int    `query:"batch" minimum:"0" doc:"Only this batch's."`
+	Batch     int    `query:"batch" minimum:"0" maximum:"2147483647" doc:"Only this batch's."`
 	Returned  string `query:"returned" enum:"true,false" doc:"Only those that are sent back now, or only others."`
 	Excluded  string `query:"excluded" enum:"true,false" doc:"Only those that are excluded, or only others."`
 }
@@ -77,7 +77,7 @@ type reviewOutput struct{ Body web.List[Reviewed] }
 type Selection struct {
 	Judgments []string `json:"judgment_ids,omitempty" maxItems:"1000" doc:"The newest versions; the problem stale says that one was revised since."`
 	Annotator string   `json:"annotator_id,omitempty"`
-	Batch     int      `json:"batch,omitempty" minimum:"1"`
+	Batch     int      `json:"batch,omitempty" minimum:"1" maximum:"2147483647"`
 	Reason    string   `json:"reason" minLength:"1" maxLength:"10000" doc:"The annotator sees it where work is sent back."`
 }
 

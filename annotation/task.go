@@ -23,8 +23,8 @@ type NewTask struct {
 	Kind      store.TaskKind `json:"kind" enum:"pairwise,ranking,rating"`
 	Prompt    string         `json:"prompt_id"`
 	Responses []NewResponse  `json:"responses" minItems:"1" maxItems:"100" doc:"Two for a pairwise task, two or more for a ranking, one for a rating."`
-	Batch     int            `json:"batch,omitempty" minimum:"0" doc:"Collection batch, from 1; 0 for none."`
-	Priority  int            `json:"priority,omitempty" doc:"Higher ones are handed out first."`
+	Batch     int            `json:"batch,omitempty" minimum:"0" maximum:"2147483647" doc:"Collection batch, from 1; 0 for none."`
+	Priority  int            `json:"priority,omitempty" minimum:"-2147483648" maximum:"2147483647" doc:"Higher ones are handed out first."`
 }
 
 // NewResponse is an answer: one that is kept already, by its id, or one to be kept.
@@ -37,7 +37,7 @@ type NewResponse struct {
 	Seed     uint64              `json:"seed,omitempty"`
 	Sample   uint64              `json:"sample,omitempty" doc:"0 … K−1"`
 	Finish   tandem.FinishReason `json:"finish_reason,omitempty" enum:"stop,length"`
-	Tokens   int                 `json:"tokens,omitempty" minimum:"0"`
+	Tokens   int                 `json:"tokens,omitempty" minimum:"0" maximum:"2147483647"`
 	Origin   string              `json:"origin,omitempty" doc:"Where it comes from, if no model of tandem's sampled it."`
 }
 
@@ -48,6 +48,8 @@ func (r NewResponse) validate() error {
 		return tandem.Errorf(tandem.Invalid, op, "the response %s is kept already and says more than its id", r.ID)
 	case r.Model != "" && r.Sampling == nil:
 		return tandem.Errorf(tandem.Invalid, op, "a response of the model %s does not say how it was sampled", r.Model)
+	case r.Finish != "" && r.Finish != tandem.FinishStop && r.Finish != tandem.FinishLength:
+		return tandem.Errorf(tandem.Invalid, op, "finish_reason is %q, and should be stop or length", r.Finish)
 	case r.Model != "" && r.Origin != "":
 		return tandem.Errorf(tandem.Invalid, op, "a response has either a model or an origin")
 	}

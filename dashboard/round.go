@@ -42,7 +42,7 @@ func registerRounds(api web.API, s roundStore) {
 		OperationID: "get-round", Method: http.MethodGet, Path: "/api/v1/rounds/{number}",
 		Summary: "One round", Tags: []string{"rounds"},
 	}, func(ctx context.Context, in *struct {
-		Number int `path:"number" minimum:"1"`
+		Number int `path:"number" minimum:"1" maximum:"2147483647"`
 	}) (*roundOutput, error) {
 		r, err := s.Round(ctx, in.Number)
 		return &roundOutput{r}, err

@@ -88,7 +88,7 @@ type Event struct {
 
 type runsInput struct {
 	web.Cursor
-	Round int `query:"round" minimum:"0" doc:"Only runs of this round; all for 0."`
+	Round int `query:"round" minimum:"0" maximum:"2147483647" doc:"Only runs of this round; all for 0."`
 }
 
 type runsOutput struct{ Body web.List[Run] }

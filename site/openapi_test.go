@@ -37,7 +37,8 @@ func TestTheWholeDocument(t *testing.T) {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
 	var document struct {
-		Paths map[string]map[string]struct {
+		Servers []struct{ URL string }
+		Paths   map[string]map[string]struct {
 			OperationID string                     `json:"operationId"`
 			Summary     string                     `json:"summary"`
 			Security    []map[string][]string      `json:"security"`
@@ -66,6 +67,12 @@ func TestTheWholeDocument(t *testing.T) {
 				t.Errorf("%s without a key: %d", operation.OperationID, w.Code)
 			}
 		}
+	}
+	if len(document.Servers) != 1 || document.Servers[0].URL != "/" {
+		t.Errorf("the servers are %+v", document.Servers)
+	}
+	if hours := string(document.Paths["/api/v1/hours.csv"]["get"].Responses["200"]); !strings.Contains(hours, `"text/csv"`) || strings.Contains(hours, "application/json") {
+		t.Errorf("the hours are described as %s", hours)
 	}
 	if len(seen) < 20 {
 		t.Errorf("the document describes %d operations", len(seen))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -46,11 +47,11 @@ func fail(op string, err error) error {
 func failPostgres(op string, pg *pgconn.PgError, err error) error {
 	switch pg.Code {
 	case "23505": // unique_violation
-		return tandem.Errorf(tandem.Conflict, op, "%s exists already (%s): %w", pg.TableName, pg.ConstraintName, err)
+		return tandem.Errorf(tandem.Conflict, op, "one with this %s exists already in %s: %w", columnOf(pg), pg.TableName, err)
 	case "23503": // foreign_key_violation
-		return tandem.Errorf(tandem.NotFound, op, "%s refers to something that does not exist (%s): %w", pg.TableName, pg.ConstraintName, err)
+		return tandem.Errorf(tandem.NotFound, op, "%s names something that does not exist: %w", columnOf(pg), err)
 	case "23514", "23502": // check_violation, not_null_violation
-		return tandem.Errorf(tandem.Invalid, op, "%s breaks the rule %s%s: %w", pg.TableName, pg.ConstraintName, pg.ColumnName, err)
+		return tandem.Errorf(tandem.Invalid, op, "%s cannot have this value in %s: %w", columnOf(pg), pg.TableName, err)
 	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
 		return tandem.Errorf(tandem.Unavailable, op, "the database was too busy with the same rows: %w", err)
 	case "42501": // insufficient_privilege
@@ -71,6 +72,19 @@ func failPostgres(op string, pg *pgconn.PgError, err error) error {
 		return tandem.Errorf(tandem.Unavailable, op, "the database does not let tandem in: %w", err)
 	}
 	return tandem.Errorf(tandem.Internal, op, "%w", err)
+}
+
+// columnOf is the column that a violated constraint is about: Postgres names a constraint by its table, its
+// columns and its kind. The name itself is said of rules between columns.
+func columnOf(pg *pgconn.PgError) string {
+	if pg.ColumnName != "" {
+		return pg.ColumnName
+	}
+	name, ofTable := strings.CutPrefix(pg.ConstraintName, pg.TableName+"_")
+	if end := strings.LastIndexByte(name, '_'); ofTable && end > 0 {
+		return name[:end]
+	}
+	return "the rule " + pg.ConstraintName
 }
 
 // passing reports whether a transaction that failed with err has left nothing behind and may go through

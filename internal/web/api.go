@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -81,6 +82,9 @@ func NewAPI(router chi.Router, c Config) (API, error) {
 	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil
 	config.Transformers = []huma.Transformer{problems}
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	config.Servers = []*huma.Server{{URL: cmp.Or(c.Public, "/")}}
+	config.Formats = maps.Clone(config.Formats)
+	config.Formats["application/json"] = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
 	config.Info.Description = "Collects comparisons of answers, and serves what was learnt from them."
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "A key made by tandem key create."},
@@ -110,12 +114,16 @@ func register[I, O any](api API, scopes Scopes, op huma.Operation, handler func(
 		op.Description += "\n\n"
 	}
 	op.Description += "Scope: " + scopes.String() + "."
-	op.Responses = map[string]*huma.Response{"default": {
+	op.Responses = maps.Clone(op.Responses)
+	if op.Responses == nil {
+		op.Responses = make(map[string]*huma.Response)
+	}
+	op.Responses["default"] = &huma.Response{
 		Description: "A problem",
 		Content: map[string]*huma.MediaType{"application/problem+json": {
 			Schema: api.Huma.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem"),
 		}},
-	}}
+	}
 	huma.Register(api.Huma, op, func(ctx context.Context, in *I) (*O, error) {
 		limit := limitOf(&op)
 		ctx, cancel := context.WithTimeout(ctx, limit)

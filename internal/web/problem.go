@@ -85,15 +85,19 @@ func NewProblem(status int, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
 
-// message is what the domain says of err, without causes that are not the domain's, such as SQL.
+// message is what the domain says of err, without the names of operations, and without causes that are not the
+// domain's, such as SQL.
 func message(err error) string {
 	var e *tandem.Error
 	if !errors.As(err, &e) {
 		return ""
 	}
 	var cause *tandem.Error
-	if e.Err == nil || errors.As(e.Err, &cause) {
+	if e.Err == nil {
 		return e.Message
+	}
+	if errors.As(e.Err, &cause) {
+		return strings.Replace(e.Message, cause.Error(), message(cause), 1)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(e.Message, e.Err.Error()), ": ")
 }

@@ -18,7 +18,7 @@ func TestProblemOf(t *testing.T) {
 	}{
 		{tandem.Errorf(tandem.NotFound, "store.Project", "there is no project 7"), 404, "not_found", "there is no project 7"},
 		{tandem.Errorf(tandem.Conflict, "op", "judgments exists already: %w", errors.New("SQLSTATE 23505")), 409, "conflict", "judgments exists already"},
-		{tandem.Errorf(tandem.Invalid, "op", "prompt 3: %w", tandem.Errorf(tandem.Invalid, "inner", "it has no turns")), 422, "invalid", "prompt 3: inner: it has no turns"},
+		{tandem.Errorf(tandem.Invalid, "op", "prompt 3: %w", tandem.Errorf(tandem.Invalid, "inner", "it has no turns")), 422, "invalid", "prompt 3: it has no turns"},
 		{tandem.Errorf(tandem.Stale, "op", "the lease is lost"), 412, "stale", "the lease is lost"},
 		{fmt.Errorf("claim: %w", tandem.Errorf(tandem.Forbidden, "op", "the annotator is disabled")), 403, "forbidden", "the annotator is disabled"},
 		{tandem.Errorf(tandem.Unavailable, "op", "postgres at 10.0.0.7 is away"), 503, "unavailable", "The server cannot do this now; try again."},
