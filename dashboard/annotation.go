@@ -15,7 +15,7 @@ import (
 	"tandem/store"
 )
 
-//go:embed _figure.html annotation.html disagreements.html
+//go:embed _figure.html annotation.html disagreements.html review.html _material.html
 var annotationFiles embed.FS
 
 // annotationStore is what the statistics of annotation are of.
@@ -26,6 +26,7 @@ type annotationStore interface {
 	goldStore
 	remarkStore
 	disagreementStore
+	reviewStore
 	Project(ctx context.Context, id string) (store.Project, error)
 	ProjectCounts(ctx context.Context) ([]store.ProjectCount, error)
 }
@@ -209,6 +210,8 @@ func registerAnnotationPages(api web.API, w watcher) error {
 	api.Page(http.MethodGet, "/annotation/projects/{id}", mayWatch(), p.show)
 	api.Page(http.MethodGet, "/annotation/disagreements", mayWatch(), p.disagreements)
 	api.Page(http.MethodGet, "/annotation/projects/{id}/disagreements", mayWatch(), p.disagreements)
+	api.Page(http.MethodGet, "/annotation/projects/{id}/review", mayReview(), p.review)
+	api.Page(http.MethodPost, "/annotation/projects/{id}/review", mayReview(), p.decideMany)
 	api.Page(http.MethodPost, "/annotation/projects/{id}/judgments/{judgment}/return", mayReview(), p.sendBack)
 	api.Page(http.MethodPost, "/annotation/projects/{id}/judgments/{judgment}/exclusion", mayReview(), p.exclude)
 	return nil
@@ -250,6 +253,7 @@ type annotationPage struct {
 	Remarks    []Remark
 	Figures    map[string]report.Drawing
 	Days       int
+	MayReview  bool // look at single judgments, and decide on them
 }
 
 // Totals are the counts of all lines together.
@@ -292,7 +296,7 @@ type projectLine struct {
 // show renders the statistics of a project or of all.
 func (p annotationPages) show(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	page := annotationPage{Days: shownDays, Figures: make(map[string]report.Drawing)}
+	page := annotationPage{Days: shownDays, MayReview: reviews(r), Figures: make(map[string]report.Drawing)}
 	var err error
 	if id := chi.URLParam(r, "id"); id != "" {
 		if page.Project, err = p.store.Project(ctx, id); err != nil {

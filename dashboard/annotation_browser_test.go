@@ -42,7 +42,7 @@ func TestAnnotationInABrowser(t *testing.T) {
 	rita.Allow("404") // the start page is another part of the site
 	rita.See("Not Found")
 	pages := map[string]string{"annotation": "/annotation", "annotation-project": "/annotation/projects/" + m.project.ID,
-		"disagreements": "/annotation/projects/" + m.project.ID + "/disagreements"}
+		"disagreements": "/annotation/projects/" + m.project.ID + "/disagreements", "review": "/annotation/projects/" + m.project.ID + "/review?batch=1"}
 	for name, path := range pages {
 		rita.Look(browsertest.Desktop)
 		rita.Open(w.url + path)
@@ -61,4 +61,12 @@ func TestAnnotationInABrowser(t *testing.T) {
 	rita.Picture("disagreements-open")
 	rita.Press(browsertest.Enter)
 	rita.See("Excluded: the judgment counts no more.")
+
+	rita.Open(w.url + pages["review"])
+	rita.Click(".reviews li:nth-child(2) input")
+	rita.Click(".reviews li:nth-child(2) summary")
+	rita.Type("input[name=reason]", "read the second answer again")
+	rita.Picture("review-marked")
+	rita.Click("button[value=return]")
+	rita.See("1 judgment was sent back")
 }

@@ -18,8 +18,6 @@ import (
 
 type disagreementStore interface {
 	Disagreements(ctx context.Context, projectID string, page store.Page) ([]store.Disagreement, error)
-	SendBack(ctx context.Context, q store.ReviewQuery, reason, by string) (int, error)
-	ExcludeAll(ctx context.Context, q store.ReviewQuery, excluded bool, reason, by string) (int, error)
 }
 
 // Disagreement is a pair that people judged differently, for somebody to look at.
@@ -94,8 +92,10 @@ func (d Disagreement) Label(o Opinion, answer string) string {
 }
 
 // Letter names the pair's answers, A the first.
-func (d Disagreement) Letter(id string) string {
-	for i, a := range d.Answers {
+func (d Disagreement) Letter(id string) string { return letterOf(d.Answers, id) }
+
+func letterOf(answers []Answer, id string) string {
+	for i, a := range answers {
 		if a.ID == id {
 			return string(rune('A' + i))
 		}
@@ -130,11 +130,10 @@ type disagreementsPage struct {
 	wording
 	Project store.Project // the zero value for all
 	web.List[Disagreement]
-	MayAct    bool // exclude, and send back where MayReturn
-	MayReturn bool
-	After     bool   // it is not the first part
-	Here      string // the page's own path
-	Done      string // what was done just now
+	MayAct bool   // exclude and send back
+	After  bool   // it is not the first part
+	Here   string // the page's own path
+	Done   string // what was done just now
 }
 
 // Marks are the eight positions, the one that somebody chose true.

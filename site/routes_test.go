@@ -21,6 +21,8 @@ var table = map[string]entry{
 	"GET /annotation/disagreements":                                 {"review read admin", "", ""},
 	"GET /annotation/projects/{id}":                                 {"review read admin", "project", ""},
 	"GET /annotation/projects/{id}/disagreements":                   {"review read admin", "project", ""},
+	"GET /annotation/projects/{id}/review":                          {"review admin", "project", ""},
+	"POST /annotation/projects/{id}/review":                         {"review admin", "project", ""},
 	"POST /annotation/projects/{id}/judgments/{judgment}/exclusion": {"review admin", "project", ""},
 	"POST /annotation/projects/{id}/judgments/{judgment}/return":    {"review admin", "project", ""},
 

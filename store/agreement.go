@@ -149,6 +149,11 @@ type Contribution struct {
 	Returned   string // why it was sent back and waits for an answer, empty otherwise
 }
 
+// responsesByID are the task t's answers, without their models.
+const responsesByID = `
+	(SELECT jsonb_agg(jsonb_build_object('id', r.id::text, 'content', r.content) ORDER BY r.id)
+	 FROM task_responses tr JOIN responses r ON r.id = tr.response_id WHERE tr.task_id = t.id)`
+
 // Disagreements lists the pairs of a project, or of all for an empty id, that people judged differently, the
 // newest pair first. Gold ones are left out.
 func (s *Store) Disagreements(ctx context.Context, projectID string, page Page) ([]Disagreement, error) {
@@ -166,9 +171,7 @@ func (s *Store) Disagreements(ctx context.Context, projectID string, page Page) 
 	args["limit"] = page.limit()
 	// Tasks are looked at from the newest one on, until there are enough.
 	disagreements, err := all(ctx, s.db, op, `
-		SELECT t.id::text, p.name, p.id::text, p.aspect, t.batch, dialogue(q.message_id),
-		       (SELECT jsonb_agg(jsonb_build_object('id', r.id::text, 'content', r.content) ORDER BY r.id)
-		        FROM task_responses tr JOIN responses r ON r.id = tr.response_id WHERE tr.task_id = t.id),
+		SELECT t.id::text, p.name, p.id::text, p.aspect, t.batch, dialogue(q.message_id),`+responsesByID+`,
 		       v.side, v.spread, v.labels, v.judgments
 		FROM tasks t
 		JOIN projects p ON p.id = t.project_id

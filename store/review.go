@@ -133,6 +133,37 @@ func (s *Store) Review(ctx context.Context, q ReviewQuery) ([]Reviewed, error) {
 	return found, nil
 }
 
+// Material is what a task puts before people.
+type Material struct {
+	Prompt    tandem.Dialogue
+	Responses []tandem.Response // by id, without their models
+}
+
+// Materials reads what tasks put before people, by the task's id.
+func (s *Store) Materials(ctx context.Context, tasks []string) (map[string]Material, error) {
+	const op = "store.Materials"
+	ids, err := parseIDs(op, "task", tasks)
+	if err != nil {
+		return nil, err
+	}
+	type row struct {
+		Task string
+		Material
+	}
+	found, err := all(ctx, s.db, op, `
+		SELECT t.id::text, dialogue(q.message_id),`+responsesByID+`
+		FROM tasks t JOIN prompts q ON q.id = t.prompt_id WHERE t.id = ANY (@ids)`, pgx.NamedArgs{"ids": ids},
+		func(r pgx.CollectableRow) (row, error) {
+			var m row
+			return m, r.Scan(&m.Task, &m.Prompt, &m.Responses)
+		})
+	materials := make(map[string]Material, len(found))
+	for _, m := range found {
+		materials[m.Task] = m.Material
+	}
+	return materials, err
+}
+
 // SendBack sends the judgments that q selects back to their annotators, and says why. They see it when they come
 // next, and revise them; those that are sent back already, and undone ones, are left as they are. It is all or
 // nothing, audited in the same transaction, and returns how many it sent. Errors: Invalid without a reason,
