@@ -160,7 +160,7 @@ func (f *setupForm) read(r *http.Request) error {
 	}
 	number("lease", "Minutes that a task is held", 1, 10080, func(x float64) { f.Lease = time.Duration(x * float64(time.Minute)) })
 	number("pass", "Share to get right", 1, 100, func(x float64) { f.PassShare = x / 100 })
-	number("floor", "Least share of gold right", 0, 100, func(x float64) { f.GoldFloor = x / 100 })
+	number("floor", "Least share of gold right", 1, 100, func(x float64) { f.GoldFloor = x / 100 })
 	whole("overlap", "Judgments of each comparison", 1, 100, &f.Overlap)
 	whole("gold_every", "Comparisons to one gold task", 0, 1000, &f.GoldEvery)
 	whole("gold_window", "Gold tasks that count", 1, 1000, &f.GoldWindow)
@@ -238,9 +238,15 @@ type setupPage struct {
 	Batches    []store.Batch
 	Variants   bool   // there is a page that says which models answer
 	Draft      string // of the guideline
+	BatchName  string // of the next batch
+	HeldOut    string // of the next batch, in percent
+	Into       string // number of the batch that a file is brought into
 	Done       string // what was done just now
 	Problem    string // why a form was not taken
 }
+
+// Percent is a share in percent.
+func (setupPage) Percent(share float64) string { return short(100 * share) }
 
 // notices are what a page says after a form, by what stands in its address.
 var notices = map[string]string{
@@ -265,7 +271,7 @@ func (p setup) show(w http.ResponseWriter, r *http.Request, status int, change f
 	if err != nil {
 		return err
 	}
-	page := setupPage{Form: setupForm{Project: project}, Draft: project.Guideline}
+	page := setupPage{Form: setupForm{Project: project}, Draft: project.Guideline, HeldOut: short(100 * tandem.HeldOutShare)}
 	if page.Progress, err = p.store.Progress(ctx, id); err != nil {
 		return err
 	}
@@ -349,7 +355,7 @@ func (p setup) upload(w http.ResponseWriter, r *http.Request) error {
 		}
 		return importPrepared(r.Context(), p.store, chi.URLParam(r, "id"), head.Filename, file, batch)
 	}()
-	return p.back(w, r, fmt.Sprintf("made=%d&of=%d", made.Tasks, made.Lines), err, nil)
+	return p.back(w, r, fmt.Sprintf("made=%d&of=%d", made.Tasks, made.Lines), err, func(page *setupPage) { page.Into = r.PostFormValue("batch") })
 }
 
 func (p setup) batch(w http.ResponseWriter, r *http.Request) error {
@@ -359,7 +365,9 @@ func (p setup) batch(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		_, err = p.store.AddBatch(r.Context(), chi.URLParam(r, "id"), text(r, "name"), share/100, web.Caller(r.Context()).Actor())
 	}
-	return p.back(w, r, "done=batch", err, nil)
+	return p.back(w, r, "done=batch", err, func(page *setupPage) {
+		page.BatchName, page.HeldOut = text(r, "name"), r.PostFormValue("held_out")
+	})
 }
 
 func (p setup) close(w http.ResponseWriter, r *http.Request) error {

@@ -123,12 +123,12 @@ func TestSetupPages(t *testing.T) {
 	ada.post(page+"/guideline", url.Values{"guideline": {"Be *kinder*."}})
 	ada.wants(http.StatusOK, "Be <em>kinder</em>.", "Version 2", "Version 1")
 	ada.post(page+"/batches", url.Values{"name": {"week 1"}, "held_out": {"200"}})
-	ada.wants(http.StatusUnprocessableEntity, `Held out: "200"`)
+	ada.wants(http.StatusUnprocessableEntity, `Held out: "200"`, `value="week 1"`, `name="held_out" value="200"`)
 	ada.post(page+"/batches", url.Values{"name": {"week 1"}, "held_out": {"100"}})
-	ada.wants(http.StatusOK, "The batch has begun.", "week 1")
+	ada.wants(http.StatusOK, "The batch has begun.", "week 1", "100\u00a0%")
 
 	ada.upload(page+"/import", "week1.jsonl", preparedLines+`{"prompt":"x","responses":["one"]}`, "batch", "1")
-	ada.wants(http.StatusUnprocessableEntity, `week1.jsonl:4: "responses" holds 1 answers`)
+	ada.wants(http.StatusUnprocessableEntity, `week1.jsonl:4: "responses" holds 1 answers`, `<option value="1" selected>`)
 	ada.upload(page+"/import", "week1.jsonl", preparedLines, "batch", "9")
 	if ada.status != http.StatusNotFound {
 		t.Errorf("a batch that is not there: %d", ada.status)

@@ -86,7 +86,7 @@ func (l *Live) trial(ctx context.Context, id string) (store.Variant, Trial, erro
 	}
 	out := Trial{OK: err == nil, Text: answer.Text, Seconds: time.Since(began).Seconds()}
 	if err != nil {
-		out.Problem = err.Error()
+		out.Problem = plain(err)
 		l.config.Log.InfoContext(ctx, "a variant does not answer", "variant", v.Name, "error", err)
 	}
 	return v, out, nil
