@@ -97,6 +97,16 @@ func (m *crowdModel) progress() store.Progress {
 	return p
 }
 
+// counting is how many judgments there are to learn from: all but those that are undone.
+func (m *crowdModel) counting() (n int) {
+	for _, turn := range m.turns {
+		if turn.version > 0 && turn.closed && !turn.skipped {
+			n++
+		}
+	}
+	return n
+}
+
 // TestCountsEqualReality does at random what people do (claim, submit, submit late, skip, undo, revise, let a lease run
 // out), and after each step compares the counts with a model and with the rows themselves.
 func TestCountsEqualReality(t *testing.T) {
@@ -121,6 +131,9 @@ func TestCountsEqualReality(t *testing.T) {
 				what := c.step()
 				if got, want := w.progress(), c.model.progress(); got != want {
 					t.Fatalf("step %d, %s: progress %+v, want %+v", step, what, got, want)
+				}
+				if got, want := must(w.store.CountComparisons(t.Context(), store.ComparisonQuery{}))(t), c.model.counting(); got != want {
+					t.Fatalf("step %d, %s: %d judgments count, want %d", step, what, got, want)
 				}
 				c.compareRows(step, what)
 			}
@@ -253,7 +266,15 @@ func (c *crowd) submitTurn(person string, turn *modelTurn) string {
 	if at < 0 {
 		at = slices.IndexFunc(places, func(p modelPlace) bool { return !p.done && (p.person == "" || p.expired) })
 	}
-	j := c.submit(c.submission(a))
+	var j store.Judgment
+	if sub := c.submission(a); turn.version > 0 && c.random.IntN(2) == 0 {
+		var err error
+		if j, err = c.store.Revise(c.Context(), sub, turn.version); err != nil {
+			c.Fatal(err)
+		}
+	} else {
+		j = c.submit(sub)
+	}
 	if j.Surplus != (at < 0) {
 		c.Fatalf("%s's judgment of task %s: surplus %v with the places %+v", person, a.TaskID, j.Surplus, places)
 	}
@@ -300,8 +321,11 @@ func (c *crowd) undo(person string) string {
 func (c *crowd) revise(person string) string {
 	for _, task := range c.tasks {
 		turn := c.model.turns[[2]string{task, person}]
-		if turn == nil || turn.version == 0 || !turn.closed || turn.skipped {
+		if turn == nil || turn.version == 0 || turn.skipped {
 			continue
+		}
+		if !turn.closed { // undone, in another tab
+			return c.submitTurn(person, turn)
 		}
 		if _, err := c.store.Revise(c.Context(), c.submission(turn.assignment), turn.version); err != nil {
 			c.Fatal(err)

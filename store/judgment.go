@@ -101,10 +101,10 @@ func (s *Store) keep(ctx context.Context, op string, sub Submission, last int) (
 			return nil, err
 		}
 		b := &pgx.Batch{}
-		if last == 0 && t.version > 0 { // it was undone, and counts again
+		if t.open() && t.version > 0 { // it was undone, and counts again
 			b.Queue(insertExclusion, pgx.NamedArgs{"id": assignment, "excluded": false, "reason": "judged again", "by": sub.Annotator})
 		}
-		return b, queueJudgment(b, op, t, sub, last == 0, hash[:], &j)
+		return b, queueJudgment(b, op, t, sub, t.open(), hash[:], &j)
 	})
 	if err != nil {
 		return Judgment{}, err
@@ -149,6 +149,10 @@ type turn struct {
 	version          int   // of it
 	surplus          bool  // whether it is
 }
+
+// open reports whether a verdict fills a place and counts: there is none yet, or it was undone. Whoever undid it in one tab
+// may revise it in another, which is the same as judging it again.
+func (t turn) open() bool { return t.outcome == "" }
 
 const selectTurn = `
 	SELECT a.id, a.task_id, t.project_id, t.kind, p.aspect, coalesce(a.outcome, ''), a.shown,
@@ -350,7 +354,8 @@ func exclude(ctx context.Context, tx pgx.Tx, assignment int64, excluded bool, re
 
 // Undo takes a person's last judgment back: it is excluded, the person holds the task again, and draft is
 // what they entered, to begin from. The next submit is the judgment's next version. Errors: NotFound when
-// the assignment is not theirs, Conflict when it is not their last judgment.
+// the assignment is not theirs, Conflict when it is not their last judgment, or a reviewer excluded it: judging it again would
+// put it back in.
 func (s *Store) Undo(ctx context.Context, annotator, assignment string, draft json.RawMessage) error {
 	const op = "store.Undo"
 	person, n, err := parseTurn(op, annotator, assignment)
@@ -366,12 +371,17 @@ func (s *Store) Undo(ctx context.Context, annotator, assignment string, draft js
 			return err
 		}
 		args := pgx.NamedArgs{"id": n, "annotator": person, "newest": t.newest, "draft": draft}
-		var last bool
-		if err := tx.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM judgments WHERE annotator_id = @annotator AND id > @newest)`, args).Scan(&last); err != nil {
+		var last, excluded bool
+		if err := tx.QueryRow(ctx, `
+			SELECT NOT EXISTS (SELECT FROM judgments WHERE annotator_id = @annotator AND id > @newest),
+			       coalesce((SELECT excluded FROM exclusions WHERE assignment_id = @id ORDER BY id DESC LIMIT 1), false)`, args).Scan(&last, &excluded); err != nil {
 			return err
 		}
-		if t.outcome != "submitted" || !last {
+		switch {
+		case t.outcome != "submitted" || !last:
 			return tandem.Errorf(tandem.Conflict, op, "only the last judgment can be undone; revise this one instead")
+		case excluded:
+			return tandem.Errorf(tandem.Conflict, op, "a reviewer took this judgment out of what counts; revise it instead")
 		}
 		if err := exclude(ctx, tx, n, true, "undone", annotator); err != nil {
 			return err
