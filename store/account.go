@@ -110,6 +110,11 @@ func (s *Store) AcceptInvitation(ctx context.Context, token, phc, timeZone strin
 	const op = "store.AcceptInvitation"
 	err = s.within(ctx, op, func(tx pgx.Tx) error {
 		args := pgx.NamedArgs{"hash": hashToken(token), "phc": phc, "zone": timeZone}
+		// The person's row comes first, as wherever somebody's account changes: nobody waits in a circle.
+		if _, err := tx.Exec(ctx, `
+			SELECT FROM annotators WHERE id = (SELECT annotator_id FROM invitations WHERE token_hash = @hash) FOR NO KEY UPDATE`, args); err != nil {
+			return err
+		}
 		annotator, err = one(ctx, tx, op, "such invitation, or it was used or has expired",
 			`SELECT i.annotator_id::text `+goodInvitation+` FOR UPDATE OF i`, args, pgx.RowTo[string])
 		if err != nil {
@@ -216,7 +221,10 @@ func (s *Store) startSession(ctx context.Context, op, annotator, phc, earlier st
 	token, hash := newToken()
 	err = s.within(ctx, op, func(tx pgx.Tx) error {
 		args := pgx.NamedArgs{"id": person, "hash": hash, "phc": phc, "earlier": hashToken(earlier), "lifetime": sessionLifetime, "forget": forgetFailures}
-		if phc != "" { // before the person's row, as who changes a password locks them
+		if err := enter(ctx, tx, op, person); err != nil {
+			return err
+		}
+		if phc != "" {
 			same, err := one(ctx, tx, op, "password", `SELECT phc = @phc FROM passwords WHERE annotator_id = @id FOR SHARE`, args, pgx.RowTo[bool])
 			if code := tandem.CodeOf(err); err == nil && !same || err != nil && code == tandem.NotFound {
 				return tandem.Errorf(tandem.Unauthorized, op, "the password was changed in the meantime")
@@ -224,9 +232,6 @@ func (s *Store) startSession(ctx context.Context, op, annotator, phc, earlier st
 			if err != nil {
 				return err
 			}
-		}
-		if err := enter(ctx, tx, op, person); err != nil {
-			return err
 		}
 		email := ""
 		if err := tx.QueryRow(ctx, `SELECT coalesce(email, '') FROM identities WHERE annotator_id = @id`, args).Scan(&email); err != nil {
@@ -279,15 +284,4 @@ func (s *Store) EndSession(ctx context.Context, token string) error {
 	_, err := s.db.Exec(ctx, `UPDATE sessions SET ended_at = clock_timestamp() WHERE token_hash = @hash AND ended_at IS NULL`,
 		pgx.NamedArgs{"hash": hashToken(token)})
 	return fail("store.EndSession", err)
-}
-
-// SetTimeZone keeps whose days a person's are. Errors: Invalid for a zone that Postgres does not know.
-func (s *Store) SetTimeZone(ctx context.Context, annotator, zone string) error {
-	const op = "store.SetTimeZone"
-	person, err := parseAnnotator(op, annotator)
-	if err != nil {
-		return err
-	}
-	_, err = s.db.Exec(ctx, `UPDATE annotators SET time_zone = @zone WHERE id = @id`, pgx.NamedArgs{"id": person, "zone": zone})
-	return fail(op, err)
 }

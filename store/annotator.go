@@ -288,6 +288,9 @@ func (s *Store) EraseAnnotator(ctx context.Context, id, by string) error {
 	}
 	return s.keepingAnAdmin(ctx, op, func(tx pgx.Tx) error {
 		args := pgx.NamedArgs{"id": person}
+		if _, err := tx.Exec(ctx, `SELECT FROM annotators WHERE id = @id FOR NO KEY UPDATE`, args); err != nil { // first, as everywhere
+			return err
+		}
 		tag, err := tx.Exec(ctx, `DELETE FROM identities WHERE annotator_id = @id`, args)
 		if err == nil && tag.RowsAffected() == 0 {
 			return tandem.Errorf(tandem.NotFound, op, "there is no annotator %q, or they were erased before", id)

@@ -323,6 +323,11 @@ func (s *Store) CreateTasks(ctx context.Context, projectID string, tasks []NewTa
 	}
 	ids := make([]string, len(tasks))
 	err = s.within(ctx, op, func(tx pgx.Tx) error {
+		// One makes a project's tasks at a time: two that bring the same ones in another order would wait for each
+		// other in a circle.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('tandem tasks ' || @id::text, 0))`, pgx.NamedArgs{"id": projectID}); err != nil {
+			return err
+		}
 		// FOR SHARE: the project's overlap holds until the slots stand.
 		overlap, err := one(ctx, tx, op, "project "+projectID, `SELECT overlap FROM projects WHERE id = @id FOR SHARE`,
 			pgx.NamedArgs{"id": project}, pgx.RowTo[int])

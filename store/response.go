@@ -1,11 +1,14 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -40,11 +43,20 @@ func (s *Store) AddResponses(ctx context.Context, responses []Response) ([]strin
 			return nil, err
 		}
 	}
+	// All in one order: two that bring the same ones in another would wait for each other in a circle.
+	order := make([]int, len(responses))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(arguments[a]["prompt"].(int64), arguments[b]["prompt"].(int64)),
+			bytes.Compare(arguments[a]["hash"].([]byte), arguments[b]["hash"].([]byte)))
+	})
 	err := s.within(ctx, op, func(tx pgx.Tx) error {
 		batch := &pgx.Batch{}
-		for i, r := range responses {
+		for _, i := range order {
 			sql := addOther
-			if r.Model != "" {
+			if responses[i].Model != "" {
 				sql = addSampled
 			}
 			batch.Queue(sql, arguments[i]).QueryRow(func(row pgx.Row) error {
