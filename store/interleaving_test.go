@@ -2,10 +2,94 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"tandem"
+	"tandem/internal/pgtest"
 	"tandem/store"
 )
+
+// A claim does not wait for a place that somebody else looks at while there are others.
+func TestClaimPassesOverWhatOthersLookAt(t *testing.T) {
+	db := postgres.Database(t)
+	w := newWorld(t, pgtest.OpenStore(t, db.URL), worldConfig{project: store.Project{Name: "p", Aspect: tandem.Helpfulness}, tasks: 2})
+	annotator := w.annotator()
+	release := lockSlots(t, db, w.tasks[0])
+	defer release()
+	claimed := make(chan store.Assignment, 1)
+	go func() {
+		c, err := w.store.Claim(t.Context(), annotator, w.project.ID)
+		if err != nil || c.Assignment == nil {
+			t.Errorf("claimed %+v, %v", c, err)
+			c.Assignment = &store.Assignment{}
+		}
+		claimed <- *c.Assignment
+	}()
+	select {
+	case a := <-claimed:
+		if a.TaskID != w.tasks[1] {
+			t.Errorf("task %s, want %s", a.TaskID, w.tasks[1])
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the claim waits")
+	}
+}
+
+// Before a claim says that nothing is left, or that others hold it, it waits for whoever looks at the last place, and who may
+// not take it.
+func TestClaimWaitsBeforeItSaysNone(t *testing.T) {
+	db := postgres.Database(t)
+	w := newWorld(t, pgtest.OpenStore(t, db.URL), worldConfig{project: store.Project{Name: "p", Aspect: tandem.Helpfulness}, tasks: 1})
+	annotator := w.annotator()
+	release := lockSlots(t, db, w.tasks[0])
+	claimed := make(chan store.Claimed, 1)
+	go func() {
+		c, err := w.store.Claim(t.Context(), annotator, w.project.ID)
+		if err != nil {
+			t.Error(err)
+		}
+		claimed <- c
+	}()
+	select {
+	case c := <-claimed:
+		t.Errorf("was told %+v", c)
+		release()
+		return
+	case <-time.After(300 * time.Millisecond):
+	}
+	release()
+	if c := <-claimed; c.Assignment == nil {
+		t.Errorf("the place was not taken, and still: %+v", c)
+	}
+}
+
+// lockSlots looks at a task's places, as a claim does, until release is called.
+func lockSlots(t *testing.T, db pgtest.Database, task string) (release func()) {
+	t.Helper()
+	tx := must(connect(t, db.OwnerURL).Begin(t.Context()))(t)
+	if _, err := tx.Exec(t.Context(), `SELECT FROM slots WHERE task_id = $1::text::bigint FOR UPDATE`, task); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = tx.Rollback(t.Context()) }
+}
+
+// The first save of a draft, under way while its task is judged, comes too late as well.
+func TestFirstDraftAfterTheSubmit(t *testing.T) {
+	w := newWorld(t, postgres.Store(t), worldConfig{project: store.Project{Name: "p", Aspect: tandem.Helpfulness}, tasks: 2})
+	annotator := w.annotator()
+	judged := w.claim(annotator)
+	w.submit(w.submission(judged))
+	skipped := w.claim(annotator)
+	if err := w.store.Skip(t.Context(), annotator, skipped.ID, "cannot tell"); err != nil {
+		t.Fatal(err)
+	}
+	for what, id := range map[string]string{"judged": judged.ID, "skipped": skipped.ID} {
+		_, err := w.store.SaveDraft(t.Context(), annotator, id, 0, []byte(`{"comment": "late"}`))
+		wantCode(t, "a draft of a "+what+" task", err, tandem.Stale)
+		_, err = w.store.Draft(t.Context(), annotator, id)
+		wantCode(t, "the draft of a "+what+" task", err, tandem.NotFound)
+	}
+}
 
 // Somebody takes a judgment back in one tab and sends a new version of it in another: that is judging it again. It has its
 // place, and it counts.

@@ -186,6 +186,7 @@ func TestConstraints(t *testing.T) {
 	if a.TaskID != other.TaskID {
 		t.Fatal("two people did not meet on one task")
 	}
+	kept := w.submit(w.submission(other))
 	conn := connect(t, db.URL)
 	const check, foreign, unique, null = "23514", "23503", "23505", "23502"
 	digest := strings.Repeat("ab", 32)
@@ -215,6 +216,9 @@ func TestConstraints(t *testing.T) {
 		"a judgment that chooses nothing":     {fmt.Sprintf(judgment, `'pairwise', 1, NULL, NULL, NULL, 'better'`) + a.ID, check},
 		"a pairwise judgment on another kind": {fmt.Sprintf(judgment, `'rating', 1, NULL, NULL, NULL, ''`) + a.ID, check},
 		"a second version that replaces none": {fmt.Sprintf(judgment, `'pairwise', 2, NULL, a.shown[1], a.shown[2], 'better'`) + a.ID, check},
+		"a version that is there":             {`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, chosen, rejected, degree, shown, idempotency_key, body_hash) SELECT assignment_id, task_id, annotator_id, kind, version, chosen, rejected, degree, shown, 'another', body_hash FROM judgments WHERE id = ` + kept.ID, unique},
+		"two versions that replace one":       {`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, replaces, chosen, rejected, degree, shown, idempotency_key, body_hash) SELECT assignment_id, task_id, annotator_id, kind, n, id, chosen, rejected, degree, shown, n::text, body_hash FROM judgments, generate_series(2, 3) n WHERE id = ` + kept.ID, unique},
+		"a key that came before":              {`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, replaces, chosen, rejected, degree, shown, idempotency_key, body_hash) SELECT assignment_id, task_id, annotator_id, kind, 2, id, chosen, rejected, degree, shown, idempotency_key, body_hash FROM judgments WHERE id = ` + kept.ID, unique},
 		"a skip without a reason":             {`INSERT INTO remarks (task_id, annotator_id, kind, reason) SELECT task_id, annotator_id, 'skip', ' ' FROM assignments WHERE id = ` + a.ID, check},
 		"an exclusion without a reason":       {`INSERT INTO exclusions (assignment_id, excluded, reason, excluded_by) VALUES (` + a.ID + `, true, '', 'cli')`, check},
 		"a project without an aspect":         {`INSERT INTO projects (name, aspect) VALUES ('p', NULL)`, null},
