@@ -305,9 +305,9 @@ func (p pages) keep(r *http.Request, page comparePage, verdict store.Verdict) er
 	if err != nil || !(seconds >= 0 && seconds <= 7*24*3600) {
 		seconds = 0 // without JavaScript nobody measured it
 	}
-	guideline, _ := strconv.Atoi(r.PostFormValue("guideline")) // none for a project without one
+	guideline, _ := strconv.ParseInt(r.PostFormValue("guideline"), 10, 32) // none for a project without one
 	submission := store.Submission{
-		Annotator: me(r), Assignment: page.Assignment.ID, Key: r.PostFormValue("key"), Verdict: verdict, Guideline: guideline,
+		Annotator: me(r), Assignment: page.Assignment.ID, Key: r.PostFormValue("key"), Verdict: verdict, Guideline: int(guideline),
 		Duration: time.Duration(seconds * float64(time.Second)),
 	}
 	if text := r.PostFormValue("version"); text != "" {

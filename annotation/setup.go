@@ -349,7 +349,8 @@ func (p setup) upload(w http.ResponseWriter, r *http.Request) error {
 		defer file.Close()
 		batch := 0
 		if given := r.PostFormValue("batch"); given != "" {
-			if batch, err = strconv.Atoi(given); err != nil || batch < 0 {
+			n, err := strconv.ParseInt(given, 10, 32)
+			if batch = int(n); err != nil || batch < 0 {
 				return Imported{}, tandem.Errorf(tandem.Invalid, op, "%q is no batch.", given)
 			}
 		}
