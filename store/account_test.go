@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,65 @@ func TestSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone("a disabled person's session", last)
+	// Whoever disabled them, and whatever became of their sessions.
+	if _, err := owner.Exec(ctx, `UPDATE sessions SET ended_at = NULL`); err != nil {
+		t.Fatal(err)
+	}
+	gone("a disabled person's open session", last)
+}
+
+// Ten use one link at once, each with a password of their own: one is in.
+func TestLinkUsedAtOnce(t *testing.T) {
+	const times = 10
+	db := postgres.Database(t)
+	s := pgtest.OpenStore(t, db.URL+"&pool_max_conns=10")
+	person, token := invited(t, s, "ada@example.org")
+	used := make(chan error, times)
+	start := make(chan struct{})
+	for i := range times {
+		go func() {
+			<-start
+			_, err := s.AcceptInvitation(t.Context(), token, fmt.Sprint(somePHC, i), "")
+			used <- err
+		}()
+	}
+	close(start)
+	in := 0
+	for range times {
+		if err := <-used; err == nil {
+			in++
+		} else {
+			wantCode(t, "a link that another was quicker with", err, tandem.NotFound)
+		}
+	}
+	if entries := must(s.Audit(t.Context(), person.ID))(t); in != 1 || entries[0].Action != "annotator.password" || len(entries) != 2 {
+		t.Errorf("%d came in; audit %+v", in, entries)
+	}
+}
+
+// Each lock is twice as long as the one before, up to an hour.
+func TestLocksGrow(t *testing.T) {
+	db := postgres.Database(t)
+	s, owner := pgtest.OpenStore(t, db.URL), connect(t, db.OwnerURL)
+	ctx := t.Context()
+	for try := range 14 {
+		if _, _, err := s.Password(ctx, "ada@example.org"); err != nil {
+			t.Fatalf("try %d: %v", try+1, err)
+		}
+		var locked, want time.Duration
+		if err := owner.QueryRow(ctx, `SELECT coalesce(locked_until - failed_at, '0') FROM sign_in_failures`).Scan(&locked); err != nil {
+			t.Fatal(err)
+		}
+		if try >= 4 {
+			want = min(30*time.Second<<(try-4), time.Hour)
+		}
+		if locked.Round(time.Second) != want {
+			t.Errorf("after %d failures it is locked for %v, want %v", try+1, locked, want)
+		}
+		if _, err := owner.Exec(ctx, `UPDATE sign_in_failures SET locked_until = clock_timestamp() - interval '1 second' WHERE locked_until IS NOT NULL`); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestLockout(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/internal/pgtest"
 	"tandem/store"
 )
 
@@ -72,7 +73,8 @@ func TestPeople(t *testing.T) {
 }
 
 func TestChangeAnnotator(t *testing.T) {
-	s, ctx := postgres.Store(t), t.Context()
+	db := postgres.Database(t)
+	s, ctx := pgtest.OpenStore(t, db.URL), t.Context()
 	ada := joined(t, s, "ada@example.org", store.RoleAdmin)
 	bob := joined(t, s, "bob@example.org", store.RoleAnnotator)
 	change := func(id string, c store.AnnotatorChange) error {
@@ -114,13 +116,26 @@ func TestChangeAnnotator(t *testing.T) {
 	}
 	wantCode(t, "an address that somebody has", change(bob.ID, store.AnnotatorChange{Email: new("Ada@example.org")}), tandem.Conflict)
 
-	// Two admins who demote each other: one of them stays.
+	// Two admins who demote each other: one of them stays. Both have come as far as they can before either is done.
+	tx := must(connect(t, db.OwnerURL).Begin(ctx))(t)
+	if _, err := tx.Exec(ctx, `LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
 	var wait sync.WaitGroup
 	errs := make([]error, 2)
 	for i, id := range []string{ada.ID, bob.ID} {
 		wait.Go(func() {
 			_, errs[i] = s.ChangeAnnotator(context.WithoutCancel(ctx), id, store.AnnotatorChange{Role: new(store.RoleAnnotator)}, "test")
 		})
+	}
+	watch := connect(t, db.AdminURL)
+	for waiting := 0; waiting < 2; time.Sleep(time.Millisecond) {
+		if err := watch.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Rollback(ctx); err != nil {
+		t.Fatal(err)
 	}
 	wait.Wait()
 	if (errs[0] == nil) == (errs[1] == nil) {
