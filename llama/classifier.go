@@ -8,8 +8,8 @@ import (
 )
 
 // Classifier gives a sequence its raw scalar: the head's product with the last token's normalised hidden
-// state, score·rmsnorm(x). It is transformers' LlamaForSequenceClassification with num_labels 1; that the
-// pooled token is the last is a choice of this project, the paper leaves it open (section 3.2.2).
+// state, score·rmsnorm(x). It is transformers' LlamaForSequenceClassification with num_labels 1, its pooling
+// included (see Config.Pooled); the paper leaves open which token is read (section 3.2.2).
 //
 // A score depends on its sequence alone, to the bit. Any number of goroutines may use a Classifier; their
 // calls take turns.
@@ -31,15 +31,17 @@ func NewClassifier(w *Weights, config ForwardConfig) (*Classifier, error) {
 // trained to read.
 func (c *Classifier) Scores(ctx context.Context, sequences [][]int32) ([]float32, error) {
 	const op = "llama.Classifier"
+	pooled := make([][]int32, len(sequences))
 	for i, tokens := range sequences {
 		if len(tokens) == 0 {
 			return nil, tandem.Errorf(tandem.Invalid, op, "sequence %d has no tokens", i)
 		}
+		pooled[i] = c.forward.weights.Config.Pooled(tokens)
 	}
 	head := c.forward.weights.Score
 	d := len(head)
 	scores := make([]float32, len(sequences))
-	err := c.forward.each(ctx, sequences, lastOnly, func(hidden []float32, picks []pick) error {
+	err := c.forward.each(ctx, pooled, lastOnly, func(hidden []float32, picks []pick) error {
 		for i, p := range picks {
 			score := dot(head, hidden[i*d:(i+1)*d])
 			if math.IsNaN(float64(score)) || math.IsInf(float64(score), 0) {

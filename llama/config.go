@@ -38,6 +38,17 @@ func (c Config) QKVSize() int { return (c.NumAttentionHeads + 2*c.NumKeyValueHea
 // AttentionSize is the width of the attention's output: h·e.
 func (c Config) AttentionSize() int { return c.NumAttentionHeads * c.HeadDim }
 
+// Pooled is a sequence up to the token that a scalar head reads, the last that is not PAD, as transformers'
+// LlamaForSequenceClassification pools. That is the last token, an EOS, unless the model pads with EOS: then
+// it is the one before, in training too, so that the model gives the same scores in either program.
+func (c Config) Pooled(tokens []int32) []int32 {
+	n := len(tokens)
+	for n > 1 && int(tokens[n-1]) == c.PAD {
+		n--
+	}
+	return tokens[:n]
+}
+
 // Validate reports the first field that no Llama could have.
 func (c Config) Validate() error {
 	const op = "llama.Config"

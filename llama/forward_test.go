@@ -17,7 +17,7 @@ func testConfig() Config {
 	return Config{
 		VocabSize: 53, HiddenSize: 20, IntermediateSize: 27, NumHiddenLayers: 2,
 		NumAttentionHeads: 4, NumKeyValueHeads: 2, HeadDim: 6, MaxPositionEmbeddings: 150,
-		RMSNormEps: 1e-5, RopeTheta: 10000, BOS: 1, EOS: []int{2}, PAD: 0,
+		RMSNormEps: 1e-5, RopeTheta: 10000, BOS: 1, EOS: []int{2}, PAD: -1,
 	}
 }
 

@@ -60,14 +60,13 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	most := policy.Weights.Config.MaxPositionEmbeddings
-	task, made, err := rewardmodel.NewTask(ctx, policy.Template, training, r.Config, most)
+	task, made, err := rewardmodel.NewTask(ctx, policy.Template, training, r.Config, policy.Weights.Config)
 	if err != nil {
 		return nil, err
 	}
 	var held train.Task
 	if len(heldOut) > 0 {
-		if held, _, err = rewardmodel.NewTask(ctx, policy.Template, heldOut, r.Config, most); err != nil {
+		if held, _, err = rewardmodel.NewTask(ctx, policy.Template, heldOut, r.Config, policy.Weights.Config); err != nil {
 			return nil, fmt.Errorf("held out: %w", err)
 		}
 	}

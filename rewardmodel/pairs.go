@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tandem"
+	"tandem/llama"
 	"tandem/llama/chat"
 	"tandem/llama/train"
 )
@@ -23,10 +24,10 @@ type Prepared struct {
 	Labelled int `json:"labelled"` // answers with a safety label that is learnt from
 }
 
-// NewTask makes the training task of comparisons; it is a train.Task and a train.Measurer. maxTokens is
-// the model's context, or less.
-func NewTask(ctx context.Context, r Renderer, comparisons []tandem.Comparison, c Config, maxTokens int) (train.Measurer, Prepared, error) {
+// NewTask makes the training task of comparisons for a model; it is a train.Task and a train.Measurer.
+func NewTask(ctx context.Context, r Renderer, comparisons []tandem.Comparison, c Config, model llama.Config) (train.Measurer, Prepared, error) {
 	var prepared Prepared
+	maxTokens := model.MaxPositionEmbeddings
 	if c.MaxTokens > 0 {
 		maxTokens = min(maxTokens, c.MaxTokens)
 	}
@@ -48,7 +49,7 @@ func NewTask(ctx context.Context, r Renderer, comparisons []tandem.Comparison, c
 		if a.Cut > 0 || b.Cut > 0 {
 			prepared.Cut++
 		}
-		p := Pair{Chosen: a.Tokens, Rejected: b.Tokens, Margin: c.Margin.Margin(comparison), ChosenLabel: comparison.Chosen.Label, RejectedLabel: comparison.Rejected.Label}
+		p := Pair{Chosen: model.Pooled(a.Tokens), Rejected: model.Pooled(b.Tokens), Margin: c.Margin.Margin(comparison), ChosenLabel: comparison.Chosen.Label, RejectedLabel: comparison.Rejected.Label}
 		if c.AuxiliaryWeight > 0 {
 			prepared.Labelled += p.labelled()
 		}

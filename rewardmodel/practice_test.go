@@ -101,7 +101,7 @@ func TestRecoversAUtilityOfPracticeAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Margin, c.Fit.LearningRate, c.Fit.Epochs = rewardmodel.NoMargin, 2e-3, 2
-	task, _, err := rewardmodel.NewTask(t.Context(), template, comparisons, c, 512)
+	task, _, err := rewardmodel.NewTask(t.Context(), template, comparisons, c, llama.Config{MaxPositionEmbeddings: 512, PAD: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

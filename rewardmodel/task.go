@@ -8,7 +8,8 @@ import (
 	"tandem/llama/nn"
 )
 
-// Pair is one comparison in token ids: both dialogues rendered whole, each ending in EOS exactly once.
+// Pair is one comparison in token ids: both dialogues rendered whole, each up to the token that the
+// head reads (llama.Config.Pooled), which is an EOS.
 type Pair struct {
 	Chosen, Rejected           []int32
 	Margin                     float64

@@ -112,14 +112,14 @@ func TestRecoversAKnownUtility(t *testing.T) {
 	}
 	c.Margin, c.Fit.LearningRate = rewardmodel.SmallMargin, 3e-3
 	w := untrained()
-	task, prepared, err := rewardmodel.NewTask(t.Context(), letters{}, judged(rng, 4000), c, w.Config.MaxPositionEmbeddings)
+	task, prepared, err := rewardmodel.NewTask(t.Context(), letters{}, judged(rng, 4000), c, w.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !prepared.Calibrated() || prepared.Cut != 0 || prepared.LeftOut != 0 {
 		t.Errorf("prepared %+v", prepared)
 	}
-	held, _, err := rewardmodel.NewTask(t.Context(), letters{}, judged(rng, 300), c, w.Config.MaxPositionEmbeddings)
+	held, _, err := rewardmodel.NewTask(t.Context(), letters{}, judged(rng, 300), c, w.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestTaskCountsWhatItLeavesOut(t *testing.T) {
 	comparisons := judged(rng, 10)
 	comparisons[3].Chosen.Label, comparisons[3].Rejected.Label = tandem.Unsafe, tandem.Safe
 	comparisons[4].Rejected.Content = strings.Repeat("c", 80)
-	_, prepared, err := rewardmodel.NewTask(t.Context(), letters{}, comparisons, rewardmodel.DefaultConfig(tandem.Helpfulness), 64)
+	_, prepared, err := rewardmodel.NewTask(t.Context(), letters{}, comparisons, rewardmodel.DefaultConfig(tandem.Helpfulness), llama.Config{MaxPositionEmbeddings: 64, PAD: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestTaskCountsWhatItLeavesOut(t *testing.T) {
 	if prepared.Calibrated() {
 		t.Error("a model that learns from no label is calibrated")
 	}
-	if _, _, err := rewardmodel.NewTask(t.Context(), letters{}, nil, rewardmodel.DefaultConfig(tandem.Safety), 64); tandem.CodeOf(err) != tandem.Invalid {
+	if _, _, err := rewardmodel.NewTask(t.Context(), letters{}, nil, rewardmodel.DefaultConfig(tandem.Safety), llama.Config{MaxPositionEmbeddings: 64, PAD: -1}); tandem.CodeOf(err) != tandem.Invalid {
 		t.Errorf("no comparisons at all: %v", err)
 	}
 }
