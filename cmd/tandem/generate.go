@@ -62,14 +62,14 @@ func checkSampling(s tandem.Sampling, called func(string) string) error {
 
 // generateRequest is a line of input. What it sets beside the prompt overrides the flags.
 type generateRequest struct {
-	Prompt      *string         `json:"prompt"`   // raw text after BOS
-	Messages    tandem.Dialogue `json:"messages"` // through the chat template
-	Temperature *float64        `json:"temperature"`
-	TopK        *int            `json:"top_k"`
-	TopP        *float64        `json:"top_p"`
-	MaxTokens   *int            `json:"max_tokens"`
-	Stop        []string        `json:"stop"`
-	Seed        *uint64         `json:"seed"`
+	Prompt      *string  `json:"prompt"`   // raw text after BOS
+	Messages    messages `json:"messages"` // through the chat template
+	Temperature *float64 `json:"temperature"`
+	TopK        *int     `json:"top_k"`
+	TopP        *float64 `json:"top_p"`
+	MaxTokens   *int     `json:"max_tokens"`
+	Stop        []string `json:"stop"`
+	Seed        *uint64  `json:"seed"`
 }
 
 type generateReply struct {
@@ -123,8 +123,9 @@ func (c *generateCommand) request(ctx context.Context, policy *chat.Policy, r ge
 		}
 		prompt = ids
 	default:
-		request.Messages, request.Key.Prompt = r.Messages, r.Messages.Key()
-		e, err := policy.Template.Prompt(ctx, r.Messages, 0)
+		request.Messages = tandem.Dialogue(r.Messages)
+		request.Key.Prompt = request.Messages.Key()
+		e, err := policy.Template.Prompt(ctx, request.Messages, 0)
 		if err != nil {
 			return request, err
 		}

@@ -19,8 +19,8 @@ type logprobsCommand struct {
 // logprobsRequest is a line of input: a text, which gets what the model's tokenizer adds by default, or
 // token ids, which are taken as they are.
 type logprobsRequest struct {
-	Text   *string `json:"text"`
-	Tokens []int32 `json:"tokens"`
+	Text   *string  `json:"text"`
+	Tokens tokenIDs `json:"tokens"`
 }
 
 type logprobsReply struct {

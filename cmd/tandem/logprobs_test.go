@@ -84,6 +84,8 @@ func TestLogprobsBadLines(t *testing.T) {
 		{`{"tokens":[1,48]}`, "token 1 is 48, outside the model's vocabulary of 48"},
 		{`{"tokens":[-1]}`, "token 0 is -1"},
 		{`{"tokens":[1.5]}`, "not the JSON"},
+		{`{"tokens":[1,null]}`, "token 1 is null"},
+		{`{"tokens":null}`, "exactly one of"},
 		{`{"tokens":[1],"text":"a"}`, "exactly one of"},
 		{`{"tokens":[` + strings.Repeat("1,", 64) + `1]}`, "65 tokens, more than the model's context of 64"},
 		{`{"text":"a"}`, "tokenizer"},

@@ -30,11 +30,11 @@ func (c *scoreCommand) Validate() error {
 
 // scoreRequest is a line of input: exactly one of messages, prompt with response, and text.
 type scoreRequest struct {
-	Messages tandem.Dialogue `json:"messages"`
-	Prompt   *string         `json:"prompt"`   // a dialogue of one user message …
-	Response *string         `json:"response"` // … and its answer
-	Text     *string         `json:"text"`     // rendered already; special tokens in it are recognised
-	Safety   bool            `json:"safety_prompt"`
+	Messages messages `json:"messages"`
+	Prompt   *string  `json:"prompt"`   // a dialogue of one user message …
+	Response *string  `json:"response"` // … and its answer
+	Text     *string  `json:"text"`     // rendered already; special tokens in it are recognised
+	Safety   bool     `json:"safety_prompt"`
 }
 
 // dialogue returns the request's dialogue, or nil for a text.
@@ -49,7 +49,8 @@ func (r scoreRequest) dialogue() (tandem.Dialogue, error) {
 	case forms != 1:
 		return nil, tandem.Errorf(tandem.Invalid, "", `exactly one of "messages", "prompt" with "response", and "text" is expected`)
 	case r.Messages != nil:
-		return r.Messages, r.Messages.Validate()
+		dialogue := tandem.Dialogue(r.Messages)
+		return dialogue, dialogue.Validate()
 	case r.Text != nil:
 		if *r.Text == "" {
 			return nil, tandem.Errorf(tandem.Invalid, "", `"text" is empty`)

@@ -116,6 +116,7 @@ func TestScoreBadLines(t *testing.T) {
 		{`{"response":"a"}`, `without "prompt"`},
 		{`{"prompt":"a","response":"b","text":"c"}`, "exactly one of"},
 		{`{"messages":[]}`, "no turns"},
+		{`{"messages":[{"role":"user","content":"a"},{"role":"assistant"}]}`, `message 2 has no "content"`},
 		{`{"messages":[{"role":"user","content":"a"}]}`, "not of the assistant"},
 		{`{"text":""}`, "empty"},
 		{`{"prompt":"a","response":"` + strings.Repeat("word ", 60) + `"}`, "more than the model's context of 48"},

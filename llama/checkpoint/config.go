@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 
 	"tandem"
@@ -39,11 +40,28 @@ func (f fields) get(name string, v any) (bool, error) {
 	if err := json.Unmarshal(f[name], v); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) {
-			return false, tandem.Errorf(tandem.Invalid, opConfig, "%s is %s, not of type %s", name, shorten(f[name]), kind.Type)
+			return false, tandem.Errorf(tandem.Invalid, opConfig, "%s is %s, not %s", name, shorten(f[name]), jsonKind(kind.Type))
 		}
 		return false, tandem.Errorf(tandem.Invalid, opConfig, "%s: %w", name, err)
 	}
 	return true, nil
+}
+
+// jsonKind is what JSON calls the values of a Go type.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int:
+		return "an integer"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a text"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "an object"
 }
 
 const opConfig = "checkpoint.ParseConfig"
@@ -120,6 +138,10 @@ func ParseConfig(text []byte) (c llama.Config, classifier bool, err error) {
 func parseFields(text []byte) (fields, error) {
 	var f fields
 	if err := json.Unmarshal(text, &f); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return nil, tandem.Errorf(tandem.Corrupt, opConfig, "not a JSON object but a JSON %s", kind.Value)
+		}
 		return nil, tandem.Errorf(tandem.Corrupt, opConfig, "not a JSON object: %w", err)
 	}
 	if f == nil {

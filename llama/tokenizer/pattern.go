@@ -137,8 +137,8 @@ func (p splitPattern) search(text string, add func(start, end int)) error {
 			return tandem.Errorf(tandem.Invalid, op, "the tokenizer's regular expression %q takes more than %v on %d bytes", p.re.String(), maxSplitTime, len(text))
 		}
 	}
-	if err != nil {
-		return tandem.Errorf(tandem.Invalid, op, "the tokenizer's regular expression %q: %w", p.re.String(), err)
+	if err != nil { // a time-out, which regexp2 reports with the whole text
+		return tandem.Errorf(tandem.Invalid, op, "the tokenizer's regular expression %q takes more than %v for one match in %d bytes", p.re.String(), maxMatchTime, len(text))
 	}
 	return nil
 }

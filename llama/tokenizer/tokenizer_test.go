@@ -251,8 +251,11 @@ func TestHostileNormalizerAndExpression(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if _, err := tok.Encode(strings.Repeat("a", 200)+"b", false); tandem.CodeOf(err) != tandem.Invalid {
+		_, err = tok.Encode(strings.Repeat("a", 200)+"b", false)
+		if tandem.CodeOf(err) != tandem.Invalid {
 			t.Errorf("%s: %v, want an error", name, err)
+		} else if strings.Contains(err.Error(), strings.Repeat("a", 50)) {
+			t.Errorf("%s: the error repeats the text: %v", name, err)
 		}
 	}
 }
