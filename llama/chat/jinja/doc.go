@@ -10,6 +10,6 @@
 // forty times, a macro that calls itself), and a goroutine cannot be stopped from outside; the other way
 // would be a process for each render.
 //
-// What is not here (include, import, extends, call, filter and with blocks, str.format) is refused by
+// What is not here (include, import, extends, call blocks, str.format) is refused by
 // name when the template is parsed or when it is reached.
 package jinja

@@ -41,6 +41,14 @@ func (l listExpression) eval(s *state) any {
 	return s.list(items)
 }
 
+type tupleExpression []expression
+
+func (t tupleExpression) eval(s *state) any {
+	l := listExpression(t).eval(s).(*list)
+	l.tuple = true
+	return l
+}
+
 type dictExpression [][2]expression
 
 func (d dictExpression) eval(s *state) any {
@@ -143,7 +151,7 @@ func (l *loop) attribute(name string) any {
 		})
 	case "changed":
 		return function(func(s *state, values []any, _ map[string]any) any {
-			now := &list{values}
+			now := &list{items: values}
 			changed := !l.seen || !s.equal(l.last, now)
 			l.last, l.seen = now, true
 			return changed
@@ -201,9 +209,10 @@ func (b slicing) eval(s *state) any {
 	v := s.eval(b.of)
 	var items []any
 	text, isText := v.(string)
+	tuple := false
 	switch v := v.(type) {
 	case *list:
-		items = v.items
+		items, tuple = v.items, v.tuple
 	case string:
 		if b.parts[2] == nil && isASCII(v) { // the common case, without a list of characters
 			from, to, _ := b.bounds(s, len(v))
@@ -222,7 +231,10 @@ func (b slicing) eval(s *state) any {
 		s.step()
 		out = append(out, items[i])
 	}
-	if !isText {
+	switch {
+	case tuple:
+		return s.tuple(out...)
+	case !isText:
 		return s.list(out)
 	}
 	s.grow(len(text))

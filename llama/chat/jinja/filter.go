@@ -64,13 +64,13 @@ type filter func(s *state, v any, g given) any
 func stringFilter(name string) func(string) string {
 	switch name {
 	case "upper":
-		return strings.ToUpper
+		return upper
 	case "lower":
-		return strings.ToLower
+		return lower
 	case "capitalize":
 		return capitalize
 	case "title":
-		return title
+		return titleWords
 	case "escape", "e":
 		return html.EscapeString
 	}
@@ -79,7 +79,7 @@ func stringFilter(name string) func(string) string {
 
 func capitalize(t string) string {
 	_, n := utf8.DecodeRuneInString(t)
-	return strings.ToUpper(t[:n]) + strings.ToLower(t[n:])
+	return titleRune(t[:n]) + lower(t[n:])
 }
 
 // filterNamed returns a filter, or nil.
@@ -92,6 +92,14 @@ func filterNamed(name string) filter {
 		return func(s *state, v any, g given) any { return stripped(s.str(v), g, 0, true, true) }
 	case "string":
 		return func(s *state, v any, _ given) any { return s.str(v) }
+	case "indent":
+		return func(s *state, v any, g given) any { return s.indented(s.str(v), g) }
+	case "center":
+		return func(s *state, v any, g given) any { return s.aligned("center", s.str(v), g.int(0, "width", 80), " ") }
+	case "format":
+		return func(s *state, v any, g given) any { return s.formatFilter(v, g) }
+	case "wordcount":
+		return func(s *state, v any, _ given) any { return words(s.str(v)) }
 	case "safe":
 		return func(_ *state, v any, _ given) any { return v }
 	case "tojson":
@@ -143,18 +151,30 @@ func filterNamed(name string) filter {
 		}
 	case "round":
 		return func(s *state, v any, g given) any {
-			f, _, ok := number(v)
+			f, isInt, ok := number(v)
 			if !ok {
 				s.fail("round of %s", typeName(v))
 			}
-			scale := math.Pow(10, float64(g.int(0, "precision", 0)))
+			precision := int(min(max(g.int(0, "precision", 0), -400), 400))
+			scale := math.Pow(10, float64(precision))
 			switch g.text(1, "method", "common") {
 			case "ceil":
 				return math.Ceil(f*scale) / scale
 			case "floor":
 				return math.Floor(f*scale) / scale
 			}
-			return math.RoundToEven(f*scale) / scale
+			i, _ := integer(v)
+			switch rounded := math.RoundToEven(f*scale) / scale; {
+			case isInt && precision >= 0:
+				return i
+			case isInt:
+				return int64(rounded)
+			case precision < 0:
+				return rounded
+			}
+			// By the decimal that the number is, as Python does.
+			f, _ = strconv.ParseFloat(strconv.FormatFloat(f, 'f', precision, 64), 64)
+			return f
 		}
 	}
 	return listFilter(name)
@@ -165,6 +185,8 @@ func listFilter(name string) filter {
 	switch name {
 	case "list":
 		return func(s *state, v any, _ given) any { return s.list(slices.Clone(s.iterate(v))) }
+	case "batch":
+		return func(s *state, v any, g given) any { return s.batches(v, g) }
 	case "items":
 		return func(s *state, v any, _ given) any {
 			if _, ok := v.(undefined); ok {
@@ -248,7 +270,7 @@ func listFilter(name string) filter {
 		return func(s *state, v any, _ given) any {
 			var out []any
 			for _, item := range s.iterate(v) {
-				if !s.contains(&list{out}, item) {
+				if !s.contains(&list{items: out}, item) {
 					out = append(out, item)
 				}
 			}

@@ -71,7 +71,7 @@ func (s *state) join(items []any, by string, of func(any) any) string {
 func (s *state) items(d *dict) *list {
 	out := make([]any, len(d.keys))
 	for i, k := range d.keys {
-		out[i] = s.list([]any{k, d.values[k]})
+		out[i] = s.tuple(k, d.values[k])
 	}
 	return s.list(out)
 }

@@ -129,6 +129,9 @@ func TestBudget(t *testing.T) {
 		"nested lists":     {`{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}`, "s", context.Background()},
 		"comparison":       {`{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}`, "steps", context.Background()},
 		"indentation":      {`{% set ns = namespace(x=[1]) %}{% for i in range(90) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson(indent=60) }}`, "s", context.Background()},
+		"a huge width":     {`{{ 'x'.center(10**9) }}`, "width", context.Background()},
+		"huge formats":     {`{% for i in range(99) %}{{ '%1000000s' % i }}{% endfor %}`, "bytes", context.Background()},
+		"many lines":       {`{% set x = '\n' * 999999 %}{{ x.splitlines() | length }}`, "bytes", context.Background()},
 		"recursion":        {`{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}`, "macros", context.Background()},
 		"deep expression":  {`{{ ` + strings.Repeat("(", 5000) + `1` + strings.Repeat(")", 5000) + ` }}`, "deep", context.Background()},
 		"deep negation":    {`{{ ` + strings.Repeat("not ", 5000) + `1 }}`, "deep", context.Background()},
@@ -164,7 +167,7 @@ func TestBudget(t *testing.T) {
 
 // Whatever a template says, parsing and rendering it end in text or an error.
 func FuzzRender(f *testing.F) {
-	for _, s := range []string{"{{ a[1:2] }}", "{% for a in b if c %}{% else %}{% endfor %}", "{%- set x.y = 1 -%}", "{# #}{% raw %}{% endraw %}", "{{ 'a' | join(x=1) is defined }}", "{% macro m(a, b=1) %}{% endmacro %}{{ m() }}"} {
+	for _, s := range []string{"{{ a[1:2] }}", "{% for a in b if c %}{% else %}{% endfor %}", "{%- set x.y = 1 -%}", "{# #}{% raw %}{% endraw %}", "{{ 'a' | join(x=1) is defined }}", "{% filter upper %}{{ '%5.2f' % a | indent(2) }}{% endfilter %}{% with a = 1 %}{% endwith %}", "{% macro m(a, b=1) %}{% endmacro %}{{ m() }}"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, source string) {

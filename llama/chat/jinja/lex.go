@@ -109,13 +109,13 @@ func (l *lexer) text(n int, tag string) {
 	s := l.rest[:n]
 	l.skip(n)
 	if l.trim {
-		s = strings.TrimLeftFunc(s, unicode.IsSpace)
+		s = strings.TrimLeftFunc(s, isSpace)
 		l.trim, l.atLine = false, false
 	}
 	if len(tag) > 2 {
 		switch {
 		case tag[2] == '-':
-			s = strings.TrimRightFunc(s, unicode.IsSpace)
+			s = strings.TrimRightFunc(s, isSpace)
 		case tag[2] != '+' && tag[:2] != "{{": // lstrip_blocks
 			kept := strings.TrimRight(s, " \t\f\v")
 			if strings.HasSuffix(kept, "\n") || kept == "" && l.atLine {
@@ -147,8 +147,8 @@ func (l *lexer) raw() (error, bool) {
 	}
 	body = strings.TrimLeft(body[3:], " \t\n")
 	dash := strings.HasPrefix(body, "-")
-	body = strings.TrimLeft(body, "-+")
-	if !strings.HasPrefix(body, "%}") {
+	body = strings.TrimPrefix(body, "-")
+	if !strings.HasPrefix(body, "%}") { // a + is not allowed here
 		return nil, false
 	}
 	l.skip(len(l.rest) - len(body) + 2)
@@ -164,15 +164,17 @@ func (l *lexer) raw() (error, bool) {
 			continue
 		}
 		end = strings.TrimLeft(end[6:], " \t\n")
-		dash := strings.HasPrefix(end, "-")
-		end = strings.TrimLeft(end, "-+")
+		dash, plus := strings.HasPrefix(end, "-"), strings.HasPrefix(end, "+")
+		if dash || plus {
+			end = end[1:]
+		}
 		if !strings.HasPrefix(end, "%}") {
 			continue
 		}
 		length := len(l.rest) - len(end) + 2
 		l.text(at, l.rest[at:])
 		l.skip(length - at)
-		l.after(dash, true)
+		l.after(dash, !plus)
 		return nil, true
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
 )
 
 // method makes a function of one that takes its arguments as given.
@@ -24,8 +27,10 @@ func stringMethod(t, name string) any {
 		do = func(g given) any { return stripped(t, g, 0, true, false) }
 	case "rstrip":
 		do = func(g given) any { return stripped(t, g, 0, false, true) }
-	case "upper", "lower", "capitalize", "title":
+	case "upper", "lower", "capitalize":
 		do = func(g given) any { return g.s.text(stringFilter(name)(t)) }
+	case "title":
+		do = func(g given) any { return g.s.text(title(t)) }
 	case "startswith":
 		do = func(g given) any { return affix(g, func(a string) bool { return strings.HasPrefix(t, a) }) }
 	case "endswith":
@@ -45,27 +50,40 @@ func stringMethod(t, name string) any {
 		}
 	case "splitlines":
 		do = func(g given) any {
-			lines := strings.Split(strings.ReplaceAll(t, "\r\n", "\n"), "\n")
-			if lines[len(lines)-1] == "" {
-				lines = lines[:len(lines)-1]
-			}
-			return g.s.strings(lines)
+			return g.s.strings(g.s.splitLines(t, g.flag(0, "keepends")))
 		}
 	case "join":
 		do = func(g given) any {
 			v, _ := g.arg(0, "iterable")
 			return g.s.join(g.s.iterate(v), t, func(item any) any { return item })
 		}
-	case "find", "rfind", "index":
+	case "ljust", "rjust", "center", "zfill":
+		do = func(g given) any { return g.s.aligned(name, t, g.int(0, "width", 0), g.text(1, "fillchar", " ")) }
+	case "partition", "rpartition":
+		do = func(g given) any {
+			by := g.text(0, "sep", "")
+			i, missing := strings.Index(t, by), []any{t, "", ""}
+			if name == "rpartition" {
+				i, missing = strings.LastIndex(t, by), []any{"", "", t}
+			}
+			switch {
+			case by == "":
+				g.s.fail("%s at an empty text", name)
+			case i < 0:
+				return g.s.tuple(missing...)
+			}
+			return g.s.tuple(t[:i], by, t[i+len(by):])
+		}
+	case "find", "rfind", "index", "rindex":
 		do = func(g given) any {
 			of := g.text(0, "sub", "")
 			i := strings.Index(t, of)
-			if name == "rfind" {
+			if name == "rfind" || name == "rindex" {
 				i = strings.LastIndex(t, of)
 			}
 			if i < 0 {
-				if name == "index" {
-					g.s.fail("index: the text is not found")
+				if strings.HasSuffix(name, "index") {
+					g.s.fail("%s: the text is not found", name)
 				}
 				return int64(-1)
 			}
@@ -82,11 +100,11 @@ func stringMethod(t, name string) any {
 			return all(t, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) })
 		}
 	case "isspace":
-		do = func(given) any { return all(t, unicode.IsSpace) }
+		do = func(given) any { return all(t, isSpace) }
 	case "isupper":
-		do = func(given) any { return t == strings.ToUpper(t) && t != strings.ToLower(t) }
+		do = func(given) any { return t == upper(t) && t != lower(t) }
 	case "islower":
-		do = func(given) any { return t == strings.ToLower(t) && t != strings.ToUpper(t) }
+		do = func(given) any { return t == lower(t) && t != upper(t) }
 	default:
 		return nil
 	}
@@ -108,7 +126,7 @@ func (s *state) strings(texts []string) *list {
 
 // stripped strips white space, or the characters of an argument.
 func stripped(t string, g given, at int, left, right bool) string {
-	is := unicode.IsSpace
+	is := isSpace
 	if v, ok := g.arg(at, "chars"); ok && v != nil {
 		set := g.text(at, "chars", "")
 		is = func(r rune) bool { return strings.ContainsRune(set, r) }
@@ -139,8 +157,8 @@ func split(s *state, t, by string, most int64, fromRight bool) []string {
 	s.grow(16 * (1 + strings.Count(t, by)))
 	if by == "" && (most < 0 || !fromRight) {
 		var out []string
-		for t = strings.TrimLeftFunc(t, unicode.IsSpace); t != ""; t = strings.TrimLeftFunc(t, unicode.IsSpace) {
-			end := strings.IndexFunc(t, unicode.IsSpace)
+		for t = strings.TrimLeftFunc(t, isSpace); t != ""; t = strings.TrimLeftFunc(t, isSpace) {
+			end := strings.IndexFunc(t, isSpace)
 			if end < 0 || int64(len(out)) == most {
 				return append(out, t)
 			}
@@ -172,6 +190,9 @@ func split(s *state, t, by string, most int64, fromRight bool) []string {
 	return out
 }
 
+// titleRune is a character as a word begins with it: Ǆ becomes ǅ, ß Ss.
+func titleRune(t string) string { return cases.Title(language.Und, cases.NoLower).String(t) }
+
 // title is str.title: a capital wherever a letter follows none.
 func title(t string) string {
 	var b strings.Builder
@@ -180,9 +201,28 @@ func title(t string) string {
 		if inWord {
 			b.WriteRune(unicode.ToLower(r))
 		} else {
-			b.WriteRune(unicode.ToUpper(r))
+			b.WriteString(titleRune(string(r)))
 		}
 		inWord = unicode.IsLetter(r)
+	}
+	return b.String()
+}
+
+// titleWords is Jinja's filter title: a capital at the beginning, and after white space and opening signs.
+func titleWords(t string) string {
+	var b strings.Builder
+	begins := func(r rune) bool { return isSpace(r) || strings.ContainsRune("-({[<", r) }
+	for t != "" {
+		end := strings.IndexFunc(t, begins)
+		switch end {
+		case -1:
+			end = len(t)
+		case 0:
+			end = len(t) - len(strings.TrimLeftFunc(t, begins))
+		}
+		_, n := utf8.DecodeRuneInString(t)
+		b.WriteString(upper(t[:n]) + lower(t[n:end]))
+		t = t[end:]
 	}
 	return b.String()
 }

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"math"
+	"math/big"
 	"strings"
 )
 
@@ -107,6 +108,9 @@ func (s *state) sequences(op string, left, right any) (any, bool) {
 			s.grow(len(l) + len(r))
 			return l + r, true
 		}
+		if op == "%" {
+			return s.printf(l, right), true
+		}
 		if n, ok := integer(right); ok && op == "*" {
 			n = max(n, 0)
 			s.growTimes(len(l), n)
@@ -114,7 +118,9 @@ func (s *state) sequences(op string, left, right any) (any, bool) {
 		}
 	case *list:
 		if r, ok := right.(*list); ok && op == "+" {
-			return s.list(append(append([]any(nil), l.items...), r.items...)), true
+			joined := s.list(append(append([]any(nil), l.items...), r.items...))
+			joined.tuple = l.tuple && r.tuple
+			return joined, true
 		}
 		if n, ok := integer(right); ok && op == "*" {
 			n = max(n, 0)
@@ -123,7 +129,7 @@ func (s *state) sequences(op string, left, right any) (any, bool) {
 			for range n {
 				items = append(items, l.items...)
 			}
-			return &list{items}, true
+			return &list{items, l.tuple}, true
 		}
 	default:
 		if _, ok := integer(left); ok && op == "*" {
@@ -157,12 +163,8 @@ func (s *state) arithmetic(op string, left, right any) any {
 		a, _ := integer(left)
 		b, _ := integer(right)
 		switch op {
-		case "+":
-			return a + b
-		case "-":
-			return a - b
-		case "*":
-			return a * b
+		case "+", "-", "*", "**":
+			return s.exact(op, a, b)
 		case "//":
 			q := a / b
 			if a%b != 0 && (a < 0) != (b < 0) {
@@ -175,11 +177,6 @@ func (s *state) arithmetic(op string, left, right any) any {
 				r += b
 			}
 			return r
-		case "**":
-			if p := math.Pow(x, y); b >= 0 && math.Abs(p) < 1<<53 {
-				return int64(p)
-			}
-			return math.Pow(x, y)
 		}
 	}
 	switch op {
@@ -197,4 +194,34 @@ func (s *state) arithmetic(op string, left, right any) any {
 		return x - y*math.Floor(x/y)
 	}
 	return math.Pow(x, y)
+}
+
+// exact computes with integers, which Python's never overflow and these must not.
+func (s *state) exact(op string, a, b int64) any {
+	if op == "**" {
+		if b < 0 {
+			return math.Pow(float64(a), float64(b))
+		}
+		if b > 64 && (a < -1 || a > 1) {
+			s.fail("%d to the power of %d is too large", a, b)
+		}
+	}
+	x, y, z := big.NewInt(a), big.NewInt(b), new(big.Int)
+	switch op {
+	case "+":
+		z.Add(x, y)
+	case "-":
+		z.Sub(x, y)
+	case "*":
+		z.Mul(x, y)
+	case "**":
+		if a == -1 || a == 0 || a == 1 { // b may be anything
+			y.SetInt64(min(b, 2+b%2))
+		}
+		z.Exp(x, y, nil)
+	}
+	if !z.IsInt64() {
+		s.fail("%d %s %d is too large", a, op, b)
+	}
+	return z.Int64()
 }

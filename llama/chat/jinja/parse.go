@@ -124,6 +124,23 @@ func (p *parser) statement(name string) statement {
 		return &m
 	case "generation": // transformers' tag around what the assistant says
 		return blockStatement{p.block("endgeneration")}
+	case "filter":
+		c := &captured{}
+		f := p.filters(p.filter(c))
+		c.body = p.block("endfilter")
+		return printStatement{f}
+	case "with":
+		var w withStatement
+		for !p.is(endTag, "%}") {
+			w.names = append(w.names, p.name())
+			p.expect(operator, "=")
+			w.values = append(w.values, p.expression())
+			if !p.is(endTag, "%}") {
+				p.expect(operator, ",")
+			}
+		}
+		w.body = p.block("endwith")
+		return w
 	case "break", "continue":
 		p.expect(endTag, "%}")
 		return jumpStatement{name == "break"}
@@ -198,9 +215,12 @@ func (p *parser) setStatement() statement {
 		p.expect(endTag, "%}")
 		return s
 	}
-	if p.is(operator, "|") {
-		p.fail("a set block with a filter is not supported")
+	if !p.is(operator, "|") {
+		s.body = p.block("endset")
+		return s
 	}
-	s.body = p.block("endset")
+	c := &captured{}
+	s.value = p.filters(c)
+	c.body = p.block("endset")
 	return s
 }

@@ -19,7 +19,7 @@ func (p *parser) tupleFrom(first expression) expression {
 		}
 		items = append(items, p.expression())
 	}
-	return listExpression(items)
+	return tupleExpression(items)
 }
 
 // expression parses a if b else c.
@@ -153,7 +153,7 @@ func (p *parser) primary() expression {
 		switch t.text {
 		case "(":
 			if p.accept(operator, ")") {
-				return listExpression(nil)
+				return tupleExpression(nil)
 			}
 			e := p.tuple()
 			p.expect(operator, ")")
@@ -254,6 +254,18 @@ func (p *parser) arguments() arguments {
 	return a
 }
 
+// filter parses a filter's name and arguments.
+func (p *parser) filter(of expression) expression {
+	f := filterExpression{of: of, name: p.name()}
+	if filterNamed(f.name) == nil {
+		p.fail("the filter %q is not supported", f.name)
+	}
+	if p.is(operator, "(") {
+		f.arguments = p.arguments()
+	}
+	return f
+}
+
 // filters parses | filter and is test, and subscripts and calls of their results.
 func (p *parser) filters(e expression) expression {
 	for n := 0; ; n++ {
@@ -262,14 +274,7 @@ func (p *parser) filters(e expression) expression {
 		}
 		switch {
 		case p.accept(operator, "|"):
-			f := filterExpression{of: e, name: p.name()}
-			if filterNamed(f.name) == nil {
-				p.fail("the filter %q is not supported", f.name)
-			}
-			if p.is(operator, "(") {
-				f.arguments = p.arguments()
-			}
-			e = f
+			e = p.filter(e)
 		case p.accept(nameToken, "is"):
 			e = p.test(e)
 		case p.is(operator, "("):

@@ -43,6 +43,30 @@ type blockStatement struct{ body []statement }
 
 func (b blockStatement) run(s *state) jump { return s.run(b.body) }
 
+// captured is the text that statements write, for the filters of a block.
+type captured struct{ body []statement }
+
+func (c *captured) eval(s *state) (v any) {
+	s.inside(map[string]any{}, func() { v = s.capture(func() { s.run(c.body) }) })
+	return v
+}
+
+// withStatement sets names for a block alone.
+type withStatement struct {
+	names  []string
+	values []expression
+	body   []statement
+}
+
+func (w withStatement) run(s *state) (j jump) {
+	names := make(map[string]any, len(w.names))
+	for i, value := range w.values {
+		names[w.names[i]] = s.eval(value)
+	}
+	s.inside(names, func() { j = s.run(w.body) })
+	return j
+}
+
 type jumpStatement struct{ isBreak bool }
 
 func (j jumpStatement) run(*state) jump {
@@ -150,7 +174,7 @@ func (st setStatement) run(s *state) jump {
 	if st.value != nil {
 		v = s.eval(st.value)
 	} else {
-		s.inside(map[string]any{}, func() { v = s.capture(func() { s.run(st.body) }) })
+		v = (&captured{st.body}).eval(s)
 	}
 	if st.attribute != "" {
 		target, _ := s.scope.lookup(st.targets[0])

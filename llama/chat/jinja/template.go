@@ -168,7 +168,14 @@ func (s *state) text(t string) string {
 // list pays for a list's items and returns it.
 func (s *state) list(items []any) *list {
 	s.grow(16 * len(items))
-	return &list{items}
+	return &list{items: items}
+}
+
+// tuple is list for a tuple.
+func (s *state) tuple(items ...any) *list {
+	l := s.list(items)
+	l.tuple = true
+	return l
 }
 
 // write adds to the output.

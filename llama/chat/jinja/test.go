@@ -1,7 +1,5 @@
 package jinja
 
-import "strings"
-
 type test func(s *state, v any, g given) bool
 
 // testNamed returns a test, or nil.
@@ -54,12 +52,12 @@ func testNamed(name string) test {
 	case "lower":
 		return func(s *state, v any, _ given) bool {
 			t := s.str(v)
-			return t == strings.ToLower(t) && t != strings.ToUpper(t)
+			return t == lower(t) && t != upper(t)
 		}
 	case "upper":
 		return func(s *state, v any, _ given) bool {
 			t := s.str(v)
-			return t == strings.ToUpper(t) && t != strings.ToLower(t)
+			return t == upper(t) && t != lower(t)
 		}
 	case "odd", "even":
 		return func(s *state, v any, _ given) bool {
@@ -75,7 +73,14 @@ func testNamed(name string) test {
 		})
 	case "in":
 		return with(func(s *state, v, other any) bool { return s.contains(other, v) })
-	case "eq", "equalto", "sameas":
+	case "sameas": // Python's is, for numbers and texts of one type and value too
+		return with(func(s *state, v, other any) bool {
+			if _, ok := v.(function); ok {
+				return false // functions cannot be compared
+			}
+			return v == other
+		})
+	case "eq", "equalto":
 		return with(func(s *state, v, other any) bool { return s.equal(v, other) })
 	case "ne":
 		return with(func(s *state, v, other any) bool { return !s.equal(v, other) })

@@ -9,10 +9,12 @@ import (
 )
 
 // A value is nil (none), bool, int64, float64, string, *list, *dict, *namespace, *loop, function or
-// undefined. Lists and dicts are never changed: the sandbox is the immutable one. Tuples are lists, which
-// shows only where a template prints one.
+// undefined. Lists and dicts are never changed: the sandbox is the immutable one.
 type (
-	list struct{ items []any }
+	list struct {
+		items []any
+		tuple bool // differs where it is printed or compared
+	}
 	dict struct {
 		keys   []string
 		values map[string]any
@@ -34,7 +36,7 @@ func (s *state) lift(v any) any {
 		for i := range v {
 			items[i] = s.lift(v[i])
 		}
-		return &list{items}
+		return &list{items: items}
 	case Dict:
 		d := &dict{values: make(map[string]any, len(v))}
 		for _, item := range v {
@@ -138,7 +140,13 @@ func (s *state) repr(v any, depth int) string {
 			}
 			b.WriteString(s.repr(item, depth+1))
 		}
-		return s.text("[" + b.String() + "]")
+		if !v.tuple {
+			return s.text("[" + b.String() + "]")
+		}
+		if len(v.items) == 1 {
+			b.WriteString(",")
+		}
+		return s.text("(" + b.String() + ")")
 	case *dict:
 		var b strings.Builder
 		for i, key := range v.keys {
@@ -231,7 +239,7 @@ func (s *state) equal(a, b any) bool {
 		return ok
 	case *list:
 		b, ok := b.(*list)
-		if !ok || len(a.items) != len(b.items) {
+		if !ok || a.tuple != b.tuple || len(a.items) != len(b.items) {
 			return false
 		}
 		for i := range a.items {
