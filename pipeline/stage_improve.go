@@ -139,8 +139,15 @@ func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment p
 		}
 	}
 	last := make(map[string]float64)
+	told := make(map[ppo.Trouble]bool)
 	return last, trainer.Run(ctx, w.states, ppo.Observer{
 		Iteration: func(stats ppo.Stats) {
+			for _, trouble := range stats.Troubles() {
+				if !told[trouble] {
+					told[trouble] = true
+					w.studio.Log.Warn(string(trouble), "iteration", stats.Iteration, "kl", stats.KL, "kl_per_token", stats.KLPerToken)
+				}
+			}
 			maps.Copy(last, stats.Metrics())
 			w.observe(Observation{Step: stats.Iteration, Steps: p.Config.Iterations, Metrics: stats.Metrics()})
 		},

@@ -2,6 +2,7 @@ package ppo
 
 import (
 	"fmt"
+	"math"
 
 	"tandem"
 )
@@ -49,6 +50,9 @@ type Config struct {
 	Temperature float64 `json:"temperature"`
 	// MaxTokens of an answer. Defaults to 256.
 	MaxTokens int `json:"max_tokens"`
+	// MissingEOSPenalty is taken off R_c of an answer that was cut at MaxTokens, so that a policy learns to
+	// end. Defaults to 0: such an answer is worth what the reward models say of the text that it is.
+	MissingEOSPenalty float64 `json:"missing_eos_penalty,omitempty"`
 	// WeightDecay and GradientClip of AdamW, whose betas are 0.9 and 0.95 and whose ε is 1e-5. They default
 	// to 0.1 and 1.0 (section 3.2.3).
 	WeightDecay  float64 `json:"weight_decay"`
@@ -123,6 +127,7 @@ func (c Config) Validate() error {
 		{"lambda", c.Lambda >= 0 && c.Lambda <= 1, c.Lambda, "in [0, 1]"},
 		{"temperature", c.Temperature > 0, c.Temperature, "positive: a greedy policy does not explore"},
 		{"max-tokens", c.MaxTokens > 0, c.MaxTokens, "at least 1"},
+		{"missing-eos-penalty", c.MissingEOSPenalty >= 0 && !math.IsInf(c.MissingEOSPenalty, 1), c.MissingEOSPenalty, "0 or more"},
 		{"weight-decay", c.WeightDecay >= 0, c.WeightDecay, "0 or more"},
 		{"gradient-clip", c.GradientClip > 0, c.GradientClip, "positive"},
 		{"evaluate-every", c.EvaluateEvery >= 0, c.EvaluateEvery, "0 or more"},

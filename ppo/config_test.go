@@ -29,6 +29,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		"temperature":   func(c *Config) { c.Temperature = 0 },
 		"critic-warmup": func(c *Config) { c.CriticWarmup = c.Iterations },
 		"clip-ratio":    func(c *Config) { c.ClipRatio = 1 },
+
+		"missing-eos-penalty": func(c *Config) { c.MissingEOSPenalty = -1 },
 	} {
 		c := DefaultConfig()
 		spoil(&c)

@@ -9,10 +9,11 @@ import (
 // describe fills in what the rollouts show.
 func (s *Stats) describe(rollouts []*rollout, c Config) {
 	n := float64(len(rollouts))
-	var tokens float64
+	var tokens, squares float64
 	for _, r := range rollouts {
 		kl := sequenceKL(r.logprobs, r.reference)
 		s.KL += kl / n
+		squares += kl * kl / n
 		s.NonScoreReward -= c.Beta * kl / n
 		s.Score += r.score / n
 		for t := range r.logprobs {
@@ -25,6 +26,7 @@ func (s *Stats) describe(rollouts []*rollout, c Config) {
 			s.Ended++
 		}
 	}
+	s.KLError = math.Sqrt(max(squares-s.KL*s.KL, 0) / max(n-1, 1))
 	s.Entropy /= tokens
 	s.KLPerToken /= tokens
 	s.Length = tokens / n

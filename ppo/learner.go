@@ -115,7 +115,7 @@ func (t *Trainer) updatePolicy(batches []*minibatch, rate float64, u *updates) e
 			m.scatter(m.policy.Inputs["advantages"], func(r *rollout) []float32 { return r.advantage })
 		}
 		loss, norm, err := t.policy.update(mb, func(m *microbatch) llama.Batch { return m.policy }, rate, func(m *microbatch, logprobs []float32) {
-			old := m.policy.Inputs["old"]
+			old, advantages := m.policy.Inputs["old"], m.policy.Inputs["advantages"]
 			for row, on := range m.mask {
 				if on == 0 {
 					continue
@@ -124,7 +124,7 @@ func (t *Trainer) updatePolicy(batches []*minibatch, rate float64, u *updates) e
 				ratio := math.Exp(difference)
 				ratioSum += ratio
 				u.approxKL += difference * difference / 2
-				if math.Abs(ratio-1) > t.config.ClipRatio {
+				if policyClipped(ratio, float64(advantages[row]), t.config.ClipRatio) {
 					u.clipped++
 				}
 				if i == 0 {
@@ -154,9 +154,9 @@ func (t *Trainer) updateCritic(batches []*minibatch, clip float64, u *updates) e
 			m.critic.Inputs["clip"][0] = float32(clip)
 		}
 		loss, norm, err := t.critic.update(mb, func(m *microbatch) llama.Batch { return m.critic }, t.config.CriticLearningRate, func(m *microbatch, values []float32) {
-			old := m.critic.Inputs["old"]
+			old, returns := m.critic.Inputs["old"], m.critic.Inputs["returns"]
 			for row, on := range m.mask {
-				if on != 0 && math.Abs(float64(values[row])-float64(old[row])) > clip {
+				if on != 0 && valueClipped(float64(values[row]), float64(old[row]), float64(returns[row]), clip) {
 					u.valueClipped++
 				}
 			}
@@ -168,4 +168,17 @@ func (t *Trainer) updateCritic(batches []*minibatch, clip float64, u *updates) e
 		u.valueNorm += norm
 	}
 	return nil
+}
+
+// policyClipped reports whether a token's loss is the clipped one, which is flat: a ratio that is out of
+// bounds on the side to which the advantage drives it.
+func policyClipped(ratio, advantage, clip float64) bool {
+	return advantage > 0 && ratio > 1+clip || advantage < 0 && ratio < 1-clip
+}
+
+// valueClipped reports whether a token's value loss is the clipped one: the value has moved by more than
+// clip, and towards its return.
+func valueClipped(value, old, target, clip float64) bool {
+	held := min(max(value, old-clip), old+clip)
+	return math.Abs(held-target) > math.Abs(value-target)
 }

@@ -7,17 +7,18 @@ type Stats struct {
 	Episodes  int // answers sampled so far
 
 	KL              float64 // k1 estimate of D_KL(π_θ ‖ π_0), the sum over an answer, in nats, mean over answers
+	KLError         float64 // standard error of KL
 	KLPerToken      float64 // the same for a token, mean over tokens
 	AnswerEntropy   float64 // −ln π_θ of an answer, mean over answers
 	NonScoreReward  float64 // −β·KL, mean over answers
 	RLHFReward      float64 // Score + NonScoreReward
 	Score           float64 // R_c with frozen statistics, not whitened, mean over answers
 	ApproxKL        float64 // ½·(ln π_new − ln π_old)², mean over the updates' tokens
-	ClipFraction    float64 // share of tokens whose ratio was clipped
+	ClipFraction    float64 // share of tokens whose loss was the clipped one, as TRL counts
 	Entropy         float64 // of π_θ, mean over tokens, in nats
 	PolicyLoss      float64
 	ValueLoss       float64
-	ValueClipShare  float64 // share of tokens whose value was clipped
+	ValueClipShare  float64 // share of tokens whose value loss was the clipped one
 	Ratio           float64 // π_new/π_old, mean over tokens
 	RatioVariance   float64 // over the updates' minibatches
 	FirstRatioError float64 // largest |π_new/π_old − 1| of the first minibatch: 0, or sampler and update disagree

@@ -13,7 +13,7 @@ import (
 // token of the answer, EOS included: the action mask is exactly the answer.
 type rollout struct {
 	answer    Answer
-	score     float64   // R_c, not whitened
+	score     float64   // R_c, not whitened, less the penalty of an answer that did not end
 	logprobs  []float32 // ln π_old, from the training graph
 	reference []float32 // ln π_0
 	entropy   []float32 // of π_old, in nats

@@ -89,14 +89,10 @@ func (t *Trainer) evaluate(ctx context.Context) (Evaluation, error) {
 		t.stopping.evaluated--
 		return e, fmt.Errorf("evaluate: %w", err)
 	}
-	scores, err := t.environment.Score(ctx, answers)
+	rollouts, err := t.judge(ctx, answers)
 	if err != nil {
 		t.stopping.evaluated--
 		return e, fmt.Errorf("evaluate: %w", err)
-	}
-	rollouts := make([]*rollout, len(answers))
-	for i, a := range answers {
-		rollouts[i] = &rollout{answer: a, score: scores[i]}
 	}
 	if err := t.forward(ctx, pack(rollouts, t.config.MinibatchSize, t.config.shape(t.policy.weights).Tokens)); err != nil {
 		t.stopping.evaluated--

@@ -83,13 +83,9 @@ func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
 	stats := Stats{SampleSeconds: clock.lap()}
 
 	// 2. Score them: R_c.
-	scores, err := t.environment.Score(ctx, answers)
+	rollouts, err := t.judge(ctx, answers)
 	if err != nil {
-		return Stats{}, fmt.Errorf("score answers: %w", err)
-	}
-	rollouts := make([]*rollout, len(answers))
-	for i, a := range answers {
-		rollouts[i] = &rollout{answer: a, score: scores[i]}
+		return Stats{}, err
 	}
 	stats.ScoreSeconds = clock.lap()
 
@@ -121,6 +117,22 @@ func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
 	stats.describeUpdates(u, len(batches), t.config)
 	stats.Iteration, stats.Episodes, stats.LearningRate = t.iteration, t.iteration*t.config.BatchSize, rate
 	return stats, nil
+}
+
+// judge begins rollouts of answers with their scores.
+func (t *Trainer) judge(ctx context.Context, answers []Answer) ([]*rollout, error) {
+	scores, err := t.environment.Score(ctx, answers)
+	if err != nil {
+		return nil, fmt.Errorf("score answers: %w", err)
+	}
+	rollouts := make([]*rollout, len(answers))
+	for i, a := range answers {
+		rollouts[i] = &rollout{answer: a, score: scores[i]}
+		if a.Finish != tandem.FinishStop {
+			rollouts[i].score -= t.config.MissingEOSPenalty
+		}
+	}
+	return rollouts, nil
 }
 
 // forward fills in what the models say of the rollouts before the update.
