@@ -13,7 +13,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	kongyaml "github.com/alecthomas/kong-yaml"
 )
 
 // Exit codes, as every command keeps them.
@@ -109,15 +108,23 @@ func run(ctx context.Context, args []string, w world) int {
 // newParser reads command lines, TANDEM_… variables and the file of --config into c, in this order of
 // precedence. exit is called where --help has been answered.
 func newParser(c *cli, w world, exit func(int)) (*kong.Kong, error) {
-	return kong.New(c,
+	options := []kong.Option{
 		kong.Name("tandem"),
 		kong.Description("Llama 2's RLHF: collect comparisons, learn reward models, improve the policy, measure it."),
 		kong.DefaultEnvars("TANDEM"),
-		kong.Configuration(kongyaml.Loader),
+		kong.Configuration(readConfigFile),
 		kong.Writers(w.out, w.err),
 		kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
+	}
+	if path := os.Getenv("TANDEM_CONFIG"); path != "" { // --config goes before it
+		file, err := openConfigFile(path)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, kong.Resolvers(file))
+	}
+	return kong.New(c, options...)
 }
 
 func fail(w world, err error, code int) int {
