@@ -173,7 +173,7 @@ func (s *Studio) hash(ctx context.Context, data string) (string, error) {
 		snapshot, err := s.snapshot(ctx, id)
 		return snapshot.Hash, err
 	}
-	return hashFiles(data)
+	return HashFiles(data)
 }
 
 // divide applies the one train / held-out rule: what is marked as held out, and what begins like it.

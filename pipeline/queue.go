@@ -54,7 +54,7 @@ func NewQueue(s *store.Store, log *slog.Logger) (*Queue, error) {
 }
 
 // Plan keeps one unit for each specification as the stage's shards 0, 1, …; a stage that has been planned
-// before keeps its units as they are.
+// before keeps its units as they are. Errors: Conflict where it was planned otherwise, and names how.
 func (q *Queue) Plan(ctx context.Context, round int, stage tandem.Stage, specs ...any) error {
 	units, texts := make([]tandem.Unit, len(specs)), make([]json.RawMessage, len(specs))
 	for i, spec := range specs {
@@ -64,7 +64,24 @@ func (q *Queue) Plan(ctx context.Context, round int, stage tandem.Stage, specs .
 		}
 		units[i], texts[i] = tandem.Unit{Round: round, Stage: stage, Shard: i}, text
 	}
-	return q.store.AddUnits(ctx, units, texts)
+	if err := q.store.AddUnits(ctx, units, texts); err != nil {
+		return err
+	}
+	planned, err := q.store.Units(ctx, round, stage)
+	if err != nil {
+		return err
+	}
+	if len(planned) != len(specs) {
+		return tandem.Errorf(tandem.Conflict, "pipeline.Plan", "%s of round %d was planned as %d units, not %d: go on with it as it was begun, or begin another",
+			stage, round, len(planned), len(specs))
+	}
+	for i, u := range planned {
+		if names := Changed(u.Spec, texts[i]); len(names) > 0 {
+			return tandem.Errorf(tandem.Conflict, "pipeline.Plan", "%s of round %d was planned otherwise%s: go on with it as it was begun, or begin another",
+				stage, round, different(names))
+		}
+	}
+	return nil
 }
 
 // Await has a stage's units delivered and waits until all are done; progress, if not nil, is told how

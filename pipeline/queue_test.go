@@ -83,6 +83,16 @@ func TestWorkersShareAStage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	type asked struct{ K int }
+	if err := q.Plan(t.Context(), round, tandem.StageSFT, asked{3}); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Plan(t.Context(), round, tandem.StageSFT, asked{4}); tandem.CodeOf(err) != tandem.Conflict || !strings.Contains(err.Error(), "different: K") {
+		t.Errorf("planned otherwise: %v", err)
+	}
+	if err := q.Plan(t.Context(), round, tandem.StageReject, specs[1:]...); tandem.CodeOf(err) != tandem.Conflict {
+		t.Errorf("planned as fewer units: %v", err)
+	}
 	units, err := q.Await(within(t), round, tandem.StageReject, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func Adopt(ctx context.Context, s *store.Store, folder string) (tandem.Model, er
 			return tandem.Model{}, tandem.Errorf(tandem.NotFound, "pipeline.Adopt", "%s holds no model in the Hugging Face layout", folder)
 		}
 		slices.Sort(weights)
-		hash, err := hashFiles(append(weights, filepath.Join(folder, "config.json"))...)
+		hash, err := HashFiles(append(weights, filepath.Join(folder, "config.json"))...)
 		if err != nil {
 			return tandem.Model{}, err
 		}

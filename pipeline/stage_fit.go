@@ -74,7 +74,7 @@ func (p Pretrain) describe(ctx context.Context, _ *Studio) (m tandem.Model, err 
 			return m, err
 		}
 	}
-	m.Snapshot, err = hashFiles(p.Texts...)
+	m.Snapshot, err = HashFiles(p.Texts...)
 	return m, err
 }
 
@@ -212,7 +212,7 @@ func (f FineTune) describe(ctx context.Context, _ *Studio) (m tandem.Model, err 
 	if m.Parent, err = parentID(ctx, f.Model); err != nil {
 		return m, err
 	}
-	m.Snapshot, err = hashFiles(f.Data...)
+	m.Snapshot, err = HashFiles(f.Data...)
 	return m, err
 }
 

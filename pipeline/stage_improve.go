@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 
@@ -83,8 +85,20 @@ func (p PPO) describe(ctx context.Context, _ *Studio) (m tandem.Model, err error
 	if m.Parent, err = parentID(ctx, p.Model); err != nil {
 		return m, err
 	}
-	m.Snapshot, err = hashFiles(p.Prompts)
-	return m, err
+	if m.Snapshot, err = HashFiles(p.Prompts); err != nil {
+		return m, err
+	}
+	made := struct {
+		PPO
+		Judges judges `json:"judges"`
+	}{PPO: p}
+	if made.Judges, err = readJudges(ctx, p.Helpfulness, p.Safety); err != nil {
+		return m, err
+	}
+	if m.Config, err = json.Marshal(made); err != nil {
+		return m, fmt.Errorf("the specification as JSON: %w", err)
+	}
+	return m, nil
 }
 
 func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {

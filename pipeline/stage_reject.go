@@ -54,6 +54,9 @@ type Rejected struct {
 	AllFile  string `json:"samples_file"`
 	Spec     Reject `json:"config"`
 	Snapshot string `json:"snapshot"` // SHA-256 of the prompts' file
+	Kernel   string `json:"kernel"`
+	// Made is the specification with the ids of the models, which the samples depend on.
+	Made json.RawMessage `json:"made"`
 }
 
 // Curve is the reward against the number of samples.
@@ -73,31 +76,37 @@ func (r Reject) tuned() FineTune {
 
 // identify names the sampling by what it is made from.
 func (r Reject) identify(ctx context.Context, s *Studio) (done Rejected, err error) {
-	done = Rejected{Spec: r, File: filepath.Join(r.Out, targetsName), AllFile: filepath.Join(r.Out, samplesName)}
+	done = Rejected{Spec: r, Kernel: s.Kernel, File: filepath.Join(r.Out, targetsName), AllFile: filepath.Join(r.Out, samplesName)}
 	if err := r.Config.Validate(); err != nil {
 		return done, err
 	}
 	if r.ShardPrompts < 1 {
 		return done, tandem.Errorf(tandem.Invalid, "pipeline.Reject", "a shard of %d prompts", r.ShardPrompts)
 	}
-	if done.Snapshot, err = hashFiles(r.Prompts); err != nil {
+	if done.Snapshot, err = HashFiles(r.Prompts); err != nil {
 		return done, err
 	}
-	parents := make([]string, 3)
-	for i, path := range []string{r.Policy, r.Helpfulness, r.Safety} {
-		if parents[i], err = parentID(ctx, path); err != nil {
-			return done, err
-		}
-	}
-	config, err := json.Marshal(struct {
+	made := struct {
 		Reject
-		Models []string `json:"models"`
-	}{r, parents})
-	if err != nil {
+		PolicyID string `json:"policy_id"`
+		Judges   judges `json:"judges"`
+	}{Reject: r}
+	if made.PolicyID, err = parentID(ctx, r.Policy); err != nil {
+		return done, err
+	}
+	if made.Judges, err = readJudges(ctx, r.Helpfulness, r.Safety); err != nil {
+		return done, err
+	}
+	if done.Made, err = json.Marshal(made); err != nil {
 		return done, fmt.Errorf("the specification as JSON: %w", err)
 	}
-	done.ID, err = identity(tandem.Model{Stage: tandem.StageReject, Config: config, Snapshot: done.Snapshot, Kernel: s.Kernel})
+	done.ID, err = identity(tandem.Model{Stage: tandem.StageReject, Config: done.Made, Snapshot: done.Snapshot, Kernel: s.Kernel})
 	return done, err
+}
+
+// differences names what two samplings differ in, for people.
+func (r Rejected) differences(o Rejected) string {
+	return differences(tandem.Model{Config: r.Made, Snapshot: r.Snapshot, Kernel: r.Kernel}, tandem.Model{Config: o.Made, Snapshot: o.Snapshot, Kernel: o.Kernel})
 }
 
 // PlanReject says what rejection sampling would do, and touches nothing.
@@ -205,7 +214,7 @@ func (s *Studio) rejected(done Rejected, out string) (*Rejected, error) {
 		return nil, tandem.Errorf(tandem.Corrupt, op, "%s: %w", filepath.Join(out, rejectName), err)
 	}
 	if there.ID != done.ID {
-		return nil, tandem.Errorf(tandem.Conflict, op, "%s holds the samples of another run (%s): choose another folder", out, there.ID)
+		return nil, tandem.Errorf(tandem.Conflict, op, "%s holds the samples of another run (%s)%s: choose another folder", out, there.ID, there.differences(done))
 	}
 	return &there, nil
 }
@@ -217,7 +226,8 @@ func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, resume
 	if there, err := readLines[Rejected](ctx, begun); err == nil && len(there) == 1 {
 		switch {
 		case there[0].ID != done.ID:
-			return tandem.Errorf(tandem.Conflict, op, "%s holds the samples of another run (%s): resume that one as it was begun, or choose another folder", r.Out, there[0].ID)
+			return tandem.Errorf(tandem.Conflict, op, "%s holds the samples of another run (%s)%s: resume that one as it was begun, or choose another folder",
+				r.Out, there[0].ID, there[0].differences(*done))
 		case !resume:
 			return tandem.Errorf(tandem.Conflict, op, "%s holds a run that was interrupted: resume it, or remove the folder", r.Out)
 		}

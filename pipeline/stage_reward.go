@@ -131,6 +131,33 @@ func (s *Studio) Scorer(ctx context.Context, helpfulness, safety string) (*rewar
 	return scorer, nil
 }
 
+// judges are what a pair of reward models is known by: scores depend on both models and on how they are read.
+type judges struct {
+	Helpfulness judgeID `json:"helpfulness"`
+	Safety      judgeID `json:"safety"`
+}
+
+type judgeID struct {
+	ID          string              `json:"id"`
+	Calibration *tandem.Calibration `json:"calibration"`
+}
+
+func readJudges(ctx context.Context, helpfulness, safety string) (j judges, err error) {
+	if j.Helpfulness, err = readJudge(ctx, helpfulness); err != nil {
+		return j, err
+	}
+	j.Safety, err = readJudge(ctx, safety)
+	return j, err
+}
+
+func readJudge(ctx context.Context, path string) (judgeID, error) {
+	lineage, err := checkpoint.ReadLineage(ctx, path)
+	if err != nil || lineage == nil {
+		return judgeID{}, err
+	}
+	return judgeID{lineage.ID, lineage.Calibration}, nil
+}
+
 // Calibrate freezes how a pair of reward models is read, from samples of the policy that the loop starts
 // from, and writes it into both models' lineage.
 func (s *Studio) Calibrate(ctx context.Context, helpfulness, safety string, reference []tandem.ScoreRequest) error {

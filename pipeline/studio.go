@@ -109,8 +109,8 @@ func (s *Studio) open(ctx context.Context, path string) (*chat.Policy, error) {
 	return chat.Open(ctx, path, s.chatConfig())
 }
 
-// hashFiles is the SHA-256 of files' contents, one after another: the snapshot of data that comes as files.
-func hashFiles(paths ...string) (string, error) {
+// HashFiles is the SHA-256 of files' contents, one after another: the snapshot of data that comes as files.
+func HashFiles(paths ...string) (string, error) {
 	h := sha256.New()
 	for _, path := range paths {
 		f, err := os.Open(path)

@@ -20,7 +20,8 @@ import (
 
 // job is a stage's specification: what a model is made of and how, by the names of files and folders.
 type job interface {
-	// describe returns the model's lineage: all but ID, Config, Kernel and CreatedAt.
+	// describe returns the model's lineage: all but ID, Kernel and CreatedAt. Config is the specification where
+	// it says nothing else.
 	describe(ctx context.Context, s *Studio) (tandem.Model, error)
 	// folder is where the model will lie.
 	folder() string
@@ -84,8 +85,10 @@ func (s *Studio) identify(ctx context.Context, j job) (tandem.Model, error) {
 	if err != nil {
 		return m, err
 	}
-	if m.Config, err = json.Marshal(j); err != nil {
-		return m, fmt.Errorf("the specification as JSON: %w", err)
+	if m.Config == nil {
+		if m.Config, err = json.Marshal(j); err != nil {
+			return m, fmt.Errorf("the specification as JSON: %w", err)
+		}
 	}
 	m.Kernel = s.Kernel
 	m.ID, err = identity(m)
@@ -221,14 +224,28 @@ func differences(a, b tandem.Model) string {
 			names = append(names, f.name)
 		}
 	}
-	var was, is any
-	if json.Unmarshal(a.Config, &was) == nil && json.Unmarshal(b.Config, &is) == nil && a.Stage == b.Stage {
-		names = append(names, changed("", was, is)...)
+	if a.Stage == b.Stage {
+		names = append(names, Changed(a.Config, b.Config)...)
 	}
+	return different(names)
+}
+
+// different is the names in a message, nothing where there are none.
+func different(names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
 	return " (different: " + strings.Join(names, ", ") + ")"
+}
+
+// Changed lists the fields, as "config.fit.steps", in which two JSON texts differ; none where one of them is
+// no JSON.
+func Changed(a, b json.RawMessage) []string {
+	var was, is any
+	if json.Unmarshal(a, &was) != nil || json.Unmarshal(b, &is) != nil {
+		return nil
+	}
+	return changed("", was, is)
 }
 
 // changed lists the paths at which two JSON values differ.

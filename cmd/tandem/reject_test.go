@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/llama/checkpoint"
 )
 
 // TestReject samples in shards, is interrupted by a context, goes on to the same samples, and fine-tunes.
@@ -64,7 +65,34 @@ func TestReject(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if r := tandemRun(t, "", run(whole, "-k", "5")...); r.code != exitFailed || !strings.Contains(r.stderr, "another run") {
+	if r := tandemRun(t, "", run(whole, "-k", "5")...); r.code != exitFailed || !strings.Contains(r.stderr, "different: config.k") {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	}
+}
+
+// TestOtherJudgesAreTold: reward models are known by what they are and how they are read, not by their folders.
+func TestOtherJudgesAreTold(t *testing.T) {
+	f := makeStageFiles(t)
+	judges := func(command ...string) []string {
+		return append(command, "--helpfulness", f.helpfulness, "--safety", f.safety, "--data", f.prompts)
+	}
+	reject := append(judges("reject", "--model", f.policy), "-k", "2", "--max-tokens", "5", "--out", filepath.Join(t.TempDir(), "reject"))
+	ppo := append(f.command("ppo", 2), "--out", filepath.Join(t.TempDir(), "ppo"))
+	for _, args := range [][]string{reject, ppo} {
+		tandemRun(t, "", args...).ok(t)
+		tandemRun(t, "", args...).ok(t) // finds it finished
+	}
+	lineage, err := checkpoint.ReadLineage(t.Context(), f.safety)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lineage.Calibration.Gate += 0.5
+	if err := checkpoint.WriteLineage(t.Context(), f.safety, *lineage); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{reject, ppo} {
+		if r := tandemRun(t, "", args...); r.code != exitFailed || !strings.Contains(r.stderr, "judges.safety.calibration.gate") {
+			t.Errorf("%s with another gate: exit code %d, %s", args[0], r.code, r.stderr)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tandem"
@@ -74,13 +75,21 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 	if c.DryRun {
 		return c.plan(ctx, w, db.Store, recipe)
 	}
-	round, err := c.row(ctx, db.Store)
+	r, err := c.round(ctx, db.Store, recipe)
 	if err != nil {
 		return err
 	}
-	r, err := c.round(ctx, db.Store, round, recipe)
+	made, err := c.describe(ctx, db.Store, r)
 	if err != nil {
 		return err
+	}
+	round, err := c.row(ctx, db.Store, made)
+	if err != nil {
+		return err
+	}
+	r.Number = round.Number
+	if r.Name == "" {
+		r.Name = fmt.Sprintf("RLHF-V%d", round.Number)
 	}
 	e, err := c.engineFlags.open(w)
 	if err != nil {
@@ -100,15 +109,15 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 	if c.Worker {
 		services = append(services, newWorker(w, e, db.Store, shown).Run)
 	}
-	var made pipeline.Outcome
+	var outcome pipeline.Outcome
 	err = beside(ctx, func(ctx context.Context) (err error) {
-		made, err = loop.Run(ctx, r)
+		outcome, err = loop.Run(ctx, r)
 		return err
 	}, services...)
 	if err != nil {
 		return err
 	}
-	reply := roundReport{made.Version.Model, round.Number, made.Judges.Helpfulness, made.Judges.Safety, made.Targets, made.Compared}
+	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Targets, outcome.Compared}
 	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons\n", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared)
 }
 
@@ -135,20 +144,63 @@ func (c *roundCommand) recipe() (pipeline.Recipe, error) {
 	return recipe, recipe.Validate()
 }
 
+// begunRound is the content of roundName: the round's row, and what it was begun with.
+type begunRound struct {
+	tandem.Round
+	Made json.RawMessage `json:"made"`
+}
+
+// describe says what a round is made of: its flags, the ids of its models and the hashes of its files, by
+// which a round that is resumed with others is told.
+func (c *roundCommand) describe(ctx context.Context, s *store.Store, r pipeline.Round) (json.RawMessage, error) {
+	base, err := pipeline.Adopt(ctx, s, c.Base)
+	if err != nil {
+		return nil, err
+	}
+	made := map[string]any{"name": c.Name, "recipe": r.Recipe, "ppo": c.PPO, "collect": c.Collect, "base": base.ID, "data": c.Data}
+	var models []string
+	for _, v := range r.Versions {
+		models = append(models, v.ID)
+	}
+	made["model"] = models
+	for name, files := range map[string][]string{
+		"demonstrations": {c.Demonstrations}, "prompts": {c.Prompts}, "reference-prompts": {r.Prompts.Reference}, "archive": c.Archive,
+		"helpfulness-prompts": {c.HelpfulnessPrompts}, "safety-prompts": {c.SafetyPrompts},
+	} {
+		hashes := []string{}
+		for _, path := range files {
+			if path == "" {
+				continue
+			}
+			hash, err := pipeline.HashFiles(path)
+			if err != nil {
+				return nil, err
+			}
+			hashes = append(hashes, hash)
+		}
+		made[name] = hashes
+	}
+	return json.Marshal(made)
+}
+
 // row finds the round's row, or makes it.
-func (c *roundCommand) row(ctx context.Context, s *store.Store) (tandem.Round, error) {
+func (c *roundCommand) row(ctx context.Context, s *store.Store, made json.RawMessage) (tandem.Round, error) {
 	path := filepath.Join(c.Out, roundName)
-	var begun tandem.Round
+	var begun begunRound
 	text, err := os.ReadFile(path)
 	if err == nil {
 		if err := json.Unmarshal(text, &begun); err != nil {
-			return begun, tandem.Errorf(tandem.Corrupt, "", "%s: %w", path, err)
+			return begun.Round, tandem.Errorf(tandem.Corrupt, "", "%s: %w", path, err)
 		}
 		if !c.Resume && c.Number != begun.Number {
-			return begun, tandem.Errorf(tandem.Conflict, "", "%s holds round %d: go on with it by --resume, or choose another folder", c.Out, begun.Number)
+			return begun.Round, tandem.Errorf(tandem.Conflict, "", "%s holds round %d: go on with it by --resume, or choose another folder", c.Out, begun.Number)
 		}
 		if c.Number != 0 && c.Number != begun.Number {
-			return begun, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, not %d", c.Out, begun.Number, c.Number)
+			return begun.Round, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, not %d", c.Out, begun.Number, c.Number)
+		}
+		if names := pipeline.Changed(begun.Made, made); len(names) > 0 {
+			return begun.Round, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, begun otherwise (different: %s): go on with it as it was begun, or choose another folder",
+				c.Out, begun.Number, strings.Join(names, ", "))
 		}
 		c.Number = begun.Number
 	}
@@ -165,31 +217,19 @@ func (c *roundCommand) row(ctx context.Context, s *store.Store) (tandem.Round, e
 			return round, err
 		}
 	}
-	if err := os.MkdirAll(c.Out, 0o755); err != nil {
-		return round, err
-	}
-	if text, err = json.Marshal(round); err != nil {
-		return round, err
-	}
-	return round, os.WriteFile(path, append(text, '\n'), 0o644)
+	return round, pipeline.WriteLines(path, slices.Values([]begunRound{{round, made}}))
 }
 
-// round specifies the work.
-func (c *roundCommand) round(ctx context.Context, s *store.Store, row tandem.Round, recipe pipeline.Recipe) (pipeline.Round, error) {
+// round specifies the work, all but the number of its row.
+func (c *roundCommand) round(ctx context.Context, s *store.Store, recipe pipeline.Recipe) (pipeline.Round, error) {
 	r := pipeline.Round{
-		Number: row.Number, Name: c.Name, Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive,
+		Name: c.Name, Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive,
 		Prompts:  pipeline.Prompts{Helpfulness: c.HelpfulnessPrompts, Safety: c.SafetyPrompts, Improve: c.Prompts, Reference: c.Reference},
 		PPO:      c.PPO,
 		Snapshot: strings.TrimPrefix(c.Data, snapshotPrefix),
 	}
-	if r.Name == "" {
-		r.Name = fmt.Sprintf("RLHF-V%d", row.Number)
-	}
 	if r.Prompts.Reference == "" {
 		r.Prompts.Reference = c.Prompts
-	}
-	if _, err := pipeline.Adopt(ctx, s, c.Base); err != nil {
-		return r, err
 	}
 	for _, folder := range c.Model {
 		m, err := pipeline.Adopt(ctx, s, folder)

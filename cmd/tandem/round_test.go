@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +55,18 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 	}
 	if r := tandemRun(t, "", append(args, "--out", whole)...); r.code != exitFailed || !strings.Contains(r.stderr, "--resume") {
 		t.Errorf("over another round: exit code %d, %s", r.code, r.stderr)
+	}
+	for flag, want := range map[string][]string{
+		"recipe.seed, recipe.safety.fit.seed": {"--seed", "4"},
+		"archive":                             {"--archive", writeTemp(t, "archive.jsonl", `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`)},
+		"demonstrations":                      {"--demonstrations", writeTemp(t, "others.jsonl", `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`)},
+	} {
+		r := tandemRun(t, "", slices.Concat(args, []string{"--out", whole, "--resume"}, want)...)
+		for name := range strings.SplitSeq(flag, ", ") {
+			if r.code != exitFailed || !strings.Contains(r.stderr, name) || !strings.Contains(r.stderr, "different") {
+				t.Errorf("resumed with %q: exit code %d, %q does not name %s", want, r.code, r.stderr, name)
+			}
+		}
 	}
 	again := object[roundReport](t, tandemRun(t, "", append(args, "--out", whole, "--resume")...).ok(t))
 	if again.ID != first.ID || again.Number != 1 {
