@@ -37,7 +37,9 @@ const (
 	AsRecorded    As = ""
 	AsHelpfulness As = "helpfulness"
 	AsSafety      As = "safety"
-	AsBoth        As = "both" // a comparison of each kind from one record; PKU alone answers both
+	// AsBoth makes a comparison of each aspect from one record. PKU's records answer both; the one verdict of
+	// another format's then stands for both, which only who knows the data can say.
+	AsBoth As = "both"
 )
 
 // ImportConfig says how files are read.
@@ -57,11 +59,7 @@ func (c ImportConfig) Validate() error {
 		return tandem.Errorf(tandem.Invalid, op, "there is no format %q; there are %v", c.Format, Formats())
 	}
 	switch c.As {
-	case AsHelpfulness, AsSafety:
-	case AsBoth:
-		if c.Format != PKU {
-			return tandem.Errorf(tandem.Invalid, op, "a record of %s answers one aspect, not both", c.Format)
-		}
+	case AsHelpfulness, AsSafety, AsBoth:
 	case AsRecorded:
 		if c.Format != TRL && c.Format != OpenRLHF {
 			return tandem.Errorf(tandem.Invalid, op, "records of %s do not name their aspect: say helpfulness or safety", c.Format)
@@ -107,7 +105,7 @@ func (i *Import) Read(name string, r io.Reader) iter.Seq2[tandem.Comparison, err
 				yield(tandem.Comparison{}, err)
 				return
 			}
-			pairs, err := i.decode(rec.value)
+			pairs, err := i.decode(rec.value, i.config.As)
 			if err == nil {
 				err = checkPairs(pairs)
 			}
@@ -136,18 +134,26 @@ func (i *Import) Read(name string, r io.Reader) iter.Seq2[tandem.Comparison, err
 }
 
 // decode turns one record into its pair, or into its two where both aspects are asked for.
-func (i *Import) decode(raw json.RawMessage) ([]pair, error) {
+func (i *Import) decode(raw json.RawMessage, as As) ([]pair, error) {
+	if as == AsBoth && i.config.Format != PKU {
+		helpfulness, err := i.decode(raw, AsHelpfulness)
+		if err != nil {
+			return nil, err
+		}
+		safety, err := i.decode(raw, AsSafety)
+		return append(helpfulness, safety...), err
+	}
 	switch i.config.Format {
 	case HH:
-		return decodeHH(raw, tandem.Aspect(i.config.As))
+		return decodeHH(raw, tandem.Aspect(as))
 	case UltraFeedback:
-		return decodeUltraFeedback(raw, tandem.Aspect(i.config.As))
+		return decodeUltraFeedback(raw, tandem.Aspect(as))
 	case PKU:
-		return decodePKU(raw, i.config.As)
+		return decodePKU(raw, as)
 	case ShareGPT:
-		return decodeShareGPT(raw, tandem.Aspect(i.config.As))
+		return decodeShareGPT(raw, tandem.Aspect(as))
 	default:
-		return decodeTRL(raw, i.config.As)
+		return decodeTRL(raw, as)
 	}
 }
 

@@ -116,6 +116,27 @@ func TestMargin(t *testing.T) {
 	}
 }
 
+// One verdict stands for both aspects where that is asked for.
+func TestBothAspectsOfOneVerdict(t *testing.T) {
+	for format, record := range map[Format]string{
+		HH:            `{"chosen":"\n\nHuman: Q\n\nAssistant: yes","rejected":"\n\nHuman: Q\n\nAssistant: no"}`,
+		TRL:           `{"prompt":"Q","chosen":"yes","rejected":"no"}`,
+		OpenRLHF:      `{"prompt":"Q","chosen":"yes","rejected":"no"}`,
+		UltraFeedback: `{"prompt":"Q","chosen":"yes","rejected":"no"}`,
+		ShareGPT:      `{"conversations":[{"from":"human","value":"Q"}],"chosen":{"from":"gpt","value":"yes"},"rejected":{"from":"gpt","value":"no"}}`,
+	} {
+		got, report, err := read(t, ImportConfig{Format: format, As: AsBoth}, record+"\n"+record)
+		if err != nil || len(got) != 2 || report != (Report{Read: 2, Kept: 2, Duplicates: 2}) {
+			t.Fatalf("%s: %d comparisons, report %v, error %v", format, len(got), report, err)
+		}
+		for i, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
+			if c := got[i]; c.Aspect != aspect || c.Prompt.Safety != (aspect == tandem.Safety) || c.Chosen.Content != "yes" || c.Rejected.Content != "no" {
+				t.Errorf("%s: %+v", format, c)
+			}
+		}
+	}
+}
+
 func TestPKU(t *testing.T) {
 	const record = `{"prompt":"Q","response_0":"zero","response_1":"one","is_response_0_safe":false,"is_response_1_safe":true,"better_response_id":0,"safer_response_id":1}`
 	got, report, err := read(t, ImportConfig{Format: PKU, As: AsBoth}, record)
@@ -219,7 +240,7 @@ func TestEmptyFile(t *testing.T) {
 
 func TestImportConfig(t *testing.T) {
 	for _, config := range []ImportConfig{
-		{}, {Format: "parquet", As: AsSafety}, {Format: HH}, {Format: HH, As: AsBoth}, {Format: TRL, As: "taste"}, {Format: CSV, As: AsSafety},
+		{}, {Format: "parquet", As: AsSafety}, {Format: HH}, {Format: TRL, As: "taste"}, {Format: CSV, As: AsSafety},
 	} {
 		if _, err := NewImport(config); tandem.CodeOf(err) != tandem.Invalid {
 			t.Errorf("%+v: got error %v", config, err)
