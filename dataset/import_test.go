@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -314,14 +315,24 @@ func TestLongLine(t *testing.T) {
 // TestManyTurns holds that a transcript of a hundred thousand turns of one speaker is read in one pass.
 func TestManyTurns(t *testing.T) {
 	turns := strings.Repeat(`\n\nHuman: again`, 100_000)
-	start := time.Now()
+	start := processorTime(t)
 	got, _, err := read(t, ImportConfig{Format: HH, As: AsSafety}, `{"chosen":"`+turns+`\n\nAssistant: a","rejected":"`+turns+`\n\nAssistant: b"}`)
 	if err != nil || len(got) != 1 || got[0].Prompt.Messages.Turns() != 1 {
 		t.Fatalf("%d comparisons, error %v", len(got), err)
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := processorTime(t) - start; took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
+}
+
+// processorTime is what this process has computed for: a busy machine does not lengthen it much.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // TestStopping holds that a reader that has seen enough may leave.
