@@ -97,7 +97,7 @@ func positionBiasOf(counts []store.ChoiceCount) (PositionBias, error) {
 }
 
 // positionNames are the eight positions of the scale, as short as a figure needs.
-var positionNames = []string{"left +++", "left ++", "left +", "left ±", "right ±", "right +", "right ++", "right +++"}
+var positionNames = []string{"L +++", "L ++", "L +", "L ±", "R ±", "R +", "R ++", "R +++"}
 
 func (b PositionBias) figure() *report.Figure {
 	if b.Overall.Judgments == 0 {
@@ -108,7 +108,7 @@ func (b PositionBias) figure() *report.Figure {
 		bars.Series[0].Values = append(bars.Series[0].Values, report.Exactly(100*float64(n)/float64(b.Overall.Judgments)))
 	}
 	return &report.Figure{Title: "Positions on the scale, as shown", Bars: &bars,
-		Caption: "From left significantly better (+++) over negligibly better or unsure (±) to right significantly better. Without a bias the halves mirror each other."}
+		Caption: "From left significantly better (L +++) over negligibly better or unsure (±) to right significantly better (R +++). Without a bias the halves mirror each other."}
 }
 
 // Shares are the parts of degrees and of safety bins, by collection batch. Gold tasks are left out.

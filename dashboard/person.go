@@ -229,8 +229,20 @@ func (p pages) people(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.api.Render(w, r, http.StatusOK, p.Pages["people.html"], "People",
-		web.ListOf(people, onPage, func(p store.Person) string { return p.ID }))
+	now := time.Now()
+	return p.api.Render(w, r, http.StatusOK, p.Pages["people.html"], "People", peoplePage{
+		List:  web.ListOf(people, onPage, func(p store.Person) string { return p.ID }),
+		Hours: p.api.Has(http.MethodGet, "/api/v1/hours.csv"),
+		From:  now.AddDate(0, 0, 1-now.Day()).Format(time.DateOnly),
+		To:    now.Format(time.DateOnly),
+	})
+}
+
+// peoplePage is the list of people, with the way to their hours.
+type peoplePage struct {
+	web.List[store.Person]
+	Hours    bool   // they are counted here
+	From, To string // days to begin with: this month's
 }
 
 // personForm is what can be said of a person.

@@ -83,3 +83,18 @@ func TestTheWholeDocument(t *testing.T) {
 		}
 	}
 }
+
+// TestPeopleLeadToTheirHours: the page of people offers what payroll needs, and the offer leads there.
+func TestPeopleLeadToTheirHours(t *testing.T) {
+	w := newWorld(t)
+	cookie := w.session(w.person("Paula", store.RoleAdmin))
+	page := w.ask("GET", "/people", "", "Cookie", cookie)
+	form := regexp.MustCompile(`action="(/api/v1/hours\.csv)"[^$]*?name="from" value="([-0-9]+)"[^$]*?name="to" value="([-0-9]+)"`).FindStringSubmatch(page.Body.String())
+	if form == nil {
+		t.Fatalf("%d: no form for the hours in\n%s", page.Code, page.Body)
+	}
+	table := w.ask("GET", form[1]+"?from="+form[2]+"&to="+form[3], "", "Cookie", cookie)
+	if table.Code != 200 || !strings.HasPrefix(table.Body.String(), "annotator_id,name,day,") {
+		t.Errorf("the hours: %d %s", table.Code, table.Body)
+	}
+}
