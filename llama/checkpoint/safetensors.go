@@ -144,6 +144,9 @@ func parseHeader(text []byte) (*header, error) {
 		if len(info.Offsets) != 2 {
 			return nil, fmt.Errorf("tensor %s has no pair of data_offsets", quote(name))
 		}
+		if info.Shape == nil { // a scalar's is []
+			return nil, fmt.Errorf("tensor %s has no shape", quote(name))
+		}
 		h.entries = append(h.entries, entry{name, info.DType, info.Shape, info.Offsets[0], info.Offsets[1]})
 	}
 	if _, err := d.Token(); err != nil { // the closing brace

@@ -50,6 +50,8 @@ func TestReadTensorsRefuses(t *testing.T) {
 		"metadata":         {file(`{"__metadata__":{"a":1}}`, 0), tandem.Corrupt, "malformed"},
 		"no offsets":       {file(`{"a":{"dtype":"F32","shape":[1]}}`, 4), tandem.Corrupt, `"a" has no pair`},
 		"three offsets":    {file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}`, 8), tandem.Corrupt, `"a" has no pair`},
+		"no shape":         {file(`{"a":{"dtype":"F32","data_offsets":[0,4]}}`, 4), tandem.Corrupt, `"a" has no shape`},
+		"null shape":       {file(`{"a":{"dtype":"F32","shape":null,"data_offsets":[0,4]}}`, 4), tandem.Corrupt, `"a" has no shape`},
 		"backwards":        {file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}`, 4), tandem.Corrupt, `"a" has the impossible offsets`},
 		"negative offset":  {file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}`, 4), tandem.Corrupt, `"a" has the impossible offsets`},
 		"overlap":          {file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}`, 12), tandem.Corrupt, `"b" overlaps`},
