@@ -9,7 +9,7 @@ import (
 )
 
 // Pair is one comparison in token ids: both dialogues rendered whole, each up to the token that the
-// head reads (llama.Config.Pooled), which is an EOS.
+// head reads (llama.Config.Pooled): the EOS, unless the model pads with it.
 type Pair struct {
 	Chosen, Rejected           []int32
 	Margin                     float64
