@@ -60,6 +60,16 @@ func TestInvitationIsUsedOnce(t *testing.T) {
 	_, err = s.Invitation(ctx, third)
 	wantCode(t, "a link that has expired", err, tandem.NotFound)
 
+	_, token, err = s.Invite(ctx, person.ID, "test", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.AcceptInvitation(ctx, token, somePHC, "Nowhere/Never")
+	wantCode(t, "a time zone that is none", err, tandem.Invalid)
+	if _, err := s.Invitation(ctx, token); err != nil {
+		t.Errorf("the link was used up: %v", err)
+	}
+
 	nobody := must(s.AddAnnotator(ctx, store.Annotator{Name: "No address"}))(t)
 	_, _, err = s.Invite(ctx, nobody.ID, "test", time.Hour)
 	wantCode(t, "who has no address", err, tandem.Conflict)

@@ -56,7 +56,12 @@ func failPostgres(op string, pg *pgconn.PgError, err error) error {
 		return tandem.Errorf(tandem.Unavailable, op, "the database was too busy with the same rows: %w", err)
 	case "42501": // insufficient_privilege
 		return tandem.Errorf(tandem.Forbidden, op, "the database refuses: %w", err)
-	case "42P01", "3F000", "22023": // undefined_table, invalid_schema_name, invalid_parameter_value (a role that is missing)
+	case "22023": // invalid_parameter_value: a role that is missing where a connection begins, and else a time zone that is none
+		if connect := (*pgconn.ConnectError)(nil); !errors.As(err, &connect) {
+			return tandem.Errorf(tandem.Invalid, op, "the database cannot hold this value: %w", err)
+		}
+		fallthrough
+	case "42P01", "3F000": // undefined_table, invalid_schema_name
 		return tandem.Errorf(tandem.Unavailable, op, "the database has not been migrated (run tandem migrate): %w", err)
 	case "53100": // disk_full
 		return tandem.Errorf(tandem.Unavailable, op, "the database's disk is full: %w", err)

@@ -116,6 +116,20 @@ func TestChangeAnnotator(t *testing.T) {
 	}
 	wantCode(t, "an address that somebody has", change(bob.ID, store.AnnotatorChange{Email: new("Ada@example.org")}), tandem.Conflict)
 
+	// Who has a time zone that only Postgres takes for one can be kept out.
+	if _, err := connect(t, db.OwnerURL).Exec(ctx, `UPDATE annotators SET time_zone = 'GONE+3' WHERE id = $1`, bob.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, "another name for them", change(bob.ID, store.AnnotatorChange{Name: new("Bob")}), tandem.Invalid)
+	for _, disabled := range []bool{true, false} {
+		if err := change(bob.ID, store.AnnotatorChange{Disabled: &disabled}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := change(bob.ID, store.AnnotatorChange{TimeZone: new("UTC")}); err != nil {
+		t.Fatal(err)
+	}
+
 	// Two admins who demote each other: one of them stays. Both have come as far as they can before either is done.
 	tx := must(connect(t, db.OwnerURL).Begin(ctx))(t)
 	if _, err := tx.Exec(ctx, `LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE`); err != nil {
