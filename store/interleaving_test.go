@@ -142,3 +142,39 @@ func TestUndoingWhatAReviewerExcluded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A reviewer's action waits for a revision of the same judgment that is under way, and then sees it.
+func TestReviewWaitsForRevisions(t *testing.T) {
+	ctx := t.Context()
+	db := postgres.Database(t)
+	w := newWorld(t, pgtest.OpenStore(t, db.URL), worldConfig{project: store.Project{Name: "p", Aspect: tandem.Helpfulness}, tasks: 1})
+	annotator := w.annotator()
+	a := w.claim(annotator)
+	j := w.submit(w.submission(a))
+	q := store.ReviewQuery{Project: w.project.ID, Judgments: []string{j.ID}}
+	must(w.store.SendBack(ctx, q, "look again", "reviewer"))(t)
+	back := must(w.store.Review(ctx, q))(t)[0].Returned.ID
+	for what, act := range map[string]func() error{
+		"excluding":   func() error { _, err := w.store.ExcludeAll(ctx, q, true, "careless", "reviewer"); return err },
+		"taking back": func() error { return w.store.TakeBack(ctx, back, "never mind", "reviewer") },
+	} {
+		tx := must(connect(t, db.OwnerURL).Begin(ctx))(t)
+		if _, err := tx.Exec(ctx, `SELECT FROM assignments FOR UPDATE`); err != nil { // as a revision does
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- act() }()
+		select {
+		case err := <-done:
+			t.Errorf("%s does not wait: %v", what, err)
+			done <- err
+		case <-time.After(300 * time.Millisecond):
+		}
+		if err := tx.Rollback(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
