@@ -577,6 +577,9 @@ func (p livePages) events(w http.ResponseWriter, r *http.Request) error {
 		}
 		if _, changes := live.watched.read(id); again || changes != seen {
 			seen = changes
+			if _, err := p.api.Authorize(r, annotators); err != nil { // signed out, disabled or erased since
+				return nil
+			}
 			if turn, err = live.store.LiveTurn(ctx, me(r), id); err != nil {
 				return nil // the browser comes again, and is told
 			}

@@ -383,6 +383,45 @@ func TestStream(t *testing.T) {
 	ada.events(func(e event) bool { return strings.Contains(e.data, "done") })
 }
 
+// A stream that is open ends soon after its reader is disabled, and not with its minute.
+func TestStreamEndsWithItsReader(t *testing.T) {
+	silent := fake(func(ctx context.Context, _ tandem.GenerateRequest, say func(string)) error {
+		say("one ")
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	l := newLive(t, tandem.Helpfulness, annotation.LiveConfig{AtOnce: 1}, silent, silent)
+	ada := l.join("ada", store.RoleAnnotator)
+	ada.get("/projects/" + l.project.ID + "/live")
+	ada.post(ada.at, ada.prompt("Hello?"))
+	person, err := l.store.FindAnnotator(t.Context(), "ada@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := regexp.MustCompile(`data-events="([^"]+)"`).FindStringSubmatch(ada.page)
+	if address == nil {
+		t.Fatalf("nothing is watched: %s", ada.page)
+	}
+	response, err := ada.http.Get(ada.url + address[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	if response.StatusCode != http.StatusOK || !lines.Scan() {
+		t.Fatalf("the stream answers %s", response.Status)
+	}
+	if err := l.store.DisableAnnotator(t.Context(), person.ID, "test"); err != nil {
+		t.Fatal(err)
+	}
+	disabled := time.Now()
+	for lines.Scan() {
+	}
+	if lasted := time.Since(disabled); lines.Err() != nil || lasted > 30*time.Second {
+		t.Errorf("the stream went on for %v, %v", lasted, lines.Err())
+	}
+}
+
 func TestFailuresAreSaidPlainly(t *testing.T) {
 	var tries, broken atomic.Int32
 	broken.Store(1)
