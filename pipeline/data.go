@@ -176,8 +176,8 @@ func (s *Studio) hash(ctx context.Context, data string) (string, error) {
 	return HashFiles(data)
 }
 
-// divide applies the one train / held-out rule: what is marked as held out, and what begins like it.
-func divide[T any](items []T, opening func(T) string, marked func(T) bool, share float64) (train, heldOut []T) {
+// splitItems applies the one train / held-out rule: what is marked as held out, and what begins like it.
+func splitItems[T any](items []T, opening func(T) string, marked func(T) bool, share float64) (train, heldOut []T) {
 	for _, item := range items {
 		if marked(item) || tandem.HeldOut(opening(item), share) {
 			heldOut = append(heldOut, item)

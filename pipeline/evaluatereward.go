@@ -53,7 +53,7 @@ func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) ([]RewardAccu
 		if err != nil {
 			return nil, err
 		}
-		comparisons, _ = divide(comparisons, func(tandem.Comparison) string { return "" },
+		comparisons, _ = splitItems(comparisons, func(tandem.Comparison) string { return "" },
 			func(c tandem.Comparison) bool { return c.Aspect != "" && c.Aspect != data.aspect }, 0)
 		_, heldOut := SplitComparisons(comparisons, p.HeldOutShare)
 		if len(heldOut) == 0 {

@@ -35,15 +35,14 @@ func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
 			}
 		}
 	}
-	prompts, err := readPrompts(ctx, r.Prompts.Improve)
+	d, err := divideByStore(ctx, s, r)
 	if err != nil {
 		return p, err
 	}
-	training, heldOut := splitPrompts(prompts, 0)
+	training, heldOut := splitPrompts(d.prompts, 0)
 	p.Data["prompts"], p.Data["prompts_held_out"], p.Data["samples"] = len(training), len(heldOut), len(training)*r.Recipe.Rejection.K
-	demonstrations, err := readDialogues(ctx, "", r.Demonstrations)
-	p.Data["demonstrations"] = len(demonstrations)
-	return p, err
+	p.Data["demonstrations"], p.Data["demonstrations_held_out"] = len(d.demonstrations), d.leftOut
+	return p, nil
 }
 
 // freeze returns the id of the round's snapshot of comparisons, which it makes where there is none yet.

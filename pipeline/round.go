@@ -39,7 +39,10 @@ type Round struct {
 	Versions       []Version // so far, the newest last; answers to compare are sampled from the last two
 	Prompts        Prompts
 	PPO            bool // tune by PPO after rejection sampling
-	Control        Control
+	// ObeyStore leaves what the database holds out out of Demonstrations and of the prompts to improve on:
+	// for files that nobody has divided before.
+	ObeyStore bool
+	Control   Control
 	// Snapshot is the id of the comparisons to learn from. Defaults to those that count when learning begins,
 	// frozen under the round's number, so that a resumed round learns from the same.
 	Snapshot string
@@ -104,6 +107,11 @@ func (l *Loop) run(ctx context.Context, r Round, o *Outcome) error {
 		return fmt.Errorf("%s: collect: %w", r.Name, err)
 	}
 	var err error
+	if r.ObeyStore {
+		if err = l.divide(ctx, &r); err != nil {
+			return fmt.Errorf("%s: split: %w", r.Name, err)
+		}
+	}
 	if o.Judges, o.Compared, err = l.learn(ctx, r); err != nil {
 		return fmt.Errorf("%s: reward models: %w", r.Name, err)
 	}

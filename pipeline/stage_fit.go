@@ -228,7 +228,7 @@ func (f FineTune) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	training, heldOut := divide(dialogues, tandem.Dialogue.Opening, func(tandem.Dialogue) bool { return false }, f.HeldOutShare)
+	training, heldOut := splitItems(dialogues, tandem.Dialogue.Opening, func(tandem.Dialogue) bool { return false }, f.HeldOutShare)
 	most := policy.Weights.Config.MaxPositionEmbeddings
 	task, made, err := sft.NewTask(ctx, policy.Template, training, most)
 	if err != nil {

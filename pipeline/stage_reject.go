@@ -26,11 +26,14 @@ const (
 // Reject specifies rejection sampling outside a round: K answers to each prompt, the best of them as
 // targets, and, where Base is given, that model fine-tuned on demonstrations and targets (section 3.2.3).
 type Reject struct {
-	Policy      string           `json:"policy"`
-	Helpfulness string           `json:"helpfulness"`
-	Safety      string           `json:"safety"`
-	Prompts     string           `json:"prompts"` // file, see dataset.ReadPrompts
-	Config      rejection.Config `json:"config"`
+	Policy      string `json:"policy"`
+	Helpfulness string `json:"helpfulness"`
+	Safety      string `json:"safety"`
+	Prompts     string `json:"prompts"` // file, see dataset.ReadPrompts
+	// HeldOutShare of openings is left out beside the prompts that are marked, by the one rule (see
+	// tandem.HeldOut), and of the demonstrations too.
+	HeldOutShare float64          `json:"held_out_share,omitempty"`
+	Config       rejection.Config `json:"config"`
 	// ShardPrompts is after how many prompts the samples are kept, so that an interrupted run goes on there.
 	ShardPrompts int    `json:"shard_prompts"`
 	Out          string `json:"out"`
@@ -71,7 +74,7 @@ func (r Reject) tuned() FineTune {
 	for range max(r.TargetWeight, 1) {
 		data = append(data, filepath.Join(r.Out, targetsName))
 	}
-	return FineTune{Model: r.Base, Data: data, Stage: tandem.StageReject, Config: r.FineTune, Out: r.Out, Name: r.Name}
+	return FineTune{Model: r.Base, Data: data, HeldOutShare: r.HeldOutShare, Stage: tandem.StageReject, Config: r.FineTune, Out: r.Out, Name: r.Name}
 }
 
 // identify names the sampling by what it is made from.
@@ -122,7 +125,7 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	training, heldOut := splitPrompts(prompts, 0)
+	training, heldOut := splitPrompts(prompts, r.HeldOutShare)
 	shards := Shards(len(training), r.ShardPrompts)
 	plan := Plan{
 		Stage: tandem.StageReject, Status: "new", Steps: len(shards), Writes: []string{done.AllFile, done.File},
@@ -156,6 +159,7 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 		if err != nil {
 			return plan, err
 		}
+		demonstrations, _ = splitItems(demonstrations, tandem.Dialogue.Opening, func(tandem.Dialogue) bool { return false }, r.HeldOutShare)
 		plan.Data["demonstrations"] = len(demonstrations)
 		plan.Writes = append(plan.Writes, filepath.Join(r.Out, "model.safetensors"), metricsPath(r.Out))
 		plan.Steps += r.FineTune.TotalSteps(len(demonstrations) + max(r.TargetWeight, 1)*len(training)) // at most
@@ -236,7 +240,7 @@ func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, resume
 	if err != nil {
 		return err
 	}
-	prompts, heldOut := splitPrompts(prompts, 0)
+	prompts, heldOut := splitPrompts(prompts, r.HeldOutShare)
 	if len(prompts) == 0 {
 		return tandem.Errorf(tandem.Invalid, op, "%s has no prompts that are not held out", r.Prompts)
 	}

@@ -103,7 +103,7 @@ func (r Reward) comparisons(ctx context.Context, s *Studio) (training, heldOut [
 // SplitComparisons divides comparisons into those to train on and those to measure on: those marked as held
 // out, and a share of openings by the one rule (see tandem.HeldOut).
 func SplitComparisons(all []tandem.Comparison, share float64) (training, heldOut []tandem.Comparison) {
-	return divide(all, func(c tandem.Comparison) string { return c.Prompt.Messages.Opening() },
+	return splitItems(all, func(c tandem.Comparison) string { return c.Prompt.Messages.Opening() },
 		func(c tandem.Comparison) bool { return c.HeldOut }, share)
 }
 

@@ -85,6 +85,22 @@ func (s *Store) Prompts(ctx context.Context, q PromptQuery) ([]tandem.Prompt, er
 	return prompts, fail(op, err)
 }
 
+// HeldOutOpenings tells which of the openings the database holds out; it knows only those of its prompts.
+func (s *Store) HeldOutOpenings(ctx context.Context, openings map[string]bool) (held map[string]bool, err error) {
+	hashes, byHash := make([][]byte, 0, len(openings)), make(map[[sha256.Size]byte]string, len(openings))
+	for opening := range openings {
+		sum := sha256.Sum256([]byte(opening))
+		hashes, byHash[sum] = append(hashes, sum[:]), opening
+	}
+	rows, err := all(ctx, s.db, "store.HeldOutOpenings", `SELECT hash FROM openings WHERE held_out AND hash = ANY(@hashes)`,
+		pgx.NamedArgs{"hashes": hashes}, pgx.RowTo[[]byte])
+	held = make(map[string]bool, len(rows))
+	for _, hash := range rows {
+		held[byHash[[sha256.Size]byte(hash)]] = true
+	}
+	return held, err
+}
+
 // Split selects a side of the one train / held-out split.
 type Split string
 

@@ -17,6 +17,8 @@ type rejectCommand struct {
 	Safety      string `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
 	Data        string `required:"" type:"path" help:"File of prompts, JSON Lines; held-out ones are left out." placeholder:"FILE"`
 
+	HeldOutShare float64 `help:"Share of openings to leave out too, by the one rule that all stages share (default: 0)." placeholder:"SHARE"`
+
 	Samples      *int     `name:"samples" short:"k" help:"Answers to each prompt (default: 16)." placeholder:"K" group:"sampling"`
 	Temperature  *float64 `help:"Temperature of sampling (default: 1)." placeholder:"X" group:"sampling"`
 	TopP         *float64 `help:"Keep the smallest set of tokens with that probability (default: 1)." placeholder:"X" group:"sampling"`
@@ -53,7 +55,7 @@ func (c *rejectCommand) Run(ctx context.Context, w *world) error {
 		return tandem.Errorf(tandem.Invalid, "", "--base and --demonstrations go together")
 	}
 	spec := pipeline.Reject{
-		Policy: c.Model, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Data, Config: config, ShardPrompts: c.ShardPrompts, Out: c.Out,
+		Policy: c.Model, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Data, HeldOutShare: c.HeldOutShare, Config: config, ShardPrompts: c.ShardPrompts, Out: c.Out,
 		Base: c.Base, Demonstrations: c.Demonstrations, TargetWeight: c.TargetWeight, FineTune: fit, Name: c.name(),
 	}
 	return c.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {

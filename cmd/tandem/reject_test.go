@@ -11,6 +11,7 @@ import (
 
 	"tandem"
 	"tandem/llama/checkpoint"
+	"tandem/pipeline"
 )
 
 // TestReject samples in shards, is interrupted by a context, goes on to the same samples, and fine-tunes.
@@ -25,6 +26,9 @@ func TestReject(t *testing.T) {
 	plan := tandemRun(t, "", run(whole, append(tuned, "--dry-run")...)...).ok(t)
 	if _, err := os.Stat(whole); err == nil || !strings.Contains(plan.out, `"samples":63`) {
 		t.Errorf("dry run: %s", plan.out)
+	}
+	if plan := object[pipeline.Plan](t, tandemRun(t, "", run(whole, append(tuned, "--dry-run", "--held-out-share", "1")...)...).ok(t)); plan.Data["prompts"] != 0 || plan.Data["held_out"] != 24 || plan.Data["demonstrations"] != 0 {
+		t.Errorf("with all held out: %v", plan.Data)
 	}
 	a := object[rejectReport](t, tandemRun(t, "", run(whole)...).ok(t))
 	if a.Model != nil || a.Rejection.Prompts != 21 || a.Rejection.Samples != 63 || a.Rejection.HeldOut != 3 || a.Rejection.Targets == 0 || len(a.Rejection.Curve.Best) != 3 {

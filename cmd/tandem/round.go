@@ -224,8 +224,8 @@ func (c *roundCommand) row(ctx context.Context, s *store.Store, made json.RawMes
 func (c *roundCommand) round(ctx context.Context, s *store.Store, recipe pipeline.Recipe) (pipeline.Round, error) {
 	r := pipeline.Round{
 		Name: c.Name, Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive,
-		Prompts:  pipeline.Prompts{Helpfulness: c.HelpfulnessPrompts, Safety: c.SafetyPrompts, Improve: c.Prompts, Reference: c.Reference},
-		PPO:      c.PPO,
+		Prompts: pipeline.Prompts{Helpfulness: c.HelpfulnessPrompts, Safety: c.SafetyPrompts, Improve: c.Prompts, Reference: c.Reference},
+		PPO:     c.PPO, ObeyStore: true,
 		Snapshot: strings.TrimPrefix(c.Data, snapshotPrefix),
 	}
 	if r.Prompts.Reference == "" {

@@ -120,19 +120,50 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 	}
 }
 
-// TestWorker leaves a round's work to a worker of another command.
+// TestWorker leaves a round's work to a worker of another command, and holds that the round trains nothing on
+// what its comparisons' openings hold out.
 func TestWorker(t *testing.T) {
 	args := roundCommandLine(t)
+	var prompts, demonstrations strings.Builder
+	held := 0
+	for i := range 30 { // the comparisons' prompts
+		opening := fmt.Sprintf("hello %d", i)
+		fmt.Fprintf(&prompts, `{"prompt":%q,"safety_prompt":%t}`+"\n", opening, i%2 == 0)
+		fmt.Fprintf(&demonstrations, `{"messages":[{"role":"user","content":%q},{"role":"assistant","content":"good day"}]}`+"\n", opening)
+		if tandem.HeldOut(opening, tandem.HeldOutShare) {
+			held++
+		}
+	}
+	folder := filepath.Join(t.TempDir(), "round")
+	args = append(args, "--prompts", writeTemp(t, "p.jsonl", prompts.String()), "--demonstrations", writeTemp(t, "d.jsonl", demonstrations.String()), "--out", folder)
+	plan := object[pipeline.Plan](t, tandemRun(t, "", append(args, "--dry-run")...).ok(t))
+	if held == 0 || plan.Data["prompts"] != 30-held || plan.Data["prompts_held_out"] != held || plan.Data["demonstrations"] != 30-held || plan.Data["demonstrations_held_out"] != held {
+		t.Errorf("%d of 30 openings are held out, and the plan has %v", held, plan.Data)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	var worker result
 	running.Go(func() { worker = tandemRunContext(t, ctx, "", "worker") })
-	r := tandemRun(t, "", append(args, "--out", filepath.Join(t.TempDir(), "round"), "--no-worker")...)
+	r := tandemRun(t, "", append(args, "--no-worker")...)
 	cancel()
 	running.Wait()
 	object[roundReport](t, r.ok(t))
 	if worker.code != exitDone || !strings.Contains(worker.stderr, "given back") || !strings.Contains(worker.stderr, "reward_helpfulness") {
 		t.Errorf("worker: exit code %d, %s", worker.code, worker.stderr)
+	}
+	for name, want := range map[string]int{"prompts.jsonl": 30 - held, "demonstrations.jsonl": 30 - held, "targets.jsonl": -1} {
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), "\n"); want >= 0 && n != want {
+			t.Errorf("%s has %d lines, want %d", name, n, want)
+		}
+		for i := range 30 {
+			if opening := fmt.Sprintf("hello %d", i); tandem.HeldOut(opening, tandem.HeldOutShare) && strings.Contains(string(text), `"`+opening+`"`) {
+				t.Errorf("%s trains on %q, which is held out", name, opening)
+			}
+		}
 	}
 }
 

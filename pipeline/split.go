@@ -1,0 +1,85 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"tandem"
+	"tandem/store"
+)
+
+// Files of a round in which nothing is held out but marked so.
+const (
+	improveName        = "prompts-improve.jsonl"
+	demonstrationsName = "demonstrations.jsonl"
+)
+
+// divided is what a round is trained on, with what the database holds out told apart.
+type divided struct {
+	prompts        []tandem.Prompt   // those that begin like a held-out one are marked
+	demonstrations []tandem.Dialogue // those that begin so are left out
+	leftOut        int               // of them
+}
+
+// divideByStore applies the database's split to a round's files: on what its reward models are measured
+// on, neither fine-tuning nor sampling nor PPO may train.
+func divideByStore(ctx context.Context, s *store.Store, r Round) (d divided, err error) {
+	if d.prompts, err = readPrompts(ctx, r.Prompts.Improve); err != nil {
+		return d, err
+	}
+	demonstrations, err := readDialogues(ctx, "", r.Demonstrations)
+	if err != nil {
+		return d, err
+	}
+	openings := make(map[string]bool)
+	for _, p := range d.prompts {
+		openings[p.Messages.Opening()] = true
+	}
+	for _, dialogue := range demonstrations {
+		openings[dialogue.Opening()] = true
+	}
+	held, err := s.HeldOutOpenings(ctx, openings)
+	if err != nil {
+		return d, err
+	}
+	for i, p := range d.prompts {
+		d.prompts[i].HeldOut = p.HeldOut || held[p.Messages.Opening()]
+	}
+	d.demonstrations = slices.DeleteFunc(demonstrations, func(dialogue tandem.Dialogue) bool { return held[dialogue.Opening()] })
+	d.leftOut = len(demonstrations) - len(d.demonstrations)
+	return d, nil
+}
+
+// divide writes the round's prompts and demonstrations as the database divides them, and has the round read
+// those. What is there stays: a round that is resumed goes on with the split that it began with.
+func (l *Loop) divide(ctx context.Context, r *Round) error {
+	prompts, demonstrations := filepath.Join(r.Folder, improveName), filepath.Join(r.Folder, demonstrationsName)
+	if _, err := os.Stat(demonstrations); errors.Is(err, fs.ErrNotExist) { // the later of the two
+		d, err := divideByStore(ctx, l.Store, *r)
+		if err != nil {
+			return err
+		}
+		if d.leftOut > 0 {
+			l.Log.Info("demonstrations that begin like a held-out comparison were left out", "left_out", d.leftOut, "of", d.leftOut+len(d.demonstrations))
+		}
+		if err := WriteLines(prompts, slices.Values(d.prompts)); err != nil {
+			return err
+		}
+		err = WriteLines(demonstrations, func(yield func(targetLine) bool) {
+			for _, dialogue := range d.demonstrations {
+				if !yield(targetLine{dialogue}) {
+					return
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	r.Prompts.Improve, r.Demonstrations = prompts, demonstrations
+	return nil
+}
