@@ -706,7 +706,7 @@ func TestEndpointsAnswerLive(t *testing.T) {
 	if status, answer, _ := l.raw(l.admin, http.MethodPost, "/api/v1/variants", `{"name":"three","kind":"folder","url":"not/absolute"}`); status != http.StatusUnprocessableEntity || !strings.Contains(answer, "absolute path") {
 		t.Errorf("a bad folder: %d %s", status, answer)
 	}
-	for id, want := range map[string]string{one.ID: `"ok":true,"text":"I heard Say hello`, two.ID: `"ok":false,"problem":"openai.Generate: the endpoint wants a key, and none is set (HTTP 401)"`} {
+	for id, want := range map[string]string{one.ID: `"ok":true,"text":"I heard Say hello`, two.ID: `"ok":false,"problem":"the endpoint wants a key, and none is set (HTTP 401)"`} {
 		status, answer, _ := l.raw(l.admin, http.MethodPost, "/api/v1/variants/"+id+"/test", "")
 		if status != http.StatusOK || !strings.Contains(answer, want) || strings.Contains(answer, key) {
 			t.Errorf("testing %s: %d %s", id, status, answer)

@@ -85,18 +85,24 @@ func (s *Store) Prompts(ctx context.Context, q PromptQuery) ([]tandem.Prompt, er
 	return prompts, fail(op, err)
 }
 
-// HeldOutOpenings tells which of the openings the database holds out; it knows only those of its prompts.
+// HeldOutOpenings tells which of the openings the database holds out: as it decided when the first prompt with one came,
+// and for those that it has not met by the rule that it will decide by (see [tandem.HeldOut]).
 func (s *Store) HeldOutOpenings(ctx context.Context, openings map[string]bool) (held map[string]bool, err error) {
+	type decided struct {
+		Hash    []byte
+		HeldOut bool
+	}
+	held = make(map[string]bool)
 	hashes, byHash := make([][]byte, 0, len(openings)), make(map[[sha256.Size]byte]string, len(openings))
 	for opening := range openings {
 		sum := sha256.Sum256([]byte(opening))
 		hashes, byHash[sum] = append(hashes, sum[:]), opening
+		held[opening] = tandem.HeldOut(opening, tandem.HeldOutShare)
 	}
-	rows, err := all(ctx, s.db, "store.HeldOutOpenings", `SELECT hash FROM openings WHERE held_out AND hash = ANY(@hashes)`,
-		pgx.NamedArgs{"hashes": hashes}, pgx.RowTo[[]byte])
-	held = make(map[string]bool, len(rows))
-	for _, hash := range rows {
-		held[byHash[[sha256.Size]byte(hash)]] = true
+	rows, err := all(ctx, s.db, "store.HeldOutOpenings", `SELECT hash, held_out FROM openings WHERE hash = ANY(@hashes)`,
+		pgx.NamedArgs{"hashes": hashes}, pgx.RowToStructByPos[decided])
+	for _, row := range rows {
+		held[byHash[[sha256.Size]byte(row.Hash)]] = row.HeldOut
 	}
 	return held, err
 }

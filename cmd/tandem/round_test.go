@@ -43,7 +43,7 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 	args := roundCommandLine(t)
 	whole, torn := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "torn")
 	plan := object[pipeline.Plan](t, tandemRun(t, "", append(args, "--out", whole, "--dry-run")...).ok(t))
-	if plan.Steps != 5 || plan.Data["helpfulness_comparisons"] == 0 || plan.Data["helpfulness_comparisons"]+plan.Data["helpfulness_comparisons_held_out"] != 30 || plan.Data["samples"] != 126 {
+	if plan.Steps != 5 || plan.Data["helpfulness_comparisons"] == 0 || plan.Data["helpfulness_comparisons"]+plan.Data["helpfulness_comparisons_held_out"] != 30 || plan.Data["samples"] != 6*plan.Data["prompts"] || plan.Data["prompts_held_out"] == 0 {
 		t.Errorf("plan %+v", plan)
 	}
 	if _, err := os.Stat(whole); err == nil {
