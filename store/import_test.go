@@ -128,7 +128,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 		"equal":          {comparison: equal, says: "record 8"},
 		"no user at end": {comparison: system, says: "record 8"},
 		"NUL":            {comparison: nul, says: "record 8"},
-		"unknown risk":   {comparison: unknown, says: "prompts_risk_category_check"},
+		"unknown risk":   {comparison: unknown, says: "record 8: tandem.Prompt: risk_category"},
 	} {
 		source := file(name, pairs(7)...)
 		good := source.Comparisons
