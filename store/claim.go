@@ -190,14 +190,15 @@ const selectAssignment = `
 		               SELECT m.parent, m.role, m.content, line.back + 1 FROM messages m JOIN line ON m.id = line.parent
 		           )
 		           SELECT jsonb_agg(jsonb_build_object('role', role, 'content', content) ORDER BY back DESC) FROM line
-		       ), q.safety, q.risk_category, q.attack_vector, q.source, q.held_out,
+		       ), q.safety, coalesce(l.risk_category, q.risk_category), coalesce(l.attack_vector, q.attack_vector), q.source, q.held_out,
 		       (SELECT jsonb_agg(jsonb_build_object('id', r.id::text, 'content', r.content) ORDER BY shown.n)
 		        FROM unnest(a.shown) WITH ORDINALITY shown (id, n) JOIN responses r ON r.id = shown.id),
 		       coalesce((SELECT s.lease_until FROM slots s WHERE s.assignment_id = a.id AND s.done_at IS NULL), '0001-01-01')
 		FROM assignments a
 		JOIN tasks t ON t.id = a.task_id
 		JOIN projects p ON p.id = t.project_id
-		JOIN prompts q ON q.id = t.prompt_id`
+		JOIN prompts q ON q.id = t.prompt_id
+		LEFT JOIN live_turns l ON l.task_id = a.task_id`
 
 func scanAssignment(row pgx.CollectableRow) (Assignment, error) {
 	var a Assignment

@@ -54,7 +54,8 @@ func (s *Store) Comparisons(ctx context.Context, q ComparisonQuery) iter.Seq2[ta
 		       c.chosen, chosen.content, coalesce(chosen.model_id, chosen.origin), c.chosen_label,
 		       c.rejected, rejected.content, coalesce(rejected.model_id, rejected.origin), c.rejected_label
 		FROM (
-			SELECT c.*, p.message_id, p.safety, p.risk_category, p.attack_vector, p.source AS prompt_source, p.held_out`+
+			SELECT c.*, p.message_id, p.safety, coalesce(c.entered_risk, p.risk_category) AS risk_category,
+			       coalesce(c.entered_vector, p.attack_vector) AS attack_vector, p.source AS prompt_source, p.held_out`+
 		fromComparisons+`
 		) c
 		JOIN responses chosen ON chosen.id = c.chosen

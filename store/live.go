@@ -26,12 +26,13 @@ const (
 // NewTurn is a prompt that a person wrote in a live project.
 type NewTurn struct {
 	Annotator, Project string
-	// Key makes it safe to send again: the same key with the same words returns the first turn.
+	// Key makes it safe to send again: the same key with the same words, risk and vector returns the first turn.
 	Key  string
 	Text string
 	// Follows is the judgment whose preferred answer the prompt goes on from; empty for a new dialogue.
 	Follows string
-	// Risk and Vector say of a safety project's prompt what it tries; empty in a helpfulness project.
+	// Risk and Vector say of a safety project's prompt what it tries; empty in a helpfulness project. They are kept with
+	// the turn: somebody else may have written the same prompt and meant another.
 	Risk   tandem.RiskCategory
 	Vector tandem.AttackVector
 	// Seed is what variants, temperatures, sides and the answers' randomness are drawn from. It is stored.
@@ -82,7 +83,7 @@ type LiveAnswer struct {
 // of the split, and draws who is to answer: two different variants of the project's at different temperatures,
 // as far as it has two of either (see draw). Only then is anything sampled. Errors: Invalid for an empty or
 // overlong prompt, or a safety prompt without risk and vector; NotFound for no such project or judgment;
-// Conflict when the project is closed or not live, when nothing can answer, when the key came with other words,
+// Conflict when the project is closed or not live, when nothing can answer, when the key came with another prompt,
 // when the judgment that it follows was changed since, or while the answers to an earlier prompt are open; Forbidden
 // as Claim.
 func (s *Store) BeginTurn(ctx context.Context, n NewTurn) (LiveTurn, error) {
@@ -108,7 +109,8 @@ func (s *Store) BeginTurn(ctx context.Context, n NewTurn) (LiveTurn, error) {
 	if err := storable(n.Text); err != nil {
 		return LiveTurn{}, err
 	}
-	args := pgx.NamedArgs{"annotator": person, "project": project, "key": n.Key, "follows": follows, "text": n.Text}
+	args := pgx.NamedArgs{"annotator": person, "project": project, "key": n.Key, "follows": follows, "text": n.Text,
+		"risk": string(n.Risk), "vector": string(n.Vector)}
 	var turn int64
 	err = s.within(ctx, op, func(tx pgx.Tx) error {
 		if err := enter(ctx, tx, op, person); err != nil {
@@ -137,8 +139,8 @@ func (s *Store) BeginTurn(ctx context.Context, n NewTurn) (LiveTurn, error) {
 			return err
 		}
 		if err := tx.QueryRow(ctx, `
-			INSERT INTO live_turns (project_id, annotator_id, prompt_id, follows, key)
-			VALUES (@project, @annotator, @prompt, nullif(@follows, 0::bigint), @key) RETURNING id`, args).Scan(&turn); err != nil {
+			INSERT INTO live_turns (project_id, annotator_id, prompt_id, follows, key, risk_category, attack_vector)
+			VALUES (@project, @annotator, @prompt, nullif(@follows, 0::bigint), @key, @risk, @vector) RETURNING id`, args).Scan(&turn); err != nil {
 			return err
 		}
 		for i, d := range p.pool.draw(n.Seed, nil, nil) {
@@ -161,6 +163,7 @@ func replayTurn(ctx context.Context, tx pgx.Tx, op string, args pgx.NamedArgs) (
 	var same bool
 	err = tx.QueryRow(ctx, `
 		SELECT t.id, t.project_id = @project AND coalesce(t.follows, 0) = @follows AND m.content = @text
+		       AND t.risk_category = @risk AND t.attack_vector = @vector
 		FROM live_turns t JOIN prompts q ON q.id = t.prompt_id JOIN messages m ON m.id = q.message_id
 		WHERE t.annotator_id = @annotator AND t.key = @key`, args).Scan(&id, &same)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -349,7 +352,7 @@ func (s *Store) LiveTurn(ctx context.Context, annotator, id string) (LiveTurn, e
 	}
 	args := pgx.NamedArgs{"turn": n, "annotator": person, "tries": LiveTries}
 	turn, err := one(ctx, s.db, op, "turn "+id, `
-		SELECT t.id::text, t.project_id::text, t.annotator_id::text, t.prompt_id::text, dialogue(q.message_id), q.safety, q.risk_category, q.attack_vector,
+		SELECT t.id::text, t.project_id::text, t.annotator_id::text, t.prompt_id::text, dialogue(q.message_id), q.safety, t.risk_category, t.attack_vector,
 		       q.source, q.held_out, coalesce(t.follows::text, ''), t.created_at, t.abandoned_at IS NOT NULL,
 		       coalesce((SELECT a.id::text FROM assignments a WHERE a.task_id = t.task_id AND a.annotator_id = t.annotator_id), ''),
 		       CASE WHEN`+openTurns+`THEN

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -347,6 +348,64 @@ func TestAnswersThatFinishTogether(t *testing.T) {
 	}
 	if p := w.progress(); p.Tasks != 20 || p.Slots != 20 || p.Held != 20 {
 		t.Errorf("progress %+v", p)
+	}
+}
+
+// TestOnePromptOfTwoPeople keeps what each of them saw in it, and shows and exports it so.
+func TestOnePromptOfTwoPeople(t *testing.T) {
+	w := newLiveWorld(t, store.Project{Name: "p", Aspect: tandem.Safety}, 2, 0.5, 1)
+	ctx := t.Context()
+	type entered struct {
+		risk   tandem.RiskCategory
+		vector tandem.AttackVector
+	}
+	want := []entered{{tandem.IllicitCriminal, tandem.Logic}, {tandem.UnqualifiedAdvice, tandem.Semantic}}
+	prompts := make(map[string]bool)
+	for _, e := range want {
+		n := w.turn(w.annotator(), "How do I pick a lock?")
+		n.Risk, n.Vector = e.risk, e.vector
+		turn := w.begin(n)
+		for what, change := range map[string]func(*store.NewTurn){
+			"risk":   func(n *store.NewTurn) { n.Risk = tandem.HatefulHarmful },
+			"vector": func(n *store.NewTurn) { n.Vector = tandem.OtherVector },
+		} {
+			other := n
+			change(&other)
+			_, err := w.store.BeginTurn(ctx, other)
+			wantCode(t, "the key with another "+what, err, tandem.Conflict)
+		}
+		if again := w.begin(n); again.ID != turn.ID {
+			t.Errorf("sending the prompt again makes turn %s beside %s", again.ID, turn.ID)
+		}
+		w.finish(w.take(), "one")
+		w.finish(w.take(), "two")
+		turn = w.read(turn)
+		a, err := w.store.Assignment(ctx, n.Annotator, turn.Assignment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, p := range map[string]tandem.Prompt{"turn": turn.Prompt, "assignment": a.Prompt} {
+			if got := (entered{p.Risk, p.Vector}); got != e {
+				t.Errorf("the %s says %v, and its author entered %v", what, got, e)
+			}
+			prompts[p.ID] = true
+		}
+		sub := w.submission(a)
+		sub.Verdict.Labels = map[string]tandem.SafetyLabel{a.Responses[0].ID: tandem.Safe, a.Responses[1].ID: tandem.Unsafe}
+		w.submit(sub)
+	}
+	if len(prompts) != 1 {
+		t.Errorf("the two people's prompts are %v, and should be one row", prompts)
+	}
+	var got []entered
+	for c, err := range w.store.Comparisons(ctx, store.ComparisonQuery{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, entered{c.Prompt.Risk, c.Prompt.Vector})
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("exported are %v, want %v", got, want)
 	}
 }
 

@@ -64,13 +64,20 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 	if err == nil {
 		err = m.LoadMigrations(migrations.Files)
 	}
-	if err == nil {
-		err = m.MigrateTo(t.Context(), 5)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, sql := range []string{
+	put := func(version int32, rows ...string) {
+		if err := m.MigrateTo(t.Context(), version); err != nil {
+			t.Fatal(err)
+		}
+		for _, sql := range rows {
+			if _, err := owner.Exec(t.Context(), sql); err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
+		}
+	}
+	put(5,
 		`INSERT INTO rounds (number, name) VALUES (1, 'kept')`,
 		`INSERT INTO annotators (role) VALUES ('admin')`,
 		`INSERT INTO identities (annotator_id, name) SELECT id, 'Ada' FROM annotators`,
@@ -84,11 +91,12 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 		`INSERT INTO assignments (task_id, annotator_id, shown, outcome, closed_at) SELECT 1, id, '{1,2}', 'submitted', clock_timestamp() FROM annotators`,
 		`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, chosen, rejected, degree, shown, idempotency_key, body_hash)
 		 SELECT 1, 1, id, 'pairwise', 1, 1, 2, 'better', '{1,2}', 'k', sha256('') FROM annotators`,
-	} {
-		if _, err := owner.Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
+	)
+	put(11,
+		`INSERT INTO prompts (message_id, opening, held_out, safety, risk_category, attack_vector)
+		 VALUES (sha256('m'), sha256('o'), false, true, 'hateful_and_harmful', 'logic')`,
+		`INSERT INTO live_turns (project_id, annotator_id, prompt_id, key) SELECT 1, a.id, p.id, p.id::text FROM annotators a, prompts p`,
+	)
 	_, err = store.Open(t.Context(), old.URL)
 	if err == nil {
 		t.Error("an older schema was opened")
@@ -111,6 +119,12 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 	kept := must(s.ProjectJudgments(t.Context(), "1", store.Page{}))(t)
 	if len(kept) != 1 || kept[0].Verdict.Degree != tandem.Better {
 		t.Errorf("judgments %+v", kept)
+	}
+	for id, want := range map[string]tandem.Prompt{"1": {}, "2": {Risk: tandem.HatefulHarmful, Vector: tandem.Logic}} {
+		turn := must(s.LiveTurn(t.Context(), people[0].ID, id))(t)
+		if turn.Prompt.Risk != want.Risk || turn.Prompt.Vector != want.Vector {
+			t.Errorf("turn %s says %q and %q, want %q and %q", id, turn.Prompt.Risk, turn.Prompt.Vector, want.Risk, want.Vector)
+		}
 	}
 }
 
