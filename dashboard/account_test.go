@@ -27,8 +27,10 @@ func TestAccount(t *testing.T) {
 	here.wants(http.StatusUnprocessableEntity, "is another one")
 	here.post("/account/password", "old", password, "password", "a newer horse", "repeat", "a newer house")
 	here.wants(http.StatusUnprocessableEntity, "passwords differ")
-	here.post("/account/password", "old", password, "password", "short", "repeat", "short")
-	here.wants(http.StatusUnprocessableEntity, "at least 8 characters")
+	for range 6 { // one more than the wrong ones that lock the address
+		here.post("/account/password", "old", password, "password", "short", "repeat", "short")
+		here.wants(http.StatusUnprocessableEntity, "at least 8 characters")
+	}
 	there.get("/account")
 	there.wants(http.StatusOK, "Your account") // nothing has happened so far
 	here.post("/account/password", "old", password, "password", "a newer horse", "repeat", "a newer horse")

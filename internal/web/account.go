@@ -46,6 +46,9 @@ func (api API) ChangePassword(w http.ResponseWriter, r *http.Request, old, passw
 	if person == nil {
 		return tandem.Errorf(tandem.Forbidden, op, "a key has no password")
 	}
+	if err := willDo(password); err != nil { // before a try is counted
+		return err
+	}
 	_, _, err := api.checkPassword(ctx, person.Email, old)
 	var locked *store.LockedError
 	switch {
@@ -57,9 +60,6 @@ func (api API) ChangePassword(w http.ResponseWriter, r *http.Request, old, passw
 		return err
 	}
 	phc, err := api.hasher.hash(ctx, password)
-	if tandem.CodeOf(err) == tandem.Invalid {
-		return tandem.Errorf(tandem.Invalid, op, "Your password needs at least %d characters, and %d at most.", leastPassword, mostPassword)
-	}
 	if err != nil {
 		return err
 	}

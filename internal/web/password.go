@@ -69,8 +69,8 @@ func (h *hasher) take(ctx context.Context) (release func(), err error) {
 // hash makes the PHC string of a new password. Errors: Invalid for one that is too short or too long,
 // Unavailable when too many wait.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	if n := utf8.RuneCountInString(password); n < leastPassword || n > mostPassword {
-		return "", tandem.Errorf(tandem.Invalid, "web.password", "a password has %d to %d characters", leastPassword, mostPassword)
+	if err := willDo(password); err != nil {
+		return "", err
 	}
 	release, err := h.take(ctx)
 	if err != nil {
@@ -78,6 +78,14 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	}
 	defer release()
 	return phc(password), nil
+}
+
+// willDo reports why a new password will not do, in words for whose it is, if it will not.
+func willDo(password string) error {
+	if n := utf8.RuneCountInString(password); n < leastPassword || n > mostPassword {
+		return tandem.Errorf(tandem.Invalid, "web.password", "Your password needs at least %d characters, and %d at most.", leastPassword, mostPassword)
+	}
+	return nil
 }
 
 // verify reports whether a password is the one of the PHC string that look finds. It is looked for once there

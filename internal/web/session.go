@@ -194,7 +194,7 @@ func (api API) join(w http.ResponseWriter, r *http.Request) error {
 	}
 	phc, err := api.hasher.hash(r.Context(), password)
 	if tandem.CodeOf(err) == tandem.Invalid {
-		return api.renderJoin(w, r, http.StatusUnprocessableEntity, "Your password needs at least 8 characters, and 256 at most.")
+		return api.renderJoin(w, r, http.StatusUnprocessableEntity, ProblemOf(err).Detail)
 	}
 	if err != nil {
 		return err
