@@ -77,7 +77,8 @@ func (p *Program) run(tape *nn.Tape, b Batch) (r Result, err error) {
 	if err := p.graph.load(b); err != nil {
 		return r, err
 	}
-	if err := tape.Run(); err != nil {
+	p.graph.scope.Device.Hold(func() { err = tape.Run() })
+	if err != nil {
 		return r, err
 	}
 	for _, n := range p.outputs {

@@ -71,6 +71,11 @@ func NewAdamW(dev Device, params []Parameter, c AdamWConfig) *AdamW {
 // Step moves every parameter by one step of size rate and zeroes the gradients. It returns the norm of the
 // whole gradient before it was clipped. A norm that is not finite is an error, and nothing has moved.
 func (a *AdamW) Step(rate float64) (norm float64, err error) {
+	a.device.Hold(func() { norm, err = a.step(rate) })
+	return norm, err
+}
+
+func (a *AdamW) step(rate float64) (norm float64, err error) {
 	sum := 0.0
 	for _, p := range a.params {
 		sum += a.device.SumSquares(p.Grad)

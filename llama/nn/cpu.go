@@ -26,6 +26,9 @@ func NewCPU(library *blas.Library, kernels *kernel.Set, workers parallel.Workers
 // String names what bits depend on, for run records: "OpenBLAS 0.3.21 … (SkylakeX), avx512".
 func (c *CPU) String() string { return c.blas.String() + ", " + c.kernels.Name() }
 
+// Hold keeps the goroutines that help with the ops of body awake between them.
+func (c *CPU) Hold(body func()) { c.workers.Hold(body) }
+
 // borrow returns scratch memory of n values, which hold anything; give it back to c.scratch.
 func (c *CPU) borrow(n int) *[]float32 {
 	buffer, ok := c.scratch.Get().(*[]float32)

@@ -9,6 +9,8 @@ import "tandem/llama/nn/kernel"
 type Device interface {
 	// String names what the bits of results depend on, for run records.
 	String() string
+	// Hold calls body, in which many ops follow each other: what they need in common may stay ready between them.
+	Hold(body func())
 
 	// Linear sets y [n, out] to x [n, in] · wᵀ, w [out, in].
 	Linear(n, in, out int, y, x, w []float32)
