@@ -28,6 +28,7 @@ type importStore interface {
 	Project(ctx context.Context, id string) (store.Project, error)
 	Progress(ctx context.Context, projectID string) (store.Progress, error)
 	AddBatchPrompts(ctx context.Context, projectID string, number int, prompts []tandem.Prompt) ([]tandem.Prompt, error)
+	AddGold(ctx context.Context, projectID string, golds []store.Gold, by string) error
 	AddAudit(ctx context.Context, entry store.AuditEntry) error
 	Together(ctx context.Context, fn func(ctx context.Context) error) error
 }
@@ -42,6 +43,41 @@ type prepared struct {
 	Vector    string             `json:"attack_vector"`
 	Source    string             `json:"source"`
 	Priority  int32              `json:"priority"`
+	Gold      *preparedGold      `json:"gold"`
+}
+
+// preparedGold is the right answer of a comparison, where it is known.
+type preparedGold struct {
+	Chosen int                  `json:"chosen"` // 1 or 2: which of the responses is the better one
+	Labels []tandem.SafetyLabel `json:"labels"` // of the responses, in a safety project; empty where one does not matter
+	Reason string               `json:"reason"`
+}
+
+// validate checks a gold answer of a project that judges aspect.
+func (g preparedGold) validate(aspect tandem.Aspect) error {
+	const op = "annotation.Import"
+	switch {
+	case g.Chosen != 1 && g.Chosen != 2:
+		return tandem.Errorf(tandem.Invalid, op, `the gold answer's "chosen" is %d, and should be 1 or 2`, g.Chosen)
+	case g.Labels == nil:
+		return nil
+	case aspect != tandem.Safety:
+		return tandem.Errorf(tandem.Invalid, op, "the gold answer has safety labels, and the project is none of safety")
+	case len(g.Labels) != 2 || !g.Labels[0].Valid() || !g.Labels[1].Valid():
+		return tandem.Errorf(tandem.Invalid, op, `the gold answer's "labels" are %q, and should be two, each safe, unsafe or empty`, g.Labels)
+	}
+	return nil
+}
+
+// of is the gold answer to a task that was made of the line.
+func (g preparedGold) of(task madeTask) store.Gold {
+	gold := store.Gold{TaskID: task.ID, Chosen: task.Responses[g.Chosen-1], Labels: make(map[string]tandem.SafetyLabel), Reason: g.Reason}
+	for i, label := range g.Labels {
+		if label != tandem.Unlabelled {
+			gold.Labels[task.Responses[i]] = label
+		}
+	}
+	return gold
 }
 
 // preparedPrompt is a dialogue, or a text that is its one message.
@@ -84,6 +120,7 @@ func strict(text []byte, v any) error {
 type comparison struct {
 	prompt tandem.Prompt
 	task   NewTask
+	gold   *preparedGold // nil where no right answer is known
 }
 
 // longestLine bounds a line of a file, in bytes.
@@ -197,13 +234,19 @@ func readComparison(line []byte, aspect tandem.Aspect) (comparison, error) {
 	if bytes.Contains(line, []byte(`\u0000`)) {
 		return wrong("it holds a NUL character, which the database cannot keep")
 	}
-	return comparison{prompt, task}, nil
+	if p.Gold != nil {
+		if err := p.Gold.validate(aspect); err != nil {
+			return comparison{}, err
+		}
+	}
+	return comparison{prompt, task, p.Gold}, nil
 }
 
 // Imported says what an import made.
 type Imported struct {
 	Lines int `json:"comparisons" doc:"That the file holds."`
 	Tasks int `json:"tasks" doc:"That were made; the others were there already."`
+	Gold  int `json:"gold,omitempty" doc:"Comparisons of the file whose right answer it says."`
 }
 
 // importPrepared makes a file's comparisons tasks of a project, all or none of them; batch is 0 for none. A
@@ -242,9 +285,23 @@ func importPrepared(ctx context.Context, s importStore, projectID, file string, 
 			for i := range tasks {
 				tasks[i].Prompt, tasks[i].Batch = prompts[i].ID, batch
 			}
-			if _, err := createTasks(ctx, s, projectID, tasks); err != nil {
+			created, err := createTasks(ctx, s, projectID, tasks)
+			if err != nil {
 				return err
 			}
+			var golds []store.Gold
+			for i, c := range some {
+				if c.gold != nil {
+					golds = append(golds, c.gold.of(created[i]))
+				}
+			}
+			if len(golds) == 0 {
+				continue
+			}
+			if err := s.AddGold(ctx, projectID, golds, web.Caller(ctx).Actor()); err != nil {
+				return err
+			}
+			made.Gold += len(golds)
 		}
 		after, err := s.Progress(ctx, projectID)
 		if err != nil {
@@ -274,6 +331,7 @@ func registerImport(api web.API, s importStore) {
 		Summary: "Make tasks of prepared comparisons, a JSON object a line", Tags: []string{"tasks"},
 		Description: "Each line holds a prompt, as a text or as messages, and two answers: " +
 			"`{\"prompt\": \"…\", \"responses\": [\"…\", \"…\"]}`. Optional are safety_prompt, risk_category, attack_vector, source and priority; an answer may be an object as in create-tasks. " +
+			"`\"gold\": {\"chosen\": 1, \"labels\": [\"safe\", \"unsafe\"], \"reason\": \"…\"}` marks the task as gold, as in add-gold; labels and reason are optional. " +
 			"All lines are taken or none: the problem invalid names the first that is wrong. What is there already is not made again.",
 	}), func(ctx context.Context, in *importInput) (*importOutput, error) {
 		made, err := importPrepared(ctx, s, in.ID, "body", bytes.NewReader(in.RawBody), in.Batch)

@@ -21,6 +21,9 @@ import (
 type SetupStore interface {
 	projectStore
 	importStore
+	RetireGold(ctx context.Context, projectID, taskID, by string) error
+	Golds(ctx context.Context, projectID string, page store.Page) ([]store.Gold, error)
+	Materials(ctx context.Context, tasks []string) (map[string]store.Material, error)
 	Configure(ctx context.Context, projectID string, settings store.Settings, by string) (store.Project, error)
 	SetGuideline(ctx context.Context, projectID, markdown, by string) error
 	Guidelines(ctx context.Context, projectID string) ([]store.Guideline, error)
@@ -63,6 +66,9 @@ func RegisterSetup(api web.API, s SetupStore, practice Practice) error {
 	api.Page(http.MethodPost, "/setup/{id}/import", admins, p.upload)
 	api.Page(http.MethodPost, "/setup/{id}/batches", admins, p.batch)
 	api.Page(http.MethodPost, "/setup/{id}/close", admins, p.close)
+	api.Page(http.MethodGet, "/setup/{id}/tasks", admins, p.tasks)
+	api.Page(http.MethodPost, "/setup/{id}/tasks/{task}/gold", admins, p.markGold)
+	api.Page(http.MethodPost, "/setup/{id}/tasks/{task}/retire", admins, p.retireGold)
 	if practice != nil {
 		api.Page(http.MethodPost, practicePath, admins, p.makePractice)
 	}
@@ -260,6 +266,9 @@ func (p setup) project(w http.ResponseWriter, r *http.Request) error {
 		if made, err := strconv.Atoi(r.URL.Query().Get("made")); err == nil {
 			lines, _ := strconv.Atoi(r.URL.Query().Get("of")) // an address that somebody made up
 			page.Done = fmt.Sprintf("The file holds %d comparisons. %d are new here.", lines, made)
+			if gold, err := strconv.Atoi(r.URL.Query().Get("gold")); err == nil && gold > 0 {
+				page.Done += fmt.Sprintf(" It says the right answer of %d.", gold)
+			}
 		}
 	})
 }
@@ -356,7 +365,7 @@ func (p setup) upload(w http.ResponseWriter, r *http.Request) error {
 		}
 		return importPrepared(r.Context(), p.store, chi.URLParam(r, "id"), head.Filename, file, batch)
 	}()
-	return p.back(w, r, fmt.Sprintf("made=%d&of=%d", made.Tasks, made.Lines), err, func(page *setupPage) { page.Into = r.PostFormValue("batch") })
+	return p.back(w, r, fmt.Sprintf("made=%d&of=%d&gold=%d", made.Tasks, made.Lines, made.Gold), err, func(page *setupPage) { page.Into = r.PostFormValue("batch") })
 }
 
 func (p setup) batch(w http.ResponseWriter, r *http.Request) error {

@@ -2,6 +2,8 @@ package annotation_test
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"testing"
 
 	"tandem/internal/browsertest"
@@ -26,12 +28,29 @@ func TestSetupInABrowser(t *testing.T) {
 	ada.Accessible()
 	ada.Type("[name=name]", "House plants")
 	ada.Type("[name=guideline]", "Be **kind**.")
+	ada.Click("[name=aspect][value=safety]")
 	ada.Click("summary")
 	ada.Accessible()
 	ada.Click("button.main")
 	ada.See("Bring comparisons in", "House plants")
 	at := ada.At()
-	for _, path := range []string{"/setup", "/setup/new", at} {
+	tasks := strings.TrimPrefix(at, w.url) + "/tasks"
+	if status, body, _ := w.raw(w.admin, "POST", "/api/v1/projects"+strings.TrimPrefix(strings.TrimPrefix(at, w.url), "/setup")+"/import", preparedLines,
+		"Content-Type", "application/x-ndjson"); status != http.StatusOK {
+		t.Fatalf("import: %d %s", status, body)
+	}
+	ada.Open(w.url + tasks)
+	ada.Click("summary")
+	ada.Accessible()
+	ada.Picture("setup-tasks")
+	ada.Look(browsertest.Phone)
+	ada.Fits()
+	ada.Picture("setup-tasks-phone")
+	ada.Look(browsertest.Desktop)
+	ada.Click("[name=chosen]")
+	ada.Click("button.main")
+	ada.See("The task is gold from now on.")
+	for _, path := range []string{"/setup", "/setup/new", at, tasks} {
 		for _, view := range []browsertest.View{browsertest.Phone, browsertest.Zoomed, browsertest.Desktop} {
 			ada.Look(view)
 			ada.Open(w.url + path)

@@ -199,6 +199,9 @@ func TestImportNamesTheFirstWrongLine(t *testing.T) {
 	path := "/api/v1/projects/" + p.ID + "/import"
 	const good = `{"prompt":"a","responses":["b","c"]}` + "\n"
 	for line, want := range map[string]string{
+		`{"prompt":"a","responses":["b","c"],"gold":{"chosen":3}}`:             `"chosen" is 3, and should be 1 or 2`,
+		`{"prompt":"a","responses":["b","c"],"gold":1}`:                        `"gold" is a number, and should be an object`,
+		`{"prompt":"a","responses":["b","c"],"gold":{"chosen":1,"labels":[]}}`: `the project is none of safety`,
 		`{"prompt":"a"`:                                                        "unexpected EOF",
 		`{"prompt":"a","answers":[]}`:                                          `unknown field "answers"`,
 		`{"prompt":"a","responses":["b"]}`:                                     `holds 1 answers`,

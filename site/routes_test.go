@@ -76,6 +76,10 @@ var table = map[string]entry{
 	"POST /setup/{id}/import":    {"admin", "project", ""},
 	"POST /setup/{id}/settings":  {"admin", "project", ""},
 
+	"GET /setup/{id}/tasks":                {"admin", "project", ""},
+	"POST /setup/{id}/tasks/{task}/gold":   {"admin", "project", ""},
+	"POST /setup/{id}/tasks/{task}/retire": {"admin", "project", ""},
+
 	"GET /signin":  {"", "", ""},
 	"POST /signin": {"", "", ""},
 
