@@ -20,6 +20,7 @@ type reviewStore interface {
 	Review(ctx context.Context, q store.ReviewQuery) ([]store.Reviewed, error)
 	Materials(ctx context.Context, tasks []string) (map[string]store.Material, error)
 	SendBack(ctx context.Context, q store.ReviewQuery, reason, by string) (int, error)
+	TakeBackAll(ctx context.Context, q store.ReviewQuery, reason, by string) (int, error)
 	ExcludeAll(ctx context.Context, q store.ReviewQuery, excluded bool, reason, by string) (int, error)
 }
 
@@ -93,6 +94,11 @@ func (j reviewed) Labels() string {
 // Narrowed reports whether everything that the filter lets through is less than all, which nobody means.
 func (p reviewPage) Narrowed() bool { return p.Annotator != "" || p.Batch > 0 }
 
+// AnyReturned reports whether something on the page was sent back and waits for an answer, which can be withdrawn.
+func (p reviewPage) AnyReturned() bool {
+	return slices.ContainsFunc(p.Items, func(j reviewed) bool { return j.Returned != nil })
+}
+
 // filter is the part of an address that says what is shown.
 func (p reviewPage) filter() url.Values {
 	v := url.Values{}
@@ -162,6 +168,8 @@ func decided(done string, n int) string {
 		return "That was so already."
 	case done == "return":
 		return judgments + " sent back: their annotators see it when they come next. Until they are revised, they count as they are."
+	case done == "withdraw":
+		return judgments + " not sent back any more: nobody is asked to revise them."
 	case done == "exclude":
 		return judgments + " excluded."
 	case done == "include":
@@ -260,6 +268,8 @@ func (p annotationPages) decide(ctx context.Context, page reviewPage, marked []s
 	switch what {
 	case "return":
 		return p.store.SendBack(ctx, q, page.Reason, by)
+	case "withdraw":
+		return p.store.TakeBackAll(ctx, q, page.Reason, by)
 	case "exclude":
 		return p.store.ExcludeAll(ctx, q, true, page.Reason, by)
 	case "include":

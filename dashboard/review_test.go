@@ -57,6 +57,17 @@ func TestReviewManyAtOnce(t *testing.T) {
 	reviewer.post(at, "do", "return", "judgment", all[0].ID, "judgment", all[3].ID, "reason", "read both")
 	reviewer.wants(http.StatusOK, "2 judgments were sent back", "sent back: read both")
 	count(store.ReviewQuery{Returned: new(true)}, 2)
+	// One of them was a mistake, and one that was never sent back is marked with it.
+	reviewer.post(at, "do", "withdraw", "judgment", all[3].ID, "judgment", all[5].ID, "reason", "it was right")
+	reviewer.wants(http.StatusOK, "1 judgment was not sent back any more", "Withdraw what was sent back")
+	if left := list(store.ReviewQuery{Returned: new(true)}); len(left) != 1 || left[0].ID != all[0].ID {
+		t.Errorf("after withdrawing one, these are sent back: %+v", left)
+	}
+	reviewer.post(at, "do", "withdraw", "judgment", all[3].ID, "reason", "once more")
+	reviewer.wants(http.StatusOK, "That was so already.")
+	reviewer.post(at, "do", "return", "judgment", all[3].ID, "reason", "read both after all")
+	reviewer.wants(http.StatusOK, "1 judgment was sent back")
+	count(store.ReviewQuery{Returned: new(true)}, 2)
 	// All of a person's in the first batch, with those on the next page.
 	reviewer.post(at, "do", "exclude", "annotator", m.people[0], "batch", "1", "everything", "yes", "reason", "no care")
 	reviewer.wants(http.StatusOK, "10 judgments were excluded.", "excluded: no care")
@@ -74,7 +85,7 @@ func TestReviewManyAtOnce(t *testing.T) {
 	reviewer.wants(http.StatusOK, "10 judgments were taken in again.", "There are no such judgments")
 	count(store.ReviewQuery{Excluded: new(true)}, 0)
 	audit, err := w.store.Audit(t.Context(), "project:"+m.project.ID)
-	if err != nil || len(audit) != 4 || audit[0].Actor != rita.ID || audit[0].Action != "judgment.include" || audit[2].Action != "judgment.return" {
+	if err != nil || len(audit) != 6 || audit[0].Actor != rita.ID || audit[0].Action != "judgment.include" || audit[3].Action != "judgment.take_back" || audit[4].Action != "judgment.return" {
 		t.Errorf("audit %+v, error %v", audit, err)
 	}
 

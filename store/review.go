@@ -176,6 +176,15 @@ func (s *Store) SendBack(ctx context.Context, q ReviewQuery, reason, by string) 
 		RETURNING assignment_id`)
 }
 
+// TakeBackAll withdraws what was sent back and not answered yet, of the judgments that q selects, and keeps why. It is
+// all or nothing, audited in the same transaction, and returns how many it withdrew. Errors: as SendBack.
+func (s *Store) TakeBackAll(ctx context.Context, q ReviewQuery, reason, by string) (int, error) {
+	return s.review(ctx, "store.TakeBackAll", q, reason, by, "judgment.take_back", `
+		INSERT INTO returns (judgment_id, assignment_id, reason, returned_by, taken_back)
+		SELECT j.id, j.assignment_id, @reason, @by, r.id `+reviewable+` AND r.id IS NOT NULL
+		RETURNING assignment_id`)
+}
+
 // ExcludeAll takes the judgments that q selects out of what counts, or back in, and keeps why. Those that are so
 // already are left as they are, and what its annotator undid stays undone. It is all or nothing, audited in the
 // same transaction, and returns how many it changed. Errors: as SendBack.
