@@ -44,13 +44,22 @@ func reviews(r *http.Request) bool {
 	return caller.Has(store.ScopeReview) || caller.Has(store.ScopeAdmin)
 }
 
-// ofProject is the input of a statistic.
-type ofProject struct {
+// OfProject is the input of a statistic. (It is exported for huma, which cannot fill what it embeds otherwise.)
+type OfProject struct {
 	Project string `query:"project" doc:"Id of a project; all projects together without."`
 }
 
+// exists refuses a project that is not there, whose empty figures would say that nobody did anything.
+func (in OfProject) exists(ctx context.Context, s annotationStore) error {
+	if in.Project == "" {
+		return nil
+	}
+	_, err := s.Project(ctx, in.Project)
+	return err
+}
+
 type daysInput struct {
-	ofProject
+	OfProject
 	Days int `query:"days" minimum:"1" maximum:"366" default:"30" doc:"Days to go back from today."`
 }
 
@@ -148,32 +157,32 @@ func (w watcher) remarks(ctx context.Context, project string) ([]Remark, error) 
 
 func registerAnnotation(api web.API, s annotationStore) error {
 	w := watcher{s, &memory{}}
-	registerStatistic(api, "throughput", "How much was judged, by day and person, and how long it took", "",
+	registerStatistic(api, s, "throughput", "How much was judged, by day and person, and how long it took", "",
 		func(ctx context.Context, in *daysInput) (Throughput, error) {
 			return w.throughput(ctx, in.Project, in.Days)
 		})
-	registerStatistic(api, "agreement", "How far people agree on the same pairs", "Of the judgments that count: newest versions, not excluded, no gold tasks. Intervals are bootstrap percentiles over items; a coefficient that is not defined says why.",
-		func(ctx context.Context, in *ofProject) (Agreement, error) {
+	registerStatistic(api, s, "agreement", "How far people agree on the same pairs", "Of the judgments that count: newest versions, not excluded, no gold tasks. Intervals are bootstrap percentiles over items, and too narrow where there are few; a coefficient that is not defined says why.",
+		func(ctx context.Context, in *OfProject) (Agreement, error) {
 			c, err := w.agreement(ctx, in.Project)
 			return c.Agreement, err
 		})
-	registerStatistic(api, "position-bias", "How often the answer that stood left was chosen", "The order is drawn at random for each person and task, so one half is right.",
-		func(ctx context.Context, in *ofProject) (PositionBias, error) {
+	registerStatistic(api, s, "position-bias", "How often the answer that stood left was chosen", "The order is drawn at random for each person and task, so one half is right.",
+		func(ctx context.Context, in *OfProject) (PositionBias, error) {
 			c, err := w.choices(ctx, in.Project)
 			return c.bias, err
 		})
-	registerStatistic(api, "shares", "Shares of degrees and of safety bins, by batch, beside Llama 2's", "Gold tasks are left out.",
-		func(ctx context.Context, in *ofProject) (Shares, error) {
+	registerStatistic(api, s, "shares", "Shares of degrees and of safety bins, by batch, beside Llama 2's", "Gold tasks are left out.",
+		func(ctx context.Context, in *OfProject) (Shares, error) {
 			c, err := w.choices(ctx, in.Project)
 			return c.shares, err
 		})
-	registerStatistic(api, "gold", "How well people judge the tasks whose answer is known, who does worst first", "",
-		func(ctx context.Context, in *ofProject) (web.List[Quality], error) {
+	registerStatistic(api, s, "gold", "How well people judge the tasks whose answer is known, who does worst first", "",
+		func(ctx context.Context, in *OfProject) (web.List[Quality], error) {
 			qualities, err := w.gold(ctx, in.Project)
 			return web.List[Quality]{Items: qualities}, err
 		})
-	registerStatistic(api, "remarks", "Why tasks were skipped or flagged, the most frequent reasons first", "",
-		func(ctx context.Context, in *ofProject) (web.List[Remark], error) {
+	registerStatistic(api, s, "remarks", "Why tasks were skipped or flagged, the most frequent reasons first", "",
+		func(ctx context.Context, in *OfProject) (web.List[Remark], error) {
 			remarks, err := w.remarks(ctx, in.Project)
 			return web.List[Remark]{Items: remarks}, err
 		})
@@ -182,11 +191,16 @@ func registerAnnotation(api web.API, s annotationStore) error {
 }
 
 // registerStatistic adds an operation that reads a statistic of a project or of all.
-func registerStatistic[I, T any](api web.API, name, summary, description string, of func(context.Context, *I) (T, error)) {
+func registerStatistic[I interface {
+	exists(ctx context.Context, s annotationStore) error
+}, T any](api web.API, s annotationStore, name, summary, description string, of func(context.Context, *I) (T, error)) {
 	web.Register(api, mayWatch(), huma.Operation{
 		OperationID: "get-" + name, Method: http.MethodGet, Path: "/api/v1/statistics/" + name,
 		Summary: summary, Description: description, Tags: []string{"statistics"},
 	}, func(ctx context.Context, in *I) (*output[T], error) {
+		if err := (*in).exists(ctx, s); err != nil {
+			return nil, err
+		}
 		value, err := of(ctx, in)
 		return &output[T]{value}, err
 	})

@@ -234,10 +234,15 @@ func TestStatistics(t *testing.T) {
 	if len(list.Items) != 1 || list.Items[0].Task != m.tasks[3] || list.Items[0].Side || list.Items[0].Spread != 3 || list.Next != m.tasks[3] {
 		t.Errorf("disagreements %+v", list)
 	}
-	for path, status := range map[string]int{"agreement?project=99": http.StatusOK, "agreement?project=x": http.StatusNotFound, "throughput?days=0": http.StatusUnprocessableEntity} {
-		if got, _ := w.ask(reader, "GET", "/api/v1/statistics/"+path, "", nil); got != status {
-			t.Errorf("%s: %d, want %d", path, got, status)
+	for _, of := range []string{"statistics/throughput", "statistics/agreement", "statistics/position-bias", "statistics/shares", "statistics/gold", "statistics/remarks", "disagreements"} {
+		for query, status := range map[string]int{"project=99": http.StatusNotFound, "project=x": http.StatusNotFound, "project=" + m.project.ID: http.StatusOK} {
+			if got, _ := w.ask(reader, "GET", "/api/v1/"+of+"?"+query, "", nil); got != status {
+				t.Errorf("%s?%s: %d, want %d", of, query, got, status)
+			}
 		}
+	}
+	if got, _ := w.ask(reader, "GET", "/api/v1/statistics/throughput?days=0", "", nil); got != http.StatusUnprocessableEntity {
+		t.Errorf("no days: %d", got)
 	}
 }
 

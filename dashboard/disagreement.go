@@ -105,17 +105,20 @@ func letterOf(answers []Answer, id string) string {
 
 type disagreementsInput struct {
 	web.Cursor
-	ofProject
+	OfProject
 }
 
 type disagreementsOutput struct{ Body web.List[Disagreement] }
 
-func registerDisagreements(api web.API, s disagreementStore) {
+func registerDisagreements(api web.API, s annotationStore) {
 	web.Register(api, mayWatch(), huma.Operation{
 		OperationID: "list-disagreements", Method: http.MethodGet, Path: "/api/v1/disagreements",
 		Summary: "Pairs that people judged differently, the newest first", Tags: []string{"statistics"},
 		Description: "Different sides, two or more degrees apart, or different safety labels, among the judgments that count. Gold tasks are left out.",
 	}, func(ctx context.Context, in *disagreementsInput) (*disagreementsOutput, error) {
+		if err := in.exists(ctx, s); err != nil {
+			return nil, err
+		}
 		found, err := s.Disagreements(ctx, in.Project, store.Page{After: in.After, Limit: in.Limit})
 		list := make([]Disagreement, len(found))
 		for i, d := range found {
