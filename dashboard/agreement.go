@@ -25,7 +25,7 @@ type Agreement struct {
 // Measure is one coefficient of agreement.
 type Measure struct {
 	Of          string `json:"of" enum:"preference,side,label" doc:"preference: eight ordered positions from one answer to the other, told apart by id. side: the chosen answer. label: safe or unsafe, of each answer."`
-	Coefficient string `json:"coefficient" enum:"AC1,AC2,alpha,kappa"`
+	Coefficient string `json:"coefficient" enum:"AC1,AC2,alpha,kappa" doc:"kappa is Cohen's where two people rated; of more it is pooled over the pairs of people with ten items or more in common."`
 	Scale       string `json:"scale" enum:"nominal,ordinal"`
 	Estimate
 	statistics.Coverage
@@ -40,6 +40,9 @@ func (m Measure) Name() string {
 		return "Gwet’s AC2, ordinal weights"
 	case "alpha":
 		return "Krippendorff’s α, " + m.Scale
+	}
+	if m.Raters > 2 {
+		return "Cohen’s κ, pooled over pairs of people"
 	}
 	return "Cohen’s κ"
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // Bootstrap makes percentile intervals by resampling items with replacement (Efron 1979). The zero
-// value is ready to use.
+// value is ready to use. With few items the intervals are too narrow: of 30 to 300 items whose categories
+// are skewed, those of AC2 at 95 % were measured to hold the true value in 85 to 91 % of samples.
 type Bootstrap struct {
 	// Replicates is the number of resamples. Defaults to 2,000.
 	Replicates int

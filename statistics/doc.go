@@ -6,5 +6,8 @@
 // A statistic that a sample does not define is never NaN and never a silent zero: it comes back as an
 // [Undefined] error that says why, in words that may stand in a report.
 //
+// Bootstrap intervals are the plain percentiles, and somewhat too narrow where a sample has few items;
+// [Bootstrap] says how much.
+//
 // Randomness is keyed by (seed, replicate), so that an interval depends on its inputs alone.
 package statistics
