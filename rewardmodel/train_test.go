@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -214,6 +215,41 @@ func TestScoresDependOnTheDialogueAlone(t *testing.T) {
 	}
 	if gated != 2 { // 15 % of ten answers to safety prompts lie below the interpolated quantile
 		t.Errorf("%d of 10 answers to safety prompts are gated, want 2", gated)
+	}
+}
+
+// A step's micro-batches share its counts, so that a loss does not depend on how the step was split: all its
+// pairs, and those of their answers that carry a label, whether one of a pair or both or none.
+func TestMicroBatchesShareTheStepsCounts(t *testing.T) {
+	comparisons := judged(rand.New(rand.NewPCG(6, 6)), 5)
+	for i, labels := range [][2]tandem.SafetyLabel{
+		{tandem.Safe, tandem.Unsafe}, {tandem.Safe, tandem.Unlabelled}, {tandem.Unlabelled, tandem.Unlabelled}, {tandem.Unlabelled, tandem.Unsafe}, {tandem.Safe, tandem.Safe},
+	} {
+		comparisons[i].Chosen.Label, comparisons[i].Rejected.Label = labels[0], labels[1]
+	}
+	task, prepared, err := rewardmodel.NewTask(t.Context(), letters{}, comparisons, rewardmodel.DefaultConfig(tandem.Safety), untrained().Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if prepared.Labelled != 6 {
+		t.Errorf("%d answers are labelled, want 6", prepared.Labelled)
+	}
+	step := []int{0, 1, 2, 3} // not the last pair
+	for _, micro := range [][]int{{0}, {2, 1}, {3}} {
+		b, err := task.Batch(micro, step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pairs, labelled := b.Inputs["pairs"][0], b.Inputs["labelled"][0]; pairs != 4 || labelled != 4 {
+			t.Errorf("the losses of pairs %v are divided by %g pairs and %g labels, want 4 and 4", micro, pairs, labelled)
+		}
+	}
+	b, err := task.Batch([]int{2, 1}, step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{-1, -1, 1, -1}; !slices.Equal(b.Inputs["labels"], want) {
+		t.Errorf("labels %v, want %v", b.Inputs["labels"], want)
 	}
 }
 
