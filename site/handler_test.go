@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -175,6 +176,18 @@ func TestProblems(t *testing.T) {
 				t.Errorf("the log does not say why: %s", f.log)
 			}
 		})
+	}
+}
+
+// TestBrokenBody: what the library under the operations says of its own failures is not told either.
+func TestBrokenBody(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/api/v1/echo", iotest.ErrReader(errors.New("read tcp 10.0.0.7: hunter2")))
+	r.Header.Set("Authorization", "Bearer good")
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	newFixture(t, nil).handler.ServeHTTP(w, r)
+	if p := problemOf(t, w); w.Code != http.StatusInternalServerError || len(p.Errors) > 0 || strings.Contains(w.Body.String(), "10.0.0.7") {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

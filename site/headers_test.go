@@ -76,6 +76,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 				"Referrer-Policy":              "same-origin",
 				"Cross-Origin-Opener-Policy":   "same-origin",
 				"Cross-Origin-Resource-Policy": "same-origin",
+				"Permissions-Policy":           "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 				"Strict-Transport-Security":    "max-age=31536000",
 				"Cache-Control":                caching,
 			} {

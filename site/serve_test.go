@@ -170,12 +170,14 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
-// TestDefaultLimits holds that none is missing: zero would be none at all.
+// TestDefaultLimits holds that none is missing, zero would be none at all, and that none is much too long.
 func TestDefaultLimits(t *testing.T) {
 	s := newServer(nil, defaultLimits)
-	for name, limit := range map[string]time.Duration{"headers": s.ReadHeaderTimeout, "request": s.ReadTimeout, "answer": s.WriteTimeout, "idle": s.IdleTimeout} {
-		if limit <= 0 || limit > 5*time.Minute {
-			t.Errorf("%s: %v", name, limit)
+	for name, limit := range map[string][2]time.Duration{
+		"headers": {s.ReadHeaderTimeout, 15 * time.Second}, "request": {s.ReadTimeout, 2 * time.Minute}, "answer": {s.WriteTimeout, 5 * time.Minute}, "idle": {s.IdleTimeout, 2 * time.Minute},
+	} {
+		if limit[0] <= 0 || limit[0] > limit[1] {
+			t.Errorf("%s: %v, want %v at most", name, limit[0], limit[1])
 		}
 	}
 	if s.MaxHeaderBytes <= 0 || s.MaxHeaderBytes > 1<<20 {
@@ -183,9 +185,25 @@ func TestDefaultLimits(t *testing.T) {
 	}
 }
 
-// TestLargeHeaders: cookies that no browser sends are refused, and ordinary large ones are not.
+// TestLargeHeaders: cookies that no browser sends are refused, and ordinary large ones are not, where the site is served
+// as it always is: what Serve makes has the limits.
 func TestLargeHeaders(t *testing.T) {
-	address := listen(t, defaultLimits, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, "fine") }))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() {
+		served <- Serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, "fine") }))
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
 	for size, want := range map[int]int{8 << 10: http.StatusOK, 256 << 10: http.StatusRequestHeaderFieldsTooLarge} {
 		c := dial(t, address)
 		go func() { // the server answers, and closes, before it has read it all
