@@ -1,7 +1,7 @@
 package store_test
 
 import (
-	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -129,31 +129,58 @@ func TestChangeAnnotator(t *testing.T) {
 	if err := change(bob.ID, store.AnnotatorChange{TimeZone: new("UTC")}); err != nil {
 		t.Fatal(err)
 	}
+}
 
-	// Two admins who demote each other: one of them stays. Both have come as far as they can before either is done.
-	tx := must(connect(t, db.OwnerURL).Begin(ctx))(t)
-	if _, err := tx.Exec(ctx, `LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+// TestOneAdminStays: two admins take each other's rights away, and both have done it, but for the commit, as far as the
+// other lets them before either is through. Exactly one succeeds, and the other stays an admin.
+func TestOneAdminStays(t *testing.T) {
+	db := postgres.Database(t)
+	s, ctx := pgtest.OpenStore(t, db.URL), t.Context()
+	owner, watch := connect(t, db.OwnerURL), connect(t, db.AdminURL)
+	const held = 4711 // the lock that who commits waits for
+	if _, err := owner.Exec(ctx, fmt.Sprintf(`
+		CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(%d); RETURN NULL; END $$;
+		CREATE CONSTRAINT TRIGGER hold AFTER UPDATE ON annotators DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold()`, held)); err != nil {
 		t.Fatal(err)
 	}
-	var wait sync.WaitGroup
-	errs := make([]error, 2)
-	for i, id := range []string{ada.ID, bob.ID} {
-		wait.Go(func() {
-			_, errs[i] = s.ChangeAnnotator(context.WithoutCancel(ctx), id, store.AnnotatorChange{Role: new(store.RoleAnnotator)}, "test")
-		})
+	disable := func(id string) error { return s.DisableAnnotator(ctx, id, "test") }
+	erase := func(id string) error { return s.EraseAnnotator(ctx, id, "test") }
+	demote := func(id string) error {
+		_, err := s.ChangeAnnotator(ctx, id, store.AnnotatorChange{Role: new(store.RoleAnnotator)}, "test")
+		return err
 	}
-	watch := connect(t, db.AdminURL)
-	for waiting := 0; waiting < 2; time.Sleep(time.Millisecond) {
-		if err := watch.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
+	stays := joined(t, s, "first@example.org", store.RoleAdmin).ID
+	for name, ways := range map[string][2]func(string) error{
+		"disabled": {disable, disable}, "demoted": {demote, demote}, "erased": {erase, erase}, "disabled and erased": {disable, erase},
+	} {
+		admins := [2]string{stays, joined(t, s, strings.ReplaceAll(name, " ", "-")+"@example.org", store.RoleAdmin).ID}
+		if _, err := owner.Exec(ctx, `SELECT pg_advisory_lock($1)`, held); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := tx.Rollback(ctx); err != nil {
-		t.Fatal(err)
-	}
-	wait.Wait()
-	if (errs[0] == nil) == (errs[1] == nil) {
-		t.Errorf("demoting each other: %v and %v", errs[0], errs[1])
+		var wait sync.WaitGroup
+		var errs [2]error
+		for i, way := range ways {
+			wait.Go(func() { errs[i] = way(admins[i]) })
+		}
+		for waiting := 0; waiting < 2; time.Sleep(time.Millisecond) {
+			if err := watch.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := owner.Exec(ctx, `SELECT pg_advisory_unlock($1)`, held); err != nil {
+			t.Fatal(err)
+		}
+		wait.Wait()
+		refused := 0
+		if errs[0] == nil {
+			refused = 1
+		}
+		if stays = admins[refused]; errs[1-refused] != nil || tandem.CodeOf(errs[refused]) != tandem.Conflict {
+			t.Fatalf("%s at once: %v and %v", name, errs[0], errs[1])
+		}
+		if a := must(s.Annotator(ctx, stays))(t); a.Role != store.RoleAdmin || a.Disabled || a.Email == "" {
+			t.Errorf("%s: who stays is %+v", name, a)
+		}
 	}
 }
 
