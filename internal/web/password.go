@@ -14,7 +14,8 @@ import (
 	"tandem"
 )
 
-// The parameters of argon2id: RFC 9106's second recommendation, 64 MiB a hash. (OWASP asks for 19 at least.)
+// The parameters of argon2id: RFC 9106's second recommendation, 64 MiB a hash, with two lanes instead of four. (OWASP asks
+// for 19 MiB at least.)
 const (
 	argonMemory  = 64 << 10 // KiB
 	argonTime    = 3
