@@ -176,6 +176,15 @@ func (s *Studio) hash(ctx context.Context, data string) (string, error) {
 	return HashFiles(data)
 }
 
+// tellSplit says how the data of a run are divided, and refuses to train on nothing.
+func (s *Studio) tellSplit(what string, training, heldOut int) error {
+	if training == 0 && heldOut > 0 {
+		return tandem.Errorf(tandem.Invalid, "pipeline", "all %d %s are held out: a held-out share of 0 leaves out those alone that are marked", heldOut, what)
+	}
+	s.Log.Info("the train / held-out split", "of", what, "train", training, "held_out", heldOut)
+	return nil
+}
+
 // splitItems applies the one train / held-out rule: what is marked as held out, and what begins like it.
 func splitItems[T any](items []T, opening func(T) string, marked func(T) bool, share float64) (train, heldOut []T) {
 	for _, item := range items {

@@ -229,6 +229,9 @@ func (f FineTune) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		return nil, err
 	}
 	training, heldOut := splitItems(dialogues, tandem.Dialogue.Opening, func(tandem.Dialogue) bool { return false }, f.HeldOutShare)
+	if err := s.tellSplit("dialogues", len(training), len(heldOut)); err != nil {
+		return nil, err
+	}
 	most := policy.Weights.Config.MaxPositionEmbeddings
 	task, made, err := sft.NewTask(ctx, policy.Template, training, most)
 	if err != nil {
@@ -236,7 +239,11 @@ func (f FineTune) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	}
 	var held train.Task
 	if len(heldOut) > 0 {
-		if held, _, err = sft.NewTask(ctx, policy.Template, heldOut, most); err != nil {
+		measured, p, err := sft.NewTask(ctx, policy.Template, heldOut, most)
+		switch {
+		case err == nil:
+			held = measured
+		case p.TooLong+p.Untrained < len(heldOut):
 			return nil, fmt.Errorf("held out: %w", err)
 		}
 	}

@@ -118,6 +118,9 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		return nil, err
 	}
 	training, heldOut := splitPrompts(prompts, p.HeldOutShare)
+	if err := s.tellSplit("prompts", len(training), len(heldOut)); err != nil {
+		return nil, err
+	}
 	room := policy.Weights.Config.MaxPositionEmbeddings - p.Config.MaxTokens
 	environment, err := ppo.NewDialogues(ctx, policy.Template, policy.Tokenizer, scorer, training, heldOut, room, p.Config.Seed)
 	if err != nil {

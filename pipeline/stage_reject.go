@@ -241,8 +241,11 @@ func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, resume
 		return err
 	}
 	prompts, heldOut := splitPrompts(prompts, r.HeldOutShare)
+	if err := s.tellSplit("prompts", len(prompts), len(heldOut)); err != nil {
+		return err
+	}
 	if len(prompts) == 0 {
-		return tandem.Errorf(tandem.Invalid, op, "%s has no prompts that are not held out", r.Prompts)
+		return tandem.Errorf(tandem.Invalid, op, "%s has no prompts", r.Prompts)
 	}
 	policy, err := s.open(ctx, r.Policy)
 	if err != nil {

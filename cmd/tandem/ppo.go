@@ -14,7 +14,7 @@ type ppoCommand struct {
 	Helpfulness  string  `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
 	Safety       string  `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
 	Data         string  `required:"" type:"path" help:"File of prompts, JSON Lines; those marked held_out are evaluated on." placeholder:"FILE"`
-	HeldOutShare float64 `help:"Share of openings to evaluate on, beside those marked, by the one rule that all stages share (default: 0)." placeholder:"SHARE"`
+	HeldOutShare float64 `default:"0.2" help:"Share of openings to evaluate on, beside those marked, by the one rule that all stages share; 0 trains on all others (default: 0.2)." placeholder:"SHARE"`
 	Preset       string  `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
 
 	Iterations         *int     `help:"Iterations of sampling and updating (default: the preset's)." placeholder:"N" group:"training"`

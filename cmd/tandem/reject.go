@@ -17,7 +17,7 @@ type rejectCommand struct {
 	Safety      string `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
 	Data        string `required:"" type:"path" help:"File of prompts, JSON Lines; held-out ones are left out." placeholder:"FILE"`
 
-	HeldOutShare float64 `help:"Share of openings to leave out too, by the one rule that all stages share (default: 0)." placeholder:"SHARE"`
+	HeldOutShare float64 `default:"0.2" help:"Share of openings to leave out too, of prompts and demonstrations, by the one rule that all stages share; 0 for none (default: 0.2)." placeholder:"SHARE"`
 
 	Samples      *int     `name:"samples" short:"k" help:"Answers to each prompt (default: 16)." placeholder:"K" group:"sampling"`
 	Temperature  *float64 `help:"Temperature of sampling (default: 1)." placeholder:"X" group:"sampling"`

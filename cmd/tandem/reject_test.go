@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 // TestReject samples in shards, is interrupted by a context, goes on to the same samples, and fine-tunes.
 func TestReject(t *testing.T) {
 	f := makeStageFiles(t)
+	prompts := 24 - f.heldOutPrompts
 	run := func(out string, more ...string) []string {
 		return append([]string{"--json", "reject", "--model", f.policy, "--helpfulness", f.helpfulness, "--safety", f.safety, "--data", f.prompts,
 			"-k", "3", "--max-tokens", "5", "--shard-prompts", "4", "--out", out}, more...)
@@ -24,14 +26,14 @@ func TestReject(t *testing.T) {
 	tuned := []string{"--base", f.policy, "--demonstrations", f.dialogues, "--preset", "practice", "--steps", "3", "--batch", "4"}
 	whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
 	plan := tandemRun(t, "", run(whole, append(tuned, "--dry-run")...)...).ok(t)
-	if _, err := os.Stat(whole); err == nil || !strings.Contains(plan.out, `"samples":63`) {
+	if _, err := os.Stat(whole); err == nil || !strings.Contains(plan.out, fmt.Sprintf(`"samples":%d`, 3*prompts)) {
 		t.Errorf("dry run: %s", plan.out)
 	}
 	if plan := object[pipeline.Plan](t, tandemRun(t, "", run(whole, append(tuned, "--dry-run", "--held-out-share", "1")...)...).ok(t)); plan.Data["prompts"] != 0 || plan.Data["held_out"] != 24 || plan.Data["demonstrations"] != 0 {
 		t.Errorf("with all held out: %v", plan.Data)
 	}
 	a := object[rejectReport](t, tandemRun(t, "", run(whole)...).ok(t))
-	if a.Model != nil || a.Rejection.Prompts != 21 || a.Rejection.Samples != 63 || a.Rejection.HeldOut != 3 || a.Rejection.Targets == 0 || len(a.Rejection.Curve.Best) != 3 {
+	if a.Model != nil || a.Rejection.Prompts != prompts || a.Rejection.Samples != 3*prompts || a.Rejection.HeldOut != f.heldOutPrompts || a.Rejection.Targets == 0 || len(a.Rejection.Curve.Best) != 3 {
 		t.Errorf("%+v", a)
 	}
 	// Interrupted behind its second shard, it goes on to the same samples.
@@ -68,6 +70,9 @@ func TestReject(t *testing.T) {
 		if info, err := os.Stat(filepath.Join(whole, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if r := tandemRun(t, "", run(filepath.Join(t.TempDir(), "none"), "--held-out-share", "1")...); r.code != exitFailed || !strings.Contains(r.stderr, "all 24 prompts are held out") {
+		t.Errorf("with all held out: exit code %d, %s", r.code, r.stderr)
 	}
 	if r := tandemRun(t, "", run(whole, "-k", "5")...); r.code != exitFailed || !strings.Contains(r.stderr, "different: config.k") {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)

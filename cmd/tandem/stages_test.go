@@ -25,6 +25,8 @@ type stageFiles struct {
 	policy, helpfulness, safety string // models
 	dialogues, comparisons      string
 	prompts                     string
+	// Of 24 each: held out by their opening, and with the prompts that are marked.
+	heldOut, heldOutPrompts int
 }
 
 var stageWords = strings.Fields("hello good day how are you fine thanks and the a of to cat dog")
@@ -40,6 +42,7 @@ func makeStageFiles(t *testing.T) stageFiles {
 		return strings.Join(words, " ")
 	}
 	var dialogues, comparisons, prompts []any
+	heldOut, heldOutPrompts := 0, 0
 	for i := range 24 {
 		question := tandem.Dialogue{{Role: tandem.User, Content: fmt.Sprintf("%s %d", say(), i)}}
 		dialogues = append(dialogues, map[string]any{"messages": question.With(tandem.Assistant, say())})
@@ -48,6 +51,13 @@ func makeStageFiles(t *testing.T) stageFiles {
 			Chosen: tandem.Response{Content: say(), Label: tandem.Safe}, Rejected: tandem.Response{Content: "no " + say(), Label: tandem.Unsafe},
 		})
 		prompts = append(prompts, tandem.Prompt{Messages: question, Safety: i%3 == 0, HeldOut: i%8 == 7})
+		byRule := tandem.HeldOut(question.Opening(), tandem.HeldOutShare)
+		if byRule {
+			heldOut++
+		}
+		if byRule || i%8 == 7 {
+			heldOutPrompts++
+		}
 	}
 	calibration := calibrated(tandem.Calibration{Gate: -1, Mean: .1, Deviation: 1, Samples: 10})
 	return stageFiles{
@@ -56,6 +66,7 @@ func makeStageFiles(t *testing.T) stageFiles {
 		dialogues:   writeTemp(t, "dialogues.jsonl", jsonLines(t, dialogues...)),
 		comparisons: writeTemp(t, "comparisons.jsonl", jsonLines(t, comparisons...)),
 		prompts:     writeTemp(t, "prompts.jsonl", jsonLines(t, prompts...)),
+		heldOut:     heldOut, heldOutPrompts: heldOutPrompts,
 	}
 }
 
@@ -77,12 +88,16 @@ func (f stageFiles) command(stage string, steps int) []string {
 	panic(stage)
 }
 
+// Stages that are not told otherwise hold the same openings out.
 func TestStagesDryRunAndRun(t *testing.T) {
 	f := makeStageFiles(t)
+	if f.heldOut == 0 || f.heldOutPrompts == f.heldOut {
+		t.Fatalf("%d openings are held out by the rule and %d with those marked, which tells nothing", f.heldOut, f.heldOutPrompts)
+	}
 	for stage, want := range map[string]map[string]int{
-		"sft":      {"dialogues": 24, "held_out": 0},
-		"reward":   {"held_out": 24 - 19, "labelled": 19, "pairs": 19},
-		"ppo":      {"prompts": 21, "held_out": 3},
+		"sft":      {"dialogues": 24 - f.heldOut, "held_out": f.heldOut},
+		"reward":   {"pairs": 24 - f.heldOut, "held_out": f.heldOut},
+		"ppo":      {"prompts": 24 - f.heldOutPrompts, "held_out": f.heldOutPrompts},
 		"pretrain": {},
 	} {
 		t.Run(stage, func(t *testing.T) {
@@ -93,12 +108,9 @@ func TestStagesDryRunAndRun(t *testing.T) {
 				t.Errorf("plan %+v", plan)
 			}
 			for name, n := range want {
-				if plan.Data[name] != n && stage != "reward" {
+				if plan.Data[name] != n {
 					t.Errorf("%s: %d, want %d (%v)", name, plan.Data[name], n, plan.Data)
 				}
-			}
-			if stage == "reward" && (plan.Data["pairs"]+plan.Data["held_out"] != 24 || plan.Data["held_out"] == 0) {
-				t.Errorf("split %v", plan.Data)
 			}
 			if _, err := os.Stat(out); err == nil {
 				t.Fatal("a dry run wrote")
