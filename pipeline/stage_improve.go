@@ -150,14 +150,15 @@ func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment p
 	if err != nil {
 		return nil, err
 	}
+	done := 0 // iterations
 	if w.resume {
-		if _, err := trainer.Resume(ctx, w.states); err != nil {
+		if done, err = trainer.Resume(ctx, w.states); err != nil {
 			return nil, err
 		}
 	}
 	last := make(map[string]float64)
 	told := make(map[ppo.Trouble]bool)
-	return last, trainer.Run(ctx, w.states, ppo.Observer{
+	err = trainer.Run(ctx, w.states, ppo.Observer{
 		Iteration: func(stats ppo.Stats) {
 			for _, trouble := range stats.Troubles() {
 				if !told[trouble] {
@@ -165,6 +166,7 @@ func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment p
 					w.studio.Log.Warn(string(trouble), "iteration", stats.Iteration, "kl", stats.KL, "kl_per_token", stats.KLPerToken)
 				}
 			}
+			done = stats.Iteration
 			maps.Copy(last, stats.Metrics())
 			w.observe(Observation{Step: stats.Iteration, Steps: p.Config.Iterations, Metrics: stats.Metrics()})
 		},
@@ -173,6 +175,10 @@ func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment p
 			w.observe(Observation{Step: e.Iteration, Steps: p.Config.Iterations, Metrics: e.Metrics()})
 		},
 	})
+	if err == nil && done < p.Config.Iterations {
+		w.studio.Log.Info("stopped early: the objective on held-out prompts no longer rises, and the best policy is kept", "iteration", done)
+	}
+	return last, err
 }
 
 // splitPrompts divides prompts into those to train on and those that are held out.

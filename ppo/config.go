@@ -61,7 +61,9 @@ type Config struct {
 	// never evaluates.
 	EvaluateEvery int `json:"evaluate_every"`
 	// Patience ends the run when the held-out objective has not risen for that many evaluations, and the
-	// best policy is kept. Defaults to 0: the run goes on to its end and the last policy is kept.
+	// best policy is kept. Defaults to 5: the paper stops early on held-out prompts (section 3.2.3) and does
+	// not say after how many iterations, here 50 (a choice). 0, or no prompts held out: the run goes on to
+	// its end and the last policy is kept.
 	Patience int `json:"patience"`
 	// CheckpointEvery is the number of iterations between resumable checkpoints. Defaults to 10.
 	CheckpointEvery int `json:"checkpoint_every"`
@@ -81,7 +83,7 @@ func DefaultConfig() Config {
 		WhitenScores: true, WhitenAdvantages: true,
 		Temperature: 1, MaxTokens: 256,
 		WeightDecay: 0.1, GradientClip: 1,
-		EvaluateEvery: 10, CheckpointEvery: 10, GraphTokens: 8192,
+		EvaluateEvery: 10, Patience: 5, CheckpointEvery: 10, GraphTokens: 8192,
 	}
 }
 
@@ -97,7 +99,7 @@ func Preset(name string) (Config, error) {
 	case "practice":
 		c.BatchSize, c.MinibatchSize = 128, 32
 		c.LearningRate, c.FinalLearningRate, c.CriticLearningRate = 3e-5, 3e-5, 3e-4
-		c.MaxTokens = 64
+		c.MaxTokens, c.Patience = 64, 0
 	default:
 		return Config{}, tandem.Errorf(tandem.Invalid, "ppo.Preset", "there is no preset %q (llama2-7b, llama2-70b and practice are)", name)
 	}

@@ -16,6 +16,10 @@ func TestPresetsAreValid(t *testing.T) {
 		if err := c.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		// The paper's runs stop early on held-out prompts (section 3.2.3).
+		if stops := c.EvaluateEvery > 0 && c.Patience > 0 && c.Patience*c.EvaluateEvery < c.Iterations; stops != (name != "practice") {
+			t.Errorf("%s: stops early %t, with patience %d of every %d iterations", name, stops, c.Patience, c.EvaluateEvery)
+		}
 	}
 	if _, err := Preset("gpt-5"); tandem.CodeOf(err) != tandem.Invalid {
 		t.Errorf("an unknown preset: %v", err)
