@@ -1,6 +1,9 @@
 package tandem
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Aspect is what a comparison, a project or a reward model judges. Llama 2 keeps the two apart from
 // the annotation guidelines on (section 3.2.1).
@@ -100,6 +103,30 @@ type Comparison struct {
 	Source  string   `json:"source,omitempty"`
 	Batch   int      `json:"batch,omitempty"` // collection batch, from 1; 0 for imported data
 	HeldOut bool     `json:"held_out,omitempty"`
+	// Judgment is how somebody came to it here; nil for imported data, and where it was not asked for.
+	Judgment *Judgment `json:"judgment,omitempty"`
+}
+
+// Judgment is all that is kept of a person's judging a pair, beside what it says. Who it was stays a pseudonym.
+type Judgment struct {
+	ID        string `json:"id"`
+	Version   int    `json:"version"` // from 1; a revision adds one
+	Task      string `json:"task_id"`
+	Project   string `json:"project_id"`
+	Annotator string `json:"annotator_id"`        // a pseudonym
+	Simulated bool   `json:"simulated,omitempty"` // the annotator is a program
+	// Left and Right are the ids of the answers as they stood.
+	Left             string    `json:"left"`
+	Right            string    `json:"right"`
+	Comment          string    `json:"comment,omitempty"`
+	Flag             string    `json:"flag,omitempty"`              // why they pointed at the task, a line each time
+	GuidelineVersion int       `json:"guideline_version,omitempty"` // that was shown; 0 for none
+	ActiveSeconds    float64   `json:"active_seconds,omitempty"`    // 0 where it is not known
+	Surplus          bool      `json:"surplus,omitempty"`           // came after its place was taken
+	Gold             bool      `json:"gold,omitempty"`              // of a task whose right answer is known
+	Excluded         bool      `json:"excluded,omitempty"`
+	ExcludedBecause  string    `json:"excluded_because,omitempty"`
+	CreatedAt        time.Time `json:"created_at"`
 }
 
 // Dialogues returns the prompt continued with the chosen and with the rejected answer.

@@ -8,11 +8,13 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"time"
 
 	"tandem"
 )
 
-// CSV is a table with one comparison a row, for spreadsheets and data frames. It is written, not read.
+// CSV is a table with one comparison a row, for spreadsheets and data frames, and all that is kept of how it was
+// judged: by which pseudonym, which answer stood left, in what time. It is written, not read.
 // Cells hold the texts as they are; a spreadsheet program that runs formulas must be told that they are
 // text.
 const CSV Format = "csv"
@@ -56,7 +58,14 @@ type exportedFields struct {
 var columns = [...]string{
 	"id", "aspect", "prompt", "chosen", "rejected", "degree", "margin", "chosen_safety", "rejected_safety",
 	"safety_prompt", "risk_category", "attack_vector", "source", "batch", "held_out", "chosen_model", "rejected_model",
+	"chosen_response_id", "rejected_response_id",
+	// Of a judgment, empty for what was imported.
+	"judgment_id", "version", "task_id", "project_id", "annotator_id", "simulated", "left_response_id", "right_response_id",
+	"comment", "flag", "guideline_version", "active_seconds", "surplus", "gold", "excluded", "excluded_because", "created_at",
 }
+
+// ofJudgment is how many of the columns are a judgment's, the last ones.
+const ofJudgment = 17
 
 // NewWriter starts an export to w.
 func NewWriter(w io.Writer, config ExportConfig) (*Writer, error) {
@@ -143,12 +152,32 @@ func (w *Writer) writeRow(c tandem.Comparison) error {
 	if m := w.margin(c); m != nil {
 		margin = strconv.FormatFloat(*m, 'g', -1, 64)
 	}
-	return w.failed(w.table.Write([]string{
+	row := []string{
 		c.ID, string(c.Aspect), string(prompt), c.Chosen.Content, c.Rejected.Content, string(degree), margin,
 		string(c.Chosen.Label), string(c.Rejected.Label), strconv.FormatBool(c.Prompt.Safety),
 		string(c.Prompt.Risk), string(c.Prompt.Vector), c.Source, strconv.Itoa(c.Batch), strconv.FormatBool(c.HeldOut),
-		c.Chosen.Model, c.Rejected.Model,
-	}))
+		c.Chosen.Model, c.Rejected.Model, c.Chosen.ID, c.Rejected.ID,
+	}
+	return w.failed(w.table.Write(append(row, judgmentCells(c.Judgment)...)))
+}
+
+// judgmentCells are the cells that say how a comparison was judged; empty ones for nil.
+func judgmentCells(j *tandem.Judgment) []string {
+	if j == nil {
+		return make([]string, ofJudgment)
+	}
+	known := func(is bool, text string) string {
+		if !is {
+			return ""
+		}
+		return text
+	}
+	return []string{
+		j.ID, strconv.Itoa(j.Version), j.Task, j.Project, j.Annotator, strconv.FormatBool(j.Simulated), j.Left, j.Right,
+		j.Comment, j.Flag, known(j.GuidelineVersion > 0, strconv.Itoa(j.GuidelineVersion)),
+		known(j.ActiveSeconds > 0, strconv.FormatFloat(j.ActiveSeconds, 'f', -1, 64)), strconv.FormatBool(j.Surplus),
+		strconv.FormatBool(j.Gold), strconv.FormatBool(j.Excluded), j.ExcludedBecause, j.CreatedAt.UTC().Format(time.RFC3339Nano),
+	}
 }
 
 func (w *Writer) margin(c tandem.Comparison) *float64 {

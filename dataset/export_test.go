@@ -5,8 +5,10 @@ import (
 	"encoding/csv"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tandem"
 )
@@ -112,6 +114,40 @@ func TestCSV(t *testing.T) {
 	}
 	if len(rows) != 3 || rows[0][3] != "chosen" || rows[1][3] != "yes, and" || rows[2][5] != "negligibly_better" || rows[2][8] != "unsafe" {
 		t.Errorf("rows %q", rows)
+	}
+}
+
+// TestCSVSaysHowItWasJudged: whoever analyses the judgments finds who made them, and what stood where.
+func TestCSVSaysHowItWasJudged(t *testing.T) {
+	c := samples()[1]
+	c.Chosen.ID, c.Rejected.ID = "8", "7"
+	c.Judgment = &tandem.Judgment{ID: "5", Version: 2, Task: "3", Project: "1", Annotator: "9f0c", Left: "8", Right: "7", Comment: "so, \"so\"", Flag: "odd\nvery",
+		GuidelineVersion: 4, ActiveSeconds: 12.5, Surplus: true, Excluded: true, ExcludedBecause: "haste",
+		CreatedAt: time.Date(2026, 3, 4, 6, 6, 7, 500_000_000, time.FixedZone("", 3600))}
+	rows, err := csv.NewReader(strings.NewReader(write(t, ExportConfig{Format: CSV}, c, samples()[0]))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cell := func(row int, column string) string {
+		at := slices.Index(rows[0], column)
+		if at < 0 {
+			t.Fatalf("there is no column %s in %q", column, rows[0])
+		}
+		return rows[row][at]
+	}
+	for column, want := range map[string]string{"chosen_response_id": "8", "rejected_response_id": "7", "judgment_id": "5", "version": "2", "task_id": "3",
+		"project_id": "1", "annotator_id": "9f0c", "simulated": "false", "left_response_id": "8", "right_response_id": "7", "comment": "so, \"so\"",
+		"flag": "odd\nvery", "guideline_version": "4", "active_seconds": "12.5", "surplus": "true", "gold": "false", "excluded": "true",
+		"excluded_because": "haste", "created_at": "2026-03-04T05:06:07.5Z"} {
+		if got := cell(1, column); got != want {
+			t.Errorf("%s: %q, want %q", column, got, want)
+		}
+		if got := cell(2, column); got != "" {
+			t.Errorf("%s of what was imported: %q", column, got)
+		}
+	}
+	if rows[0][0] != "id" || rows[0][16] != "rejected_model" {
+		t.Errorf("the columns that were there first are %q", rows[0][:17])
 	}
 }
 

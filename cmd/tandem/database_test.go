@@ -77,6 +77,12 @@ func TestImportTwiceAndExport(t *testing.T) {
 	if r := tandemRun(t, "", "export", "csv").ok(t); strings.Count(r.out, "\n") < 6 {
 		t.Errorf("to stdout: %s", r.out)
 	}
+	if r := tandemRun(t, "", "export", "csv", "--all").ok(t); !strings.Contains(r.out, ",left_response_id,right_response_id,") {
+		t.Errorf("with what does not count: %s", r.out)
+	}
+	if r := tandemRun(t, "", "export", "trl", "--all"); r.code == 0 || !strings.Contains(r.stderr, "--all is for csv") {
+		t.Errorf("--all of trl: exit code %d, %s", r.code, r.stderr)
+	}
 }
 
 func TestImportRefusesABrokenFileWhole(t *testing.T) {

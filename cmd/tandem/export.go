@@ -29,6 +29,7 @@ type exportCommand struct {
 	Output   string `short:"o" help:"File to write, which appears when it is whole (default: stdout)." placeholder:"FILE"`
 	Snapshot string `help:"Export a frozen set by its id (default: what counts now)." placeholder:"ID"`
 	Margin   string `enum:"none,small,large" default:"none" help:"Margins to write by degree, of the paper's tables: none, small (0 to 1) or large (0 to 3); a pair's own margin is always written (default: none)." placeholder:"TABLE"`
+	All      bool   `help:"Write judgments that do not count, too: excluded ones and those of gold tasks; of csv, which says so in columns."`
 	comparisonFlags
 	databaseFlags
 }
@@ -42,6 +43,9 @@ type exportReport struct {
 }
 
 func (c *exportCommand) Run(ctx context.Context, w *world) error {
+	if c.All && (dataset.Format(c.Format) != dataset.CSV || c.Snapshot != "") {
+		return tandem.Errorf(tandem.Invalid, "", "--all is for csv, and not for a snapshot, which holds what it holds")
+	}
 	return c.use(ctx, w, func(s *store.Store) error {
 		report := exportReport{Format: c.Format, Output: c.Output}
 		write := func(out io.Writer) error { return c.write(ctx, w, s, out, &report) }
@@ -74,7 +78,7 @@ func (c *exportCommand) write(ctx context.Context, w *world, s *store.Store, out
 		return err
 	}
 	query := c.query()
-	query.Snapshot = c.Snapshot
+	query.Snapshot, query.All, query.Judgments = c.Snapshot, c.All, config.Format == dataset.CSV
 	if c.Snapshot != "" { // an empty result would not tell that it does not exist
 		if _, err := s.Snapshot(ctx, c.Snapshot); err != nil {
 			return err
