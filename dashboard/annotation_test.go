@@ -13,6 +13,7 @@ import (
 	"tandem"
 	"tandem/dashboard"
 	"tandem/internal/web"
+	"tandem/statistics"
 	"tandem/store"
 )
 
@@ -246,6 +247,16 @@ func TestStatistics(t *testing.T) {
 	}
 }
 
+// TestKappaSaysWhenItIsPooled: Cohen's coefficient is of two people, and of more something else.
+func TestKappaSaysWhenItIsPooled(t *testing.T) {
+	for raters, want := range map[int]string{2: "Cohen’s κ", 3: "Cohen’s κ, pooled over pairs of people"} {
+		m := dashboard.Measure{Coefficient: "kappa", Coverage: statistics.Coverage{Raters: raters}}
+		if got := m.Name(); got != want {
+			t.Errorf("of %d: %q, want %q", raters, got, want)
+		}
+	}
+}
+
 // TestNothingToCompare: with one judgment a pair, or none at all, everything says why it is undefined.
 func TestNothingToCompare(t *testing.T) {
 	w := newWorld(t)
@@ -334,5 +345,5 @@ func TestStatisticsKeepToThePolicy(t *testing.T) {
 	if n := strings.Count(b.page, "<svg "); n != 5 {
 		t.Errorf("%d plots, want 5", n)
 	}
-	b.wants(http.StatusOK, "Gwet’s AC2, ordinal weights", "Krippendorff’s α, ordinal", "Cohen’s κ", "Llama 2", "47.0\u00a0%")
+	b.wants(http.StatusOK, "Gwet’s AC2, ordinal weights", "Krippendorff’s α, ordinal", "Cohen’s κ", "read them as too narrow", "Llama 2", "47.0\u00a0%")
 }
