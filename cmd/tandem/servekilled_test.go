@@ -3,7 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
-	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -11,10 +12,13 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tandem"
 	"tandem/annotation"
@@ -23,8 +27,8 @@ import (
 	"tandem/store"
 )
 
-// TestServerKilledBetweenCommitAndReply kills the real server by SIGKILL once a judgment is in the database and before its client has
-// an answer. The client tries again, with another process at the other end, and there is one judgment.
+// TestServerKilledBetweenCommitAndReply kills the real server by SIGKILL once a judgment is in the database, before the server itself
+// has heard so. The client tries again, with another process at the other end, and there is one judgment.
 func TestServerKilledBetweenCommitAndReply(t *testing.T) {
 	const kills = 2
 	useDatabase(t)
@@ -42,27 +46,30 @@ func TestServerKilledBetweenCommitAndReply(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Between client and server stands a proxy that knows whom to kill, and when.
 	var server atomic.Pointer[serveProcess]
-	server.Store(startServe(t))
 	var armed atomic.Bool
 	var lost atomic.Int64
+	var door sync.Mutex
+	t.Setenv("DATABASE_URL", gate(t, os.Getenv("DATABASE_URL"), func() {
+		if !armed.Load() {
+			return
+		}
+		door.Lock()
+		defer door.Unlock()
+		if armed.Load() && judgments(t, s, project.ID) > int(lost.Load()) { // the answer to the commit stands at the door
+			server.Load().kill()
+			armed.Store(false)
+		}
+	}))
+	server.Store(startServe(t))
+
+	// Between client and server stands a proxy, so that the next server has the same address.
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		victim := server.Load()
-		target := httputil.NewSingleHostReverseProxy(victim.url)
-		target.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // the client sees a lost connection
-		target.ModifyResponse = func(*http.Response) error {
-			if !strings.HasSuffix(r.URL.Path, "/judgment") || !armed.CompareAndSwap(true, false) {
-				return nil
-			}
-			// The reply stands at the door: its transaction is committed.
-			if n := judgments(t, s, project.ID); n == 0 {
-				t.Error("the server answers for a judgment that is not in the database")
-			}
-			victim.kill()
-			server.Store(startServe(t))
+		target := httputil.NewSingleHostReverseProxy(server.Load().url)
+		target.ErrorHandler = func(http.ResponseWriter, *http.Request, error) {
 			lost.Add(1)
-			return fmt.Errorf("the reply is lost")
+			server.Store(startServe(t))
+			panic(http.ErrAbortHandler) // the client sees a lost connection
 		}
 		target.ServeHTTP(w, r)
 	}))
@@ -81,6 +88,9 @@ func TestServerKilledBetweenCommitAndReply(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if armed.Load() {
+			t.Fatal("the server was not killed")
+		}
 		own, err := s.OwnJudgment(t.Context(), person.ID, a.ID)
 		if err != nil || own.ID != j.ID || own.Version != 1 {
 			t.Errorf("kept %+v, answered %+v, %v", own, j, err)
@@ -89,6 +99,65 @@ func TestServerKilledBetweenCommitAndReply(t *testing.T) {
 			t.Errorf("%d judgments after %d, %d replies lost", got, n+1, lost.Load())
 		}
 	}
+}
+
+// gate stands before a database, as a socket of its own, and returns the URL that leads through it. Whatever the database says
+// goes on once pass returns.
+func gate(t *testing.T, databaseURL string, pass func()) string {
+	t.Helper()
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	through, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := os.MkdirTemp("", "tandem-gate-") // t.TempDir's name is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	query := through.Query()
+	query.Set("host", folder)
+	through.RawQuery = query.Encode()
+	listener, err := net.Listen(pgconn.NetworkAddress(folder, config.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	carry := func(server net.Conn) {
+		defer server.Close()
+		database, err := net.Dial(pgconn.NetworkAddress(config.Host, config.Port))
+		if err != nil {
+			return // the server sees that its database is away
+		}
+		defer database.Close()
+		go func() {
+			_, _ = io.Copy(database, server)
+			_ = database.Close() // the server is gone
+		}()
+		for said := make([]byte, 64<<10); ; {
+			n, err := database.Read(said)
+			if err != nil {
+				return
+			}
+			pass()
+			if _, err := server.Write(said[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			server, err := listener.Accept()
+			if err != nil {
+				return // the test is over
+			}
+			go carry(server)
+		}
+	}()
+	return through.String()
 }
 
 // judgments counts a project's rows, versions included.
