@@ -2,6 +2,7 @@ package annotation_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -158,7 +159,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// killPostgres kills the server of a home and returns once it is gone.
+// killPostgres kills the server of a home, each of its processes where it stands, and returns once they are gone.
 func killPostgres(t *testing.T, home string) {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(home, "postgres", "data", "postmaster.pid"))
@@ -166,16 +167,24 @@ func killPostgres(t *testing.T, home string) {
 		t.Fatal(err)
 	}
 	line, _, _ := strings.Cut(string(content), "\n")
-	pid, err := strconv.Atoi(line)
+	children, err := os.ReadFile("/proc/" + line + "/task/" + line + "/children") // each connection has one
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
+	pids := append([]string{line}, strings.Fields(string(children))...)
+	for i, text := range pids { // the first one first: it would start the others anew
+		pid, err := strconv.Atoi(text)
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if err != nil && (i == 0 || !errors.Is(err, syscall.ESRCH)) {
+			t.Fatal(err)
+		}
 	}
-	for gone := false; !gone; { // a zombie of a parent that does not ask counts as gone
-		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		gone = err != nil || strings.Contains(string(stat), ") Z")
-		time.Sleep(time.Millisecond)
+	for _, pid := range pids {
+		for gone := false; !gone; time.Sleep(time.Millisecond) { // a zombie of a parent that does not ask counts as gone
+			stat, err := os.ReadFile("/proc/" + pid + "/stat")
+			gone = err != nil || strings.Contains(string(stat), ") Z")
+		}
 	}
 }
