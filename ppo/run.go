@@ -106,6 +106,9 @@ func (t *Trainer) evaluate(ctx context.Context) (Evaluation, error) {
 	}
 	e.Objective = e.Score - t.config.Beta*e.KL
 	t.stopping.follow(&e, t.policy.weights, t.config.Patience > 0)
+	if t.iteration <= t.config.CriticWarmup { // the policy has not moved yet
+		t.stopping.since = 0
+	}
 	return e, nil
 }
 

@@ -145,13 +145,51 @@ func TestPatienceKeepsTheBestPolicy(t *testing.T) {
 	}
 	high := math.Inf(-1)
 	for _, e := range evaluations {
+		if want := e.Score - 0.01*e.KL; math.Abs(e.Objective-want) > 1e-12 {
+			t.Errorf("iteration %d: the objective is %g, want R_c − β·KL = %g", e.Iteration, e.Objective, want)
+		}
 		if e.Best != (e.Objective > high) {
 			t.Errorf("iteration %d: best is %t at %g, the highest before was %g", e.Iteration, e.Best, e.Objective, high)
 		}
 		high = max(high, e.Objective)
 	}
+	if evaluations[1].KL == 0 && evaluations[2].KL == 0 {
+		t.Error("the policy never left the reference, which tells nothing of the objective")
+	}
 	if name := firstDifference(best, models.Policy); name != "" {
 		t.Errorf("the policy is not the best one: %s differs", name)
+	}
+}
+
+// The critic's head is fresh, so it is fitted alone at first: advantages from it would be noise.
+func TestCriticIsFittedAloneFirst(t *testing.T) {
+	run, models := newShortRun(t)
+	run.config.CriticWarmup = 2
+	for i := range 3 {
+		before := models.Critic.Clone()
+		stats, err := run.iterate(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if moved := firstDifference(models.Policy, models.Reference) != ""; moved != (i == 2) {
+			t.Errorf("iteration %d: the policy has moved: %t", stats.Iteration, moved)
+		}
+		if firstDifference(models.Critic, before) == "" {
+			t.Errorf("iteration %d: the critic has not moved", stats.Iteration)
+		}
+	}
+}
+
+// While the critic alone is fitted the objective cannot rise, which is no reason to stop.
+func TestPatienceBeginsWhenThePolicyMoves(t *testing.T) {
+	run, _ := newShortRun(t)
+	run.config.CriticWarmup, run.config.Patience, run.config.EvaluateEvery = 3, 1, 1
+	done := 0
+	if err := run.Run(t.Context(), nil, Observer{Iteration: func(s Stats) { done = s.Iteration }}); err != nil {
+		t.Fatal(err)
+	}
+	if done <= 3 {
+		t.Errorf("the run ended after iteration %d, and the policy has not moved", done)
 	}
 }
 
