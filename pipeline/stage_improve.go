@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 
 	"tandem"
+	"tandem/llama"
 	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/ppo"
@@ -126,7 +127,7 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	critic, err := chat.OpenClassifier(ctx, p.Helpfulness, s.chatConfig())
+	helpfulness, err := chat.OpenClassifier(ctx, p.Helpfulness, s.chatConfig())
 	if err != nil {
 		return nil, err
 	}
@@ -134,14 +135,17 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		steps:  p.Config.Iterations,
 		counts: map[string]int{"prompts": len(training), "held_out": len(heldOut)},
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			models := ppo.Models{
-				Policy: policy.Weights, Reference: policy.Weights.Clone(),
-				Critic: critic.Weights.ToClassifier(rand.New(rand.NewPCG(p.Config.Seed, 2))), // the trunk with a fresh head
-			}
-			metrics, err := p.tune(ctx, w, models, environment)
+			metrics, err := p.tune(ctx, w, p.models(policy.Weights, helpfulness.Weights), environment)
 			return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, metrics, err
 		},
 	}, nil
+}
+
+// models are the policy, what it starts from, and a critic: the helpfulness model's trunk with a fresh head.
+func (p PPO) models(policy, helpfulness *llama.Weights) ppo.Models {
+	return ppo.Models{
+		Policy: policy, Reference: policy.Clone(), Critic: helpfulness.ToClassifier(rand.New(rand.NewPCG(p.Config.Seed, 2))),
+	}
 }
 
 // tune runs the iterations and returns the figures of the last one.
