@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/llama/checkpoint"
 	"tandem/pipeline"
 	"tandem/store"
 )
@@ -135,7 +136,8 @@ func TestWorker(t *testing.T) {
 		}
 	}
 	folder := filepath.Join(t.TempDir(), "round")
-	args = append(args, "--prompts", writeTemp(t, "p.jsonl", prompts.String()), "--demonstrations", writeTemp(t, "d.jsonl", demonstrations.String()), "--out", folder)
+	args = append(args, "--prompts", writeTemp(t, "p.jsonl", prompts.String()), "--demonstrations", writeTemp(t, "d.jsonl", demonstrations.String()), "--out", folder,
+		"--archive", writeTemp(t, "archive.jsonl", strings.Repeat(`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`+"\n", 3)))
 	plan := object[pipeline.Plan](t, tandemRun(t, "", append(args, "--dry-run")...).ok(t))
 	if held == 0 || plan.Data["prompts"] != 30-held || plan.Data["prompts_held_out"] != held || plan.Data["demonstrations"] != 30-held || plan.Data["demonstrations_held_out"] != held {
 		t.Errorf("%d of 30 openings are held out, and the plan has %v", held, plan.Data)
@@ -151,19 +153,29 @@ func TestWorker(t *testing.T) {
 	if worker.code != exitDone || !strings.Contains(worker.stderr, "given back") || !strings.Contains(worker.stderr, "reward_helpfulness") {
 		t.Errorf("worker: exit code %d, %s", worker.code, worker.stderr)
 	}
+	lines := make(map[string]int)
 	for name, want := range map[string]int{"prompts.jsonl": 30 - held, "demonstrations.jsonl": 30 - held, "targets.jsonl": -1} {
 		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := strings.Count(string(text), "\n"); want >= 0 && n != want {
-			t.Errorf("%s has %d lines, want %d", name, n, want)
+		lines[name] = strings.Count(string(text), "\n")
+		if want >= 0 && lines[name] != want {
+			t.Errorf("%s has %d lines, want %d", name, lines[name], want)
 		}
 		for i := range 30 {
 			if opening := fmt.Sprintf("hello %d", i); tandem.HeldOut(opening, tandem.HeldOutShare) && strings.Contains(string(text), `"`+opening+`"`) {
 				t.Errorf("%s trains on %q, which is held out", name, opening)
 			}
 		}
+	}
+	// The base is fitted to the demonstrations, the best answers of earlier rounds and this round's.
+	policy, err := checkpoint.ReadLineage(t.Context(), filepath.Join(folder, "policy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := lines["demonstrations.jsonl"] + 3 + lines["targets.jsonl"]; policy.Metrics["dialogues"] != float64(want) {
+		t.Errorf("rejection sampling's policy was fitted to %g dialogues, want %d", policy.Metrics["dialogues"], want)
 	}
 }
 
