@@ -128,7 +128,8 @@ func gate(t *testing.T, databaseURL string, pass func()) string {
 	t.Cleanup(func() { _ = listener.Close() })
 	carry := func(server net.Conn) {
 		defer server.Close()
-		database, err := net.Dial(pgconn.NetworkAddress(config.Host, config.Port))
+		network, address := pgconn.NetworkAddress(config.Host, config.Port)
+		database, err := net.Dial(network, address)
 		if err != nil {
 			return // the server sees that its database is away
 		}
