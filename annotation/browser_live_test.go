@@ -109,6 +109,34 @@ func TestLiveInTheBrowser(t *testing.T) {
 	p.See("And the moon?")
 }
 
+// TestPromptsKeptInASharedBrowser: what one person typed and did not send is there when they come again, and not for who
+// signs in meanwhile.
+func TestPromptsKeptInASharedBrowser(t *testing.T) {
+	l := newLive(t, tandem.Helpfulness, annotation.LiveConfig{}, fake(answers), fake(answers))
+	p := l.seat("Ada Lane")
+	l.join("bob", store.RoleAnnotator)
+	live := l.url + "/projects/" + l.project.ID + "/live"
+	change := func(name string) {
+		p.Open(l.url + "/")
+		p.Click(".who button")
+		p.See("E-mail address")
+		p.Type("[name=email]", name+"@example.org")
+		p.Type("[name=password]", password)
+		p.Press(browsertest.Enter)
+		p.See("Sign out")
+		p.Open(live)
+		p.Wait("document.activeElement.id === 'text'")
+	}
+	p.Open(live)
+	p.Wait("document.activeElement.id === 'text'")
+	p.Write("Ada's own words")
+	change("bob")
+	p.Wait("document.querySelector('#text').value === ''")
+	p.Write("Bob's own words")
+	change("ada")
+	p.Wait(`document.querySelector('#text').value === "Ada's own words"`)
+}
+
 // TestVariantsInTheBrowser looks at the pages by which an admin chooses who answers.
 func TestVariantsInTheBrowser(t *testing.T) {
 	l := newLive(t, tandem.Helpfulness, annotation.LiveConfig{}, fake(answers), fake(answers))

@@ -3,18 +3,18 @@
 "use strict";
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
-  const key = (project) => "tandem:prompt:" + project;
+  const key = (place) => "tandem:prompt:" + place; // a person's, in a project: others may use the same browser
   const kept = {
-    read(project) { try { return JSON.parse(localStorage.getItem(key(project))); } catch { return null; } },
-    write(project, value) { try { localStorage.setItem(key(project), JSON.stringify(value)); } catch { /* private windows have none */ } },
-    drop(project) { try { localStorage.removeItem(key(project)); } catch { /* as above */ } },
+    read(place) { try { return JSON.parse(localStorage.getItem(key(place))); } catch { return null; } },
+    write(place, value) { try { localStorage.setItem(key(place), JSON.stringify(value)); } catch { /* private windows have none */ } },
+    drop(place) { try { localStorage.removeItem(key(place)); } catch { /* as above */ } },
   };
 
   // ——— writing
   function writing(form) {
-    const text = form.elements.text, count = $("#count"), limit = Number(form.dataset.limit), project = form.dataset.project;
+    const text = form.elements.text, count = $("#count"), limit = Number(form.dataset.limit), place = form.dataset.draft;
     const follows = form.elements.follows ? form.elements.follows.value : "";
-    const draft = kept.read(project);
+    const draft = kept.read(place);
     const fields = ["text", "risk", "vector"].map((name) => form.elements[name]).filter(Boolean);
     if (draft && draft.follows === follows && !text.value) for (const field of fields) field.value ||= draft[field.name] ?? "";
     function changed() {
@@ -24,7 +24,7 @@
       count.classList.toggle("count-over", length > limit);
     }
     form.addEventListener("input", () => {
-      kept.write(project, { follows, ...Object.fromEntries(fields.map((field) => [field.name, field.value])) });
+      kept.write(place, { follows, ...Object.fromEntries(fields.map((field) => [field.name, field.value])) });
       changed();
     });
     text.addEventListener("keydown", (e) => {
@@ -38,7 +38,7 @@
   // ——— watching
   const words = { waiting: "waits for its turn", sampling: "being written …", done: "whole", failed: "failed" };
   function watching(turn) {
-    kept.drop(turn.dataset.project); // the prompt is on the server
+    kept.drop(turn.dataset.draft); // the prompt is on the server
     for (const box of turn.querySelectorAll("[data-reveal]")) { // a blurred text is not read out either
       const unveil = () => box.closest("label").nextElementSibling.setAttribute("aria-hidden", String(!box.checked));
       unveil();
