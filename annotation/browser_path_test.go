@@ -40,7 +40,6 @@ func TestPathByMouse(t *testing.T) {
 	ada.look("project")
 	ada.Click("form[action$='/next'] button")
 	first := ada.ready("")
-	ada.Allow("status of 412") // a draft's save that a submit overtook
 	ada.SeeNot(hiddenModel)
 	ada.show("compare")
 	ada.Click("button.main")
