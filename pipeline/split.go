@@ -20,8 +20,8 @@ const (
 
 // divided is what a round is trained on, with what the database holds out told apart.
 type divided struct {
-	prompts        []tandem.Prompt   // those that begin like a held-out one are marked
-	demonstrations []tandem.Dialogue // those that begin so are left out
+	prompts        []tandem.Prompt   // those whose openings are held out are marked
+	demonstrations []tandem.Dialogue // those whose openings are held out are left out
 	leftOut        int               // of them
 }
 
@@ -64,7 +64,7 @@ func (l *Loop) divide(ctx context.Context, r *Round) error {
 			return err
 		}
 		if d.leftOut > 0 {
-			l.Log.Info("demonstrations that begin like a held-out comparison were left out", "left_out", d.leftOut, "of", d.leftOut+len(d.demonstrations))
+			l.Log.Info("demonstrations whose openings are held out were left out", "left_out", d.leftOut, "of", d.leftOut+len(d.demonstrations))
 		}
 		if err := WriteLines(prompts, slices.Values(d.prompts)); err != nil {
 			return err
