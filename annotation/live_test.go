@@ -727,7 +727,7 @@ func TestEndpointsAnswerLive(t *testing.T) {
 	ada.post(home, ada.prompt("Hello?"))
 	ada.follow()
 	ada.wants(http.StatusOK, "Try another draw", "does not answer")
-	if strings.Contains(ada.page, key) || strings.Contains(ada.page, "401") {
+	if strings.Contains(ada.page, key) || strings.Contains(ada.page, "HTTP 401") {
 		t.Errorf("the page says too much:\n%s", ada.page)
 	}
 	if text := log.String(); strings.Contains(text, key) || !strings.Contains(text, "variant=two") || !strings.Contains(text, "HTTP 401") {
