@@ -193,7 +193,7 @@ const selectAssignment = `
 		       ), q.safety, coalesce(l.risk_category, q.risk_category), coalesce(l.attack_vector, q.attack_vector), q.source, q.held_out,
 		       (SELECT jsonb_agg(jsonb_build_object('id', r.id::text, 'content', r.content) ORDER BY shown.n)
 		        FROM unnest(a.shown) WITH ORDINALITY shown (id, n) JOIN responses r ON r.id = shown.id),
-		       coalesce((SELECT s.lease_until FROM slots s WHERE s.assignment_id = a.id AND s.done_at IS NULL), '0001-01-01')
+		       coalesce((SELECT CASE WHEN s.done_at IS NULL THEN s.lease_until END FROM slots s WHERE s.assignment_id = a.id), '0001-01-01')
 		FROM assignments a
 		JOIN tasks t ON t.id = a.task_id
 		JOIN projects p ON p.id = t.project_id

@@ -70,11 +70,12 @@ const takeOpen = `
 	UPDATE slots SET assignment_id = turn.id, lease_until = clock_timestamp() + (SELECT lease FROM projects WHERE id = @project)
 	FROM free, turn WHERE slots.id = free.id`
 
-// heldHere is the assignment that a person holds in a project.
+// heldHere is the assignment that a person holds in a project. It looks at the one place of each of their few open
+// assignments; a join would let the planner go through everybody's places where it believes them to be few.
 const heldHere = `
-	SELECT a.id FROM assignments a JOIN slots s ON s.assignment_id = a.id
+	SELECT a.id FROM assignments a
 	WHERE a.annotator_id = @annotator AND a.closed_at IS NULL
-	  AND s.project_id = @project AND s.done_at IS NULL AND s.lease_until > clock_timestamp()
+	  AND (SELECT s.project_id = @project AND s.done_at IS NULL AND s.lease_until > clock_timestamp() FROM slots s WHERE s.assignment_id = a.id)
 	LIMIT 1`
 
 // queueEnter queues what enter does.

@@ -58,7 +58,8 @@ type Result struct {
 	Rate               float64        `json:"rate_asked,omitempty"`
 	Judgments          int            `json:"judgments"`
 	JudgmentsPerSecond float64        `json:"judgments_per_second"`
-	SlowestSecond      int            `json:"slowest_second"` // judgments that were kept in it
+	PerSecond          []int          `json:"per_second"` // judgments that were kept in each second
+	SlowestSecond      int            `json:"slowest_second"`
 	Claim              Latency        `json:"claim"`
 	Submit             Latency        `json:"submit"`
 	Both               Latency        `json:"both"`
@@ -161,7 +162,7 @@ func sleepUntil(ctx context.Context, at time.Time) bool {
 func sum(c Config, all []measured, start, end time.Time) Result {
 	r := Result{Route: c.Route, Annotators: len(c.People), Rate: c.Rate, Seconds: end.Sub(start).Seconds(), ErrorKinds: make(map[string]int)}
 	var claims, submits, both []time.Duration
-	perSecond := make([]int, int(r.Seconds))
+	r.PerSecond = make([]int, int(r.Seconds))
 	for _, m := range all {
 		for i, t := range m.turns {
 			r.Acknowledged = append(r.Acknowledged, t.ack)
@@ -171,8 +172,8 @@ func sum(c Config, all []measured, start, end time.Time) Result {
 			claims = append(claims, t.claimed.Sub(t.began))
 			submits = append(submits, t.kept.Sub(t.claimed))
 			both = append(both, t.kept.Sub(t.began)+m.waits[i])
-			if second := int(t.kept.Sub(start).Seconds()); second < len(perSecond) {
-				perSecond[second]++
+			if second := int(t.kept.Sub(start).Seconds()); second < len(r.PerSecond) {
+				r.PerSecond[second]++
 			}
 		}
 		for kind, n := range m.kinds {
@@ -183,8 +184,8 @@ func sum(c Config, all []measured, start, end time.Time) Result {
 	}
 	r.Judgments = len(both)
 	r.JudgmentsPerSecond = float64(r.Judgments) / r.Seconds
-	if len(perSecond) > 0 {
-		r.SlowestSecond = slices.Min(perSecond)
+	if len(r.PerSecond) > 0 {
+		r.SlowestSecond = slices.Min(r.PerSecond)
 	}
 	r.Claim, r.Submit, r.Both = latencyOf(claims), latencyOf(submits), latencyOf(both)
 	maps.DeleteFunc(r.ErrorKinds, func(_ string, n int) bool { return n == 0 })
