@@ -43,6 +43,12 @@ func fail(op string, err error) error {
 	return tandem.Errorf(tandem.Internal, op, "%w", err)
 }
 
+// violates reports whether an error is a row's that broke the named constraint.
+func violates(err error, constraint string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.ConstraintName == constraint
+}
+
 // failPostgres maps what the server itself reports.
 func failPostgres(op string, pg *pgconn.PgError, err error) error {
 	switch pg.Code {

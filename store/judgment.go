@@ -89,13 +89,16 @@ func (s *Store) keep(ctx context.Context, op string, sub Submission, last int) (
 	var earlier int64
 	var t turn
 	var j Judgment
+	const keys = "judgments_annotator_id_idempotency_key_key"
 	err = s.pipelined(ctx, op, func(b *pgx.Batch) {
+		earlier = 0
 		queueEnter(b, op, person)
-		queueReplay(b, op, person, sub.Key, hash[:], &earlier)
 		queueTurn(b, op, assignment, person, &t)
-	}, func(pgx.Tx) (*pgx.Batch, error) {
-		if earlier != 0 {
-			return nil, nil
+	}, func(tx pgx.Tx) (*pgx.Batch, error) {
+		if last != 0 || !t.open() || t.version > 0 { // else nothing of this turn was kept yet, under no key
+			if earlier, err = replayed(ctx, tx, op, person, sub.Key, hash[:]); err != nil || earlier != 0 {
+				return nil, err
+			}
 		}
 		if err := t.admits(op, sub, last); err != nil {
 			return nil, err
@@ -106,6 +109,9 @@ func (s *Store) keep(ctx context.Context, op string, sub Submission, last int) (
 		}
 		return b, queueJudgment(b, op, t, sub, t.open(), hash[:], &j)
 	})
+	if violates(err, keys) { // it came with another assignment
+		return Judgment{}, keyTaken(op, sub.Key)
+	}
 	if err != nil {
 		return Judgment{}, err
 	}
@@ -120,21 +126,22 @@ func (s *Store) keep(ctx context.Context, op string, sub Submission, last int) (
 	return j, err
 }
 
-// queueReplay queues finding the judgment that a submission with this key made; id stays 0 where there is none.
-func queueReplay(b *pgx.Batch, op string, person pgtype.UUID, key string, hash []byte, id *int64) {
-	*id = 0
-	b.Queue(`SELECT id, body_hash = @hash FROM judgments WHERE annotator_id = @annotator AND idempotency_key = @key`,
-		pgx.NamedArgs{"annotator": person, "key": key, "hash": hash}).QueryRow(func(row pgx.Row) error {
-		var same bool
-		err := row.Scan(id, &same)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		if err == nil && !same {
-			return tandem.Errorf(tandem.Conflict, op, "the idempotency key %q came with another judgment before", key)
-		}
-		return err
-	})
+// replayed finds the judgment that a submission with this key made, 0 where there is none.
+func replayed(ctx context.Context, tx pgx.Tx, op string, person pgtype.UUID, key string, hash []byte) (id int64, err error) {
+	var same bool
+	err = tx.QueryRow(ctx, `SELECT id, body_hash = @hash FROM judgments WHERE annotator_id = @annotator AND idempotency_key = @key`,
+		pgx.NamedArgs{"annotator": person, "key": key, "hash": hash}).Scan(&id, &same)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return 0, nil
+	case err == nil && !same:
+		return 0, keyTaken(op, key)
+	}
+	return id, err
+}
+
+func keyTaken(op, key string) error {
+	return tandem.Errorf(tandem.Conflict, op, "the idempotency key %q came with another judgment before", key)
 }
 
 // turn is an assignment as a verdict meets it.
@@ -201,9 +208,11 @@ func (t turn) admits(op string, sub Submission, last int) error {
 	return nil
 }
 
-// insertJudgment adds a verdict's rows, fills the assignment's place and closes it and its draft, in one statement.
+// insertJudgment adds a verdict's rows, fills the assignment's place and closes it and its draft, in one statement: those of
+// ranks and labels only where there are some, since Postgres makes ready for each table that is named.
 // Where the place was taken over, another free one of the task is filled; where there is none, the judgment is surplus.
-const insertJudgment = `
+func insertJudgment(ranked, labelled bool) string {
+	sql := `
 	WITH own AS (
 		UPDATE slots SET done_at = clock_timestamp() WHERE @fills::boolean AND assignment_id = @assignment AND done_at IS NULL RETURNING id
 	), other AS (
@@ -221,18 +230,25 @@ const insertJudgment = `
 		        CASE WHEN @fills::boolean THEN NOT EXISTS (SELECT FROM own) AND NOT EXISTS (SELECT FROM other) ELSE @surplus::boolean END,
 		        @shown, @duration, @key, @hash)
 		RETURNING id, surplus, created_at
-	), ranked AS (
-		INSERT INTO judgment_ranks (judgment_id, task_id, response_id, place)
-		SELECT kept.id, @task, r.response::bigint, r.place FROM kept, unnest(@ranked::text[], @places::integer[]) r (response, place)
-	), labelled AS (
-		INSERT INTO labels (judgment_id, task_id, response_id, label)
-		SELECT kept.id, @task, l.response::bigint, l.label FROM kept, unnest(@labelled::text[], @labels::text[]) l (response, label)
 	), closed AS (
 		UPDATE assignments SET outcome = 'submitted', closed_at = coalesce(closed_at, clock_timestamp()) WHERE id = @assignment
 	), entered AS (
 		UPDATE drafts SET closed_at = clock_timestamp() WHERE assignment_id = @assignment AND closed_at IS NULL
-	)
-	SELECT id, surplus, created_at FROM kept`
+	)`
+	if ranked {
+		sql += `, ranked AS (
+		INSERT INTO judgment_ranks (judgment_id, task_id, response_id, place)
+		SELECT kept.id, @task, r.response::bigint, r.place FROM kept, unnest(@ranked::text[], @places::integer[]) r (response, place)
+	)`
+	}
+	if labelled {
+		sql += `, labelled AS (
+		INSERT INTO labels (judgment_id, task_id, response_id, label)
+		SELECT kept.id, @task, l.response::bigint, l.label FROM kept, unnest(@labelled::text[], @labels::text[]) l (response, label)
+	)`
+	}
+	return sql + ` SELECT id, surplus, created_at FROM kept`
+}
 
 // queueJudgment queues keeping a verdict as the turn's next version; fills says whether it takes a place. The judgment
 // is then in j.
@@ -264,7 +280,7 @@ func queueJudgment(b *pgx.Batch, op string, t turn, sub Submission, fills bool, 
 	for _, id := range t.shown {
 		j.Shown = append(j.Shown, idText(id))
 	}
-	b.Queue(insertJudgment, pgx.NamedArgs{"assignment": t.assignment, "task": t.task, "project": t.project, "guideline": sub.Guideline, "annotator": sub.Annotator,
+	b.Queue(insertJudgment(ranked != nil, labelled != nil), pgx.NamedArgs{"assignment": t.assignment, "task": t.task, "project": t.project, "guideline": sub.Guideline, "annotator": sub.Annotator,
 		"kind": string(t.kind), "version": j.Version, "replaces": t.newest, "chosen": pair[0], "rejected": pair[1], "degree": degreeText(v.Degree), "rating": v.Rating,
 		"comment": v.Comment, "fills": fills, "surplus": t.surplus, "shown": t.shown, "duration": nilIfZero(sub.Duration), "key": sub.Key, "hash": hash,
 		"ranked": ranked, "places": places, "labelled": labelled, "labels": labels}).QueryRow(func(row pgx.Row) error {

@@ -97,6 +97,15 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 		 VALUES (sha256('m'), sha256('o'), false, true, 'hateful_and_harmful', 'logic')`,
 		`INSERT INTO live_turns (project_id, annotator_id, prompt_id, key) SELECT 1, a.id, p.id, p.id::text FROM annotators a, prompts p`,
 	)
+	// Who judged before the counting changed, and who did not.
+	put(12,
+		`INSERT INTO annotators (role) VALUES ('annotator')`,
+		`INSERT INTO identities (annotator_id, name) SELECT id, 'Ben' FROM annotators WHERE role = 'annotator'`,
+		`INSERT INTO slots (task_id, project_id, number) VALUES (1, 1, 1), (1, 1, 2)`,
+		`UPDATE slots SET assignment_id = 1, lease_until = clock_timestamp(), done_at = clock_timestamp() WHERE number = 1`,
+		`INSERT INTO tasks (project_id, prompt_id, kind, content_key) VALUES (1, 1, 'pairwise', sha256('u'))`,
+		`INSERT INTO task_responses VALUES (2, 1, 1, 0), (2, 1, 2, 1)`,
+	)
 	_, err = store.Open(t.Context(), old.URL)
 	if err == nil {
 		t.Error("an older schema was opened")
@@ -113,12 +122,29 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 		t.Errorf("projects %+v", projects)
 	}
 	people := must(s.Annotators(t.Context()))(t)
-	if len(people) != 1 || people[0].Name != "Ada" || people[0].TimeZone != "UTC" {
+	if len(people) != 2 || people[0].Name != "Ada" || people[0].TimeZone != "UTC" {
 		t.Errorf("people %+v", people)
 	}
 	kept := must(s.ProjectJudgments(t.Context(), "1", store.Page{}))(t)
 	if len(kept) != 1 || kept[0].Verdict.Degree != tandem.Better {
 		t.Errorf("judgments %+v", kept)
+	}
+	for _, sql := range []string{
+		`INSERT INTO assignments (task_id, annotator_id, shown, outcome, closed_at) SELECT 2, id, '{1,2}', 'submitted', clock_timestamp() FROM annotators ORDER BY role`,
+		`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, chosen, rejected, degree, shown, surplus, idempotency_key, body_hash)
+		 SELECT id, 2, annotator_id, 'pairwise', 1, 1, 2, 'better', '{1,2}', true, 'l', sha256('') FROM assignments WHERE task_id = 2`,
+		`UPDATE slots SET assignment_id = 3, lease_until = clock_timestamp(), done_at = clock_timestamp() WHERE number = 2`,
+		`UPDATE slots SET done_at = NULL WHERE number = 1`,
+	} {
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	var counts string
+	if err := owner.QueryRow(t.Context(), `
+		SELECT string_agg(concat_ws(' ', coalesce(i.name, 'all'), c.tasks, c.slots, c.done, c.judgments, c.surplus), ', ' ORDER BY i.name NULLS FIRST)
+		FROM project_counts c LEFT JOIN identities i USING (annotator_id)`).Scan(&counts); err != nil || counts != "all 2 2 0 0 0, Ada 0 0 0 2 1, Ben 0 0 1 1 1" {
+		t.Errorf("counts %q, %v", counts, err)
 	}
 	for id, want := range map[string]tandem.Prompt{"1": {}, "2": {Risk: tandem.HatefulHarmful, Vector: tandem.Logic}} {
 		turn := must(s.LiveTurn(t.Context(), people[0].ID, id))(t)

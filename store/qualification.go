@@ -57,8 +57,11 @@ const selectStanding = `
 	             AND (r.task_id IS NOT NULL OR a.outcome IS DISTINCT FROM 'submitted') -- excluded answers say nothing
 	       ) END,
 	       p.qualification_id, p.pass_share, p.daily_limit,
-	       CASE WHEN EXISTS (SELECT FROM projects q WHERE q.qualification_id = p.id) THEN 1 ELSE p.gold_every END
+	       ` + goldEvery + `
 	FROM projects p`
+
+// goldEvery is in how many tasks of project p one is gold: all of them in a qualification.
+const goldEvery = `CASE WHEN EXISTS (SELECT FROM projects q WHERE q.qualification_id = p.id) THEN 1 ELSE p.gold_every END`
 
 // place is a standing with what claims and words about it need.
 type place struct {

@@ -41,27 +41,7 @@ func newWorld(t *testing.T, s *store.Store, c worldConfig) *world {
 	if w.project, err = s.CreateProject(t.Context(), c.project, "test"); err != nil {
 		t.Fatal(err)
 	}
-	prompts := make([]tandem.Prompt, c.tasks)
-	for i := range prompts {
-		prompts[i] = tandem.Prompt{Messages: tandem.Dialogue{{Role: tandem.User, Content: fmt.Sprintf("%s, question %d", c.project.Name, i)}}}
-	}
-	if prompts, err = s.AddPrompts(t.Context(), prompts); err != nil {
-		t.Fatal(err)
-	}
-	var responses []store.Response
-	for _, p := range prompts {
-		for r := range c.responses {
-			responses = append(responses, store.Response{PromptID: p.ID, Content: fmt.Sprintf("Answer %d to prompt %s", r, p.ID)})
-		}
-	}
-	ids, err := s.AddResponses(t.Context(), responses)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tasks := make([]store.NewTask, c.tasks)
-	for i, p := range prompts {
-		tasks[i] = store.NewTask{Kind: c.kind, PromptID: p.ID, Responses: ids[i*c.responses : (i+1)*c.responses], Batch: 1}
-	}
+	tasks := w.newTasks(c.project.Name, c)
 	if w.tasks, err = s.CreateTasks(t.Context(), w.project.ID, tasks); err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +50,34 @@ func newWorld(t *testing.T, s *store.Store, c worldConfig) *world {
 		t.Fatalf("making the tasks again gave %v, %v; want %v", again, err, w.tasks)
 	}
 	return w
+}
+
+// newTasks are tasks to make, whose prompts are called by a name that is new.
+func (w *world) newTasks(name string, c worldConfig) []store.NewTask {
+	w.Helper()
+	prompts := make([]tandem.Prompt, c.tasks)
+	for i := range prompts {
+		prompts[i] = tandem.Prompt{Messages: tandem.Dialogue{{Role: tandem.User, Content: fmt.Sprintf("%s, question %d", name, i)}}}
+	}
+	prompts, err := w.store.AddPrompts(w.Context(), prompts)
+	if err != nil {
+		w.Fatal(err)
+	}
+	var responses []store.Response
+	for _, p := range prompts {
+		for r := range c.responses {
+			responses = append(responses, store.Response{PromptID: p.ID, Content: fmt.Sprintf("Answer %d to prompt %s", r, p.ID)})
+		}
+	}
+	ids, err := w.store.AddResponses(w.Context(), responses)
+	if err != nil {
+		w.Fatal(err)
+	}
+	tasks := make([]store.NewTask, c.tasks)
+	for i, p := range prompts {
+		tasks[i] = store.NewTask{Kind: c.kind, PromptID: p.ID, Responses: ids[i*c.responses : (i+1)*c.responses], Batch: 1}
+	}
+	return tasks
 }
 
 func (w *world) annotator() string {
