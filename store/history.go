@@ -43,9 +43,8 @@ func (s *Store) ProjectJudgments(ctx context.Context, projectID string, page Pag
 		}
 	}
 	return all(ctx, s.db, op, selectJudgment+`
-		JOIN tasks t ON t.id = j.task_id
-		WHERE t.project_id = @project AND j.id > @after
-		  AND NOT EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id)
+		WHERE j.project_id = @project AND j.id > @after
+		  AND (SELECT newer.id FROM judgments newer WHERE newer.replaces = j.id) IS NULL
 		  AND NOT coalesce((SELECT e.excluded FROM exclusions e WHERE e.assignment_id = j.assignment_id ORDER BY e.id DESC LIMIT 1), false)
 		ORDER BY j.id LIMIT @limit`,
 		pgx.NamedArgs{"project": project, "after": after, "limit": page.limit()}, scanJudgment)

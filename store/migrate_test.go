@@ -131,8 +131,8 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 	}
 	for _, sql := range []string{
 		`INSERT INTO assignments (task_id, annotator_id, shown, outcome, closed_at) SELECT 2, id, '{1,2}', 'submitted', clock_timestamp() FROM annotators ORDER BY role`,
-		`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, chosen, rejected, degree, shown, surplus, idempotency_key, body_hash)
-		 SELECT id, 2, annotator_id, 'pairwise', 1, 1, 2, 'better', '{1,2}', true, 'l', sha256('') FROM assignments WHERE task_id = 2`,
+		`INSERT INTO judgments (assignment_id, task_id, project_id, annotator_id, kind, version, chosen, rejected, degree, shown, surplus, idempotency_key, body_hash)
+		 SELECT id, 2, 1, annotator_id, 'pairwise', 1, 1, 2, 'better', '{1,2}', true, 'l', sha256('') FROM assignments WHERE task_id = 2`,
 		`UPDATE slots SET assignment_id = 3, lease_until = clock_timestamp(), done_at = clock_timestamp() WHERE number = 2`,
 		`UPDATE slots SET done_at = NULL WHERE number = 1`,
 	} {

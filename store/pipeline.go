@@ -10,7 +10,7 @@ import (
 )
 
 // pipelined is within with fewer round trips: BEGIN travels with the statements that first queues, and COMMIT with
-// those of the batch that fn returns (nil for none). So a transaction of any number of statements that need
+// those of the batch that fn returns (nil for none, as where fn is nil). So a transaction of any number of statements that need
 // nothing of each other but what first read takes two. Whatever waits for a lock and what must see what was done
 // meanwhile are still statements of their own: each has a snapshot of its own, however they travel.
 func (s *Store) pipelined(ctx context.Context, op string, first func(*pgx.Batch), fn func(tx pgx.Tx) (last *pgx.Batch, err error)) error {
@@ -21,6 +21,9 @@ func (s *Store) pipelined(ctx context.Context, op string, first func(*pgx.Batch)
 			first(batch)
 			if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 				return err
+			}
+			if fn == nil {
+				return nil
 			}
 			last, err := fn(tx)
 			if err == nil && last != nil {
@@ -59,7 +62,7 @@ func (s *Store) pipelineOnce(ctx context.Context, first func(*pgx.Batch), fn fun
 	batch.Queue(`SET LOCAL plan_cache_mode = force_generic_plan`)
 	first(batch)
 	var last *pgx.Batch
-	if err = tx.SendBatch(ctx, batch).Close(); err == nil {
+	if err = tx.SendBatch(ctx, batch).Close(); err == nil && fn != nil {
 		last, err = fn(tx)
 	}
 	if err == nil {

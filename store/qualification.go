@@ -134,17 +134,16 @@ func (s *Store) Standing(ctx context.Context, annotator, projectID string) (Stan
 	return p.Standing, err
 }
 
-// standings reads how a person stands in every project, by the project's id; Begun and Warned are left out.
-func standings(ctx context.Context, db querier, op string, person pgtype.UUID) (map[string]Standing, error) {
-	places, err := all(ctx, db, op, selectStanding, pgx.NamedArgs{"annotator": person}, scanPlace)
-	if err != nil {
-		return nil, err
-	}
-	byProject := make(map[string]Standing, len(places))
-	for _, p := range places {
-		byProject[p.project] = p.Standing
-	}
-	return byProject, nil
+// queueStandings queues reading how a person stands in every project, by the project's id; Begun and Warned are left out.
+func queueStandings(b *pgx.Batch, args pgx.NamedArgs, byProject *map[string]Standing) {
+	b.Queue(selectStanding, args).Query(func(rows pgx.Rows) error {
+		places, err := pgx.CollectRows(rows, scanPlace)
+		*byProject = make(map[string]Standing, len(places))
+		for _, p := range places {
+			(*byProject)[p.project] = p.Standing
+		}
+		return err
+	})
 }
 
 // Decline keeps a person out of a project as they wish, or lets them back in; it is held against nobody. A task

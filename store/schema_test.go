@@ -192,8 +192,8 @@ func TestConstraints(t *testing.T) {
 	conn := connect(t, db.URL)
 	const check, foreign, unique, null = "23514", "23503", "23505", "23502"
 	digest := strings.Repeat("ab", 32)
-	const judgment = `INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, replaces, chosen, rejected, degree, shown, idempotency_key, body_hash)
-		SELECT a.id, a.task_id, a.annotator_id, %s, a.shown, 'k', sha256('') FROM assignments a WHERE a.id = ` // and the id
+	const judgment = `INSERT INTO judgments (assignment_id, task_id, project_id, annotator_id, kind, version, replaces, chosen, rejected, degree, shown, idempotency_key, body_hash)
+		SELECT a.id, a.task_id, t.project_id, a.annotator_id, %s, a.shown, 'k', sha256('') FROM assignments a JOIN tasks t ON t.id = a.task_id WHERE a.id = ` // and the id
 	for name, c := range map[string]struct{ sql, want string }{
 		"a split decided twice":               {`WITH o AS (SELECT * FROM openings LIMIT 1) INSERT INTO prompts (message_id, opening, held_out, safety) SELECT (SELECT id FROM messages WHERE role = 'user' LIMIT 1), hash, NOT held_out, true FROM o`, foreign},
 		"an answer that begins a dialogue":    {`INSERT INTO messages (id, role, content) VALUES (sha256('x'), 'assistant', 'Hello')`, check},
@@ -218,9 +218,10 @@ func TestConstraints(t *testing.T) {
 		"a judgment that chooses nothing":     {fmt.Sprintf(judgment, `'pairwise', 1, NULL, NULL, NULL, 'better'`) + a.ID, check},
 		"a pairwise judgment on another kind": {fmt.Sprintf(judgment, `'rating', 1, NULL, NULL, NULL, ''`) + a.ID, check},
 		"a second version that replaces none": {fmt.Sprintf(judgment, `'pairwise', 2, NULL, a.shown[1], a.shown[2], 'better'`) + a.ID, check},
-		"a version that is there":             {`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, chosen, rejected, degree, shown, idempotency_key, body_hash) SELECT assignment_id, task_id, annotator_id, kind, version, chosen, rejected, degree, shown, 'another', body_hash FROM judgments WHERE id = ` + kept.ID, unique},
-		"two versions that replace one":       {`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, replaces, chosen, rejected, degree, shown, idempotency_key, body_hash) SELECT assignment_id, task_id, annotator_id, kind, n, id, chosen, rejected, degree, shown, n::text, body_hash FROM judgments, generate_series(2, 3) n WHERE id = ` + kept.ID, unique},
-		"a key that came before":              {`INSERT INTO judgments (assignment_id, task_id, annotator_id, kind, version, replaces, chosen, rejected, degree, shown, idempotency_key, body_hash) SELECT assignment_id, task_id, annotator_id, kind, 2, id, chosen, rejected, degree, shown, idempotency_key, body_hash FROM judgments WHERE id = ` + kept.ID, unique},
+		"a judgment of no project":            {strings.Replace(fmt.Sprintf(judgment, `'pairwise', 1, NULL, a.shown[1], a.shown[2], 'better'`), "t.project_id", "NULL", 1) + a.ID, null},
+		"a version that is there":             {`INSERT INTO judgments (assignment_id, task_id, project_id, annotator_id, kind, version, chosen, rejected, degree, shown, idempotency_key, body_hash) SELECT assignment_id, task_id, project_id, annotator_id, kind, version, chosen, rejected, degree, shown, 'another', body_hash FROM judgments WHERE id = ` + kept.ID, unique},
+		"two versions that replace one":       {`INSERT INTO judgments (assignment_id, task_id, project_id, annotator_id, kind, version, replaces, chosen, rejected, degree, shown, idempotency_key, body_hash) SELECT assignment_id, task_id, project_id, annotator_id, kind, n, id, chosen, rejected, degree, shown, n::text, body_hash FROM judgments, generate_series(2, 3) n WHERE id = ` + kept.ID, unique},
+		"a key that came before":              {`INSERT INTO judgments (assignment_id, task_id, project_id, annotator_id, kind, version, replaces, chosen, rejected, degree, shown, idempotency_key, body_hash) SELECT assignment_id, task_id, project_id, annotator_id, kind, 2, id, chosen, rejected, degree, shown, idempotency_key, body_hash FROM judgments WHERE id = ` + kept.ID, unique},
 		"a skip without a reason":             {`INSERT INTO remarks (task_id, annotator_id, kind, reason) SELECT task_id, annotator_id, 'skip', ' ' FROM assignments WHERE id = ` + a.ID, check},
 		"an exclusion without a reason":       {`INSERT INTO exclusions (assignment_id, excluded, reason, excluded_by) VALUES (` + a.ID + `, true, '', 'cli')`, check},
 		"a project without an aspect":         {`INSERT INTO projects (name, aspect) VALUES ('p', NULL)`, null},

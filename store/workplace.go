@@ -27,6 +27,30 @@ const fewSlots = 1000
 // today is when the day of the person @annotator began.
 const today = `(SELECT date_trunc('day', clock_timestamp() AT TIME ZONE time_zone) AT TIME ZONE time_zone FROM annotators WHERE id = @annotator)`
 
+// countWork counts what there is for the person @annotator in the projects p that are open. Its plan is the same whoever
+// asks, and making it takes longer than following it.
+const countWork = `
+	SELECT p.id::text,
+	       CASE WHEN EXISTS (SELECT FROM projects q WHERE q.qualification_id = p.id) THEN (
+	           SELECT count(*) FROM golds s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id` + stillOpen + `)
+	       WHEN c.slots - c.done <= @few THEN (
+	           SELECT count(DISTINCT s.task_id) FROM (
+	               SELECT task_id FROM slots WHERE project_id = p.id AND NOT gold AND assignment_id IS NULL
+	               UNION ALL
+	               SELECT task_id FROM slots WHERE project_id = p.id AND NOT gold AND assignment_id IS NOT NULL AND done_at IS NULL
+	           ) s JOIN tasks t ON t.id = s.task_id WHERE true` + stillOpen + `)
+	       ELSE least(c.slots - c.done, c.tasks - c.mine) END,
+	       c.slots, c.done, c.mine,
+	       (SELECT count(*) FROM judgments j WHERE j.annotator_id = @annotator AND j.project_id = p.id AND j.version = 1 AND j.created_at >= ` + today + `),
+	       coalesce((SELECT a.id::text FROM assignments a JOIN slots s ON s.assignment_id = a.id
+	                 WHERE a.annotator_id = @annotator AND a.closed_at IS NULL AND s.project_id = p.id AND s.done_at IS NULL AND s.lease_until > clock_timestamp() LIMIT 1), '')
+	FROM projects p CROSS JOIN LATERAL (
+		SELECT coalesce(sum(tasks), 0)::bigint AS tasks, coalesce(sum(slots), 0)::bigint AS slots, coalesce(sum(done), 0)::bigint AS done,
+		       coalesce(sum(judgments) FILTER (WHERE annotator_id = @annotator), 0)::bigint AS mine
+		FROM project_counts WHERE project_id = p.id
+	) c
+	WHERE p.closed_at IS NULL ORDER BY p.id`
+
 // Workplaces lists the projects that are not closed, the first one first, as a person sees them.
 func (s *Store) Workplaces(ctx context.Context, annotator string) ([]Workplace, error) {
 	const op = "store.Workplaces"
@@ -43,32 +67,16 @@ func (s *Store) Workplaces(ctx context.Context, annotator string) ([]Workplace, 
 		Open, Wanted, Done, Mine, Today int
 		Held                            string
 	}
-	standings, err := standings(ctx, s.db, op, person)
-	if err != nil {
-		return nil, err
-	}
-	counted, err := all(ctx, s.db, op, `
-		SELECT p.id::text,
-		       CASE WHEN EXISTS (SELECT FROM projects q WHERE q.qualification_id = p.id) THEN (
-		           SELECT count(*) FROM golds s JOIN tasks t ON t.id = s.task_id WHERE s.project_id = p.id`+stillOpen+`)
-		       WHEN c.slots - c.done <= @few THEN (
-		           SELECT count(DISTINCT s.task_id) FROM (
-		               SELECT task_id FROM slots WHERE project_id = p.id AND NOT gold AND assignment_id IS NULL
-		               UNION ALL
-		               SELECT task_id FROM slots WHERE project_id = p.id AND NOT gold AND assignment_id IS NOT NULL AND done_at IS NULL
-		           ) s JOIN tasks t ON t.id = s.task_id WHERE true`+stillOpen+`)
-		       ELSE least(c.slots - c.done, c.tasks - c.mine) END,
-		       c.slots, c.done, c.mine,
-		       (SELECT count(*) FROM judgments j WHERE j.annotator_id = @annotator AND j.project_id = p.id AND j.version = 1 AND j.created_at >= `+today+`),
-		       coalesce((SELECT a.id::text FROM assignments a JOIN slots s ON s.assignment_id = a.id
-		                 WHERE a.annotator_id = @annotator AND a.closed_at IS NULL AND s.project_id = p.id AND s.done_at IS NULL AND s.lease_until > clock_timestamp() LIMIT 1), '')
-		FROM projects p CROSS JOIN LATERAL (
-			SELECT coalesce(sum(tasks), 0)::bigint AS tasks, coalesce(sum(slots), 0)::bigint AS slots, coalesce(sum(done), 0)::bigint AS done,
-			       coalesce(sum(judgments) FILTER (WHERE annotator_id = @annotator), 0)::bigint AS mine
-			FROM project_counts WHERE project_id = p.id
-		) c
-		WHERE p.closed_at IS NULL ORDER BY p.id`,
-		pgx.NamedArgs{"annotator": person, "few": fewSlots}, pgx.RowToStructByPos[counts])
+	args := pgx.NamedArgs{"annotator": person, "few": fewSlots}
+	var standings map[string]Standing
+	var counted []counts
+	err = s.pipelined(ctx, op, func(b *pgx.Batch) {
+		queueStandings(b, args, &standings)
+		b.Queue(countWork, args).Query(func(rows pgx.Rows) (err error) {
+			counted, err = pgx.CollectRows(rows, pgx.RowToStructByPos[counts])
+			return err
+		})
+	}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +86,10 @@ func (s *Store) Workplaces(ctx context.Context, annotator string) ([]Workplace, 
 			if c.Project == p.ID {
 				standing := standings[p.ID]
 				standing.Begun = c.Mine > 0 || c.Held != ""
-				if standing.Warned, err = warned(ctx, s.db, op, person, p.ID); err != nil {
-					return nil, err
+				if p.GoldEvery > 0 {
+					if standing.Warned, err = warned(ctx, s.db, op, person, p.ID); err != nil {
+						return nil, err
+					}
 				}
 				places = append(places, Workplace{p, c.Open, c.Wanted, c.Done, c.Mine, c.Today, c.Held, standing})
 			}
@@ -150,20 +160,25 @@ func (s *Store) Pieces(ctx context.Context, annotator string, returned bool, pag
 	abouts, err := all(ctx, s.db, op, `
 		SELECT j.id::text, p.name, p.aspect, m.content,
 		       coalesce((SELECT e.excluded FROM exclusions e WHERE e.assignment_id = j.assignment_id ORDER BY e.id DESC LIMIT 1), false),
-		       coalesce(r.reason, '')
-		FROM judgments j
+		       coalesce(j.returned, '')
+		FROM (
+			SELECT * FROM (
+				SELECT j.id, j.assignment_id, j.task_id, (
+				           SELECT reason FROM returns WHERE judgment_id = j.id AND taken_back IS NULL
+				             AND NOT EXISTS (SELECT FROM returns back WHERE back.taken_back = returns.id)
+				           ORDER BY id DESC LIMIT 1) AS returned
+				FROM judgments j
+				WHERE j.annotator_id = @annotator AND (@before::bigint IS NULL OR j.id < @before)
+				  AND (SELECT newer.id FROM judgments newer WHERE newer.replaces = j.id) IS NULL
+			) j
+			WHERE NOT @returned OR j.returned IS NOT NULL
+			ORDER BY j.id DESC LIMIT @limit
+		) j
 		JOIN tasks t ON t.id = j.task_id
 		JOIN projects p ON p.id = t.project_id
 		JOIN prompts q ON q.id = t.prompt_id
 		JOIN messages m ON m.id = q.message_id
-		LEFT JOIN LATERAL (
-			SELECT reason FROM returns WHERE judgment_id = j.id AND taken_back IS NULL
-			  AND NOT EXISTS (SELECT FROM returns back WHERE back.taken_back = returns.id)
-			ORDER BY id DESC LIMIT 1) r ON true
-		WHERE j.annotator_id = @annotator AND (@before::bigint IS NULL OR j.id < @before)
-		  AND (NOT @returned OR r.reason IS NOT NULL)
-		  AND NOT EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id)
-		ORDER BY j.id DESC LIMIT @limit`,
+		ORDER BY j.id DESC`,
 		pgx.NamedArgs{"annotator": person, "before": before, "returned": returned, "limit": page.limit()}, pgx.RowToStructByPos[about])
 	if err != nil || len(abouts) == 0 {
 		return nil, err

@@ -27,11 +27,11 @@ type Operation struct {
 	Latency
 }
 
-// Flat makes a project of n comparisons and measures what people do with it: what annotators wait for, and what those see
-// who look after it.
-func Flat(ctx context.Context, s *store.Store, pool *pgxpool.Pool, n, overlap int) (Size, error) {
+// Flat makes a project of n comparisons, of which one person judges so many, and measures what people do with it: what
+// annotators wait for, and what those see who look after it.
+func Flat(ctx context.Context, s *store.Store, pool *pgxpool.Pool, n, overlap, judged int) (Size, error) {
 	const repeats = 100
-	size := Size{Comparisons: n}
+	size := Size{Comparisons: n, Judged: judged}
 	began := time.Now()
 	project, err := MakeProject(ctx, s, pool, store.Project{Name: fmt.Sprintf("%d comparisons, %v", n, began.UnixNano()), Aspect: tandem.Helpfulness, Overlap: overlap}, n)
 	if err != nil {
@@ -58,8 +58,7 @@ func Flat(ctx context.Context, s *store.Store, pool *pgxpool.Pool, n, overlap in
 		return err
 	}
 	// Somebody who has judged much already, and another one who begins.
-	size.Judged = min(n/2, 2000)
-	for range size.Judged {
+	for range judged {
 		if err := claim(me); err != nil {
 			return size, err
 		}
