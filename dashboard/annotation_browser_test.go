@@ -65,6 +65,7 @@ func TestAnnotationInABrowser(t *testing.T) {
 	rita.Open(w.url + pages["review"])
 	rita.Click(".reviews li:nth-child(2) input")
 	rita.Click(".reviews li:nth-child(2) summary")
+	rita.Accessible()
 	rita.Type("input[name=reason]", "read the second answer again")
 	rita.Picture("review-marked")
 	rita.Click("button[value=return]")

@@ -41,7 +41,7 @@ var payloads = []string{
 var columns = []string{
 	"identities.name", "projects.name", "projects.warning", "guidelines.markdown", "messages.content", "responses.content", "responses.origin",
 	"judgments.comment", "remarks.reason", "api_keys.name", "models.name", "prompts.source", "returns.reason", "exclusions.reason", "batches.name",
-	"variants.name", "live_answers.error", "audit.action",
+	"variants.name", "variants.url", "live_answers.error", "audit.action", "golds.reason",
 }
 
 // say puts text into every column, past the triggers that keep what was said.
@@ -93,6 +93,10 @@ func (w *world) more() {
 	for _, sql := range []string{
 		`INSERT INTO returns (judgment_id, assignment_id, reason, returned_by) VALUES (@judgment, @judged, 'text', @ada)`,
 		`INSERT INTO exclusions (assignment_id, excluded, reason, excluded_by) VALUES (@judged, true, 'text', @ada)`,
+		`INSERT INTO golds (task_id, project_id, chosen, rejected, reason, created_by)
+		 SELECT t.id, t.project_id, a.response_id, b.response_id, 'text', @ada
+		 FROM tasks t JOIN task_responses a ON a.task_id = t.id AND a.position = 0 JOIN task_responses b ON b.task_id = t.id AND b.position = 1
+		 WHERE t.project_id = @project AND NOT EXISTS (SELECT FROM golds) ORDER BY t.id DESC LIMIT 1`,
 		`INSERT INTO batches (project_id, number, name) SELECT @project, 1, 'text' WHERE NOT EXISTS (SELECT FROM batches WHERE project_id = @project)`,
 		`INSERT INTO audit (actor, action, subject, detail) VALUES (@ada, 'text', @ada, '{}')`,
 	} {

@@ -20,7 +20,7 @@ type engineFlags struct {
 // inferenceFlags choose what computes where nothing is trained: sampling and scoring have one product of
 // their own, whose rows do not depend on their batch, and no BLAS.
 type inferenceFlags struct {
-	Kernel  string `help:"Vector kernels: avx512, avx2 or plain (default: the fastest of this processor)." placeholder:"NAME" group:"engine"`
+	Kernel  string `enum:",avx512,avx2,plain" default:"" help:"Vector kernels: avx512, avx2 or plain (default: the fastest of this processor)." placeholder:"NAME" group:"engine"`
 	Workers int    `help:"Goroutines that compute (default: one for each core)." placeholder:"N" group:"engine"`
 }
 
