@@ -3,6 +3,7 @@ package store_test
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 )
 
 func TestSubmitIsSafeToRepeat(t *testing.T) {
-	w := newWorld(t, postgres.Store(t), worldConfig{project: store.Project{Name: "p", Aspect: tandem.Helpfulness}, tasks: 2})
+	w := newWorld(t, postgres.Store(t), worldConfig{project: store.Project{Name: "p", Aspect: tandem.Helpfulness}, tasks: 3})
 	annotator := w.annotator()
 	a := w.claim(annotator)
 	sub := w.submission(a)
@@ -58,6 +59,16 @@ func TestSubmitIsSafeToRepeat(t *testing.T) {
 	theirs := w.submission(b)
 	theirs.Key = sub.Key
 	w.submit(theirs)
+
+	// A key is of one judgment alone, whichever assignments there are.
+	second := w.submission(w.claim(sub.Annotator))
+	second.Key = sub.Key
+	_, err = w.store.Submit(t.Context(), second)
+	if wantCode(t, "a key of another assignment's judgment", err, tandem.Conflict); err != nil && !strings.Contains(err.Error(), sub.Key) {
+		t.Errorf("the error does not name the key: %v", err)
+	}
+	second.Key = "its own"
+	w.submit(second)
 }
 
 func TestReviseAddsAVersion(t *testing.T) {
