@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 
@@ -58,7 +57,7 @@ type Control string
 
 const (
 	NoControl Control = ""
-	Shuffled  Control = "shuffled" // every judgment's side and labels are drawn by lot
+	Shuffled  Control = "shuffled" // the judgments' sides and labels are drawn by lot
 	Random    Control = "random"   // a random answer of K is kept instead of the best
 )
 
@@ -233,11 +232,13 @@ func (l *Loop) mixtures(ctx context.Context, r Round) (m mixed, err error) {
 				if err != nil {
 					return m, err
 				}
-				if r.Control == Shuffled && split == store.TrainData {
-					c = drawLots(c, r.Recipe.Seed)
-				}
 				sources[string(aspect)+suffix] = append(sources[string(aspect)+suffix], c)
 			}
+		}
+	}
+	if r.Control == Shuffled {
+		for _, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
+			sources[string(aspect)] = drawLots(sources[string(aspect)], r.Recipe.Seed)
 		}
 	}
 	sizes := make(map[string]int)
@@ -281,20 +282,6 @@ func (l *Loop) mixtures(ctx context.Context, r Round) (m mixed, err error) {
 	}
 	m.n = sizes[helpfulness] + sizes[safety]
 	return m, nil
-}
-
-// drawLots replaces a judgment by one that has not looked at the answers: side and labels by lot, keyed by
-// the comparison.
-func drawLots(c tandem.Comparison, seed uint64) tandem.Comparison {
-	rng := rand.New(rand.NewPCG(seed, c.Prompt.Messages.With(tandem.Assistant, c.Chosen.Content+c.Rejected.Content).Key()))
-	if rng.IntN(2) == 1 {
-		c.Chosen, c.Rejected = c.Rejected, c.Chosen
-	}
-	if c.Chosen.Label != tandem.Unlabelled {
-		labels := [2]tandem.SafetyLabel{tandem.Safe, tandem.Unsafe}
-		c.Chosen.Label, c.Rejected.Label = labels[rng.IntN(2)], labels[rng.IntN(2)]
-	}
-	return c
 }
 
 // draw samples K answers to each prompt from the newest policy and has the judges score them.
