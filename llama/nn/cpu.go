@@ -4,21 +4,22 @@ import (
 	"sync"
 
 	"tandem/internal/blas"
+	"tandem/internal/memory"
 	"tandem/internal/parallel"
 	"tandem/llama/nn/kernel"
 )
 
-// CPU computes ops on the processor: products by a BLAS, the rest by vector kernels, both split over
-// workers. It holds no tensors and is safe for concurrent use.
+// CPU computes ops on the processor, split over workers: by vector kernels, and by a BLAS attention's products and,
+// where the kernels are not assembly, all others. It holds no tensors and is safe for concurrent use.
 type CPU struct {
 	blas    *blas.Library
 	kernels *kernel.Set
 	workers parallel.Workers
-	scratch sync.Pool // of *[]float32, for what a task of a loop needs while it runs
+	scratch pool // what a task of a loop needs while it runs
+	panels  pool // what the tasks of a product share
 }
 
-// NewCPU returns a device that multiplies with library, computes the rest with kernels and splits its loops
-// over workers.
+// NewCPU returns a device of library and kernels that splits its loops over workers.
 func NewCPU(library *blas.Library, kernels *kernel.Set, workers parallel.Workers) *CPU {
 	return &CPU{blas: library, kernels: kernels, workers: workers}
 }
@@ -29,16 +30,21 @@ func (c *CPU) String() string { return c.blas.String() + ", " + c.kernels.Name()
 // Hold keeps the goroutines that help with the ops of body awake between them.
 func (c *CPU) Hold(body func()) { c.workers.Hold(body) }
 
-// borrow returns scratch memory of n values, which hold anything; give it back to c.scratch.
-func (c *CPU) borrow(n int) *[]float32 {
-	buffer, ok := c.scratch.Get().(*[]float32)
+// pool keeps buffers for the next one who needs them.
+type pool struct{ buffers sync.Pool } // of *[]float32
+
+// borrow returns memory of n values, which hold anything, to be given back.
+func (p *pool) borrow(n int) *[]float32 {
+	buffer, ok := p.buffers.Get().(*[]float32)
 	if !ok || cap(*buffer) < n {
 		buffer = new([]float32)
-		*buffer = make([]float32, n)
+		*buffer = memory.Floats(n)
 	}
 	*buffer = (*buffer)[:n]
 	return buffer
 }
+
+func (p *pool) giveBack(buffer *[]float32) { p.buffers.Put(buffer) }
 
 // rowGrain is how many rows of about a thousand values are worth a goroutine.
 const rowGrain = 16
@@ -46,18 +52,6 @@ const rowGrain = 16
 // chunk is how many values of a flat slice one task takes. Sums are taken by chunk and added in order, so
 // it is part of what makes bits equal.
 const chunk = 1 << 14
-
-func (c *CPU) Linear(n, in, out int, y, x, w []float32) {
-	c.blas.GemmParallel(c.workers, false, true, n, out, in, 1, x, in, w, in, 0, y, out)
-}
-
-func (c *CPU) LinearGradX(n, in, out int, dx, dy, w []float32) {
-	c.blas.GemmParallel(c.workers, false, false, n, in, out, 1, dy, out, w, in, 0, dx, in)
-}
-
-func (c *CPU) LinearAddGradW(n, in, out int, dw, dy, x []float32) {
-	c.blas.GemmParallel(c.workers, true, false, out, in, n, 1, dy, out, x, in, 1, dw, in)
-}
 
 func (c *CPU) Gather(d int, y, x []float32, rows []int32) {
 	for i, r := range rows {
@@ -156,8 +150,8 @@ func (c *CPU) LogProbGrad(vocabulary int, dlogits, dy, lse, logits []float32, ta
 // Entropy is lse − Σ p·z/t.
 func (c *CPU) Entropy(n, vocabulary int, y, logits []float32, t float32) {
 	c.workers.For(n, 1, func(from, to int) {
-		buffer := c.borrow(vocabulary)
-		defer c.scratch.Put(buffer)
+		buffer := c.scratch.borrow(vocabulary)
+		defer c.scratch.giveBack(buffer)
 		p := *buffer
 		for i := from; i < to; i++ {
 			row := logits[i*vocabulary : (i+1)*vocabulary]

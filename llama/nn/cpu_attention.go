@@ -56,8 +56,8 @@ func (c *CPU) Attention(y, lse, qkv []float32, offsets []int32, h Heads) {
 	e, stride, width := h.Size, h.Stride(), h.Query*h.Size
 	scale := float32(1 / math.Sqrt(float64(e)))
 	c.eachGroup(offsets, h, func(b headBlock) {
-		buffer := c.borrow(tileRows * b.length)
-		defer c.scratch.Put(buffer)
+		buffer := c.scratch.borrow(tileRows * b.length)
+		defer c.scratch.giveBack(buffer)
 		scores := *buffer
 		for i := range b.group {
 			q, out := qkv[b.q+i*e:], y[b.out+i*e:]
@@ -82,8 +82,8 @@ func (c *CPU) AttentionGrad(dqkv, dy, lse, qkv []float32, offsets []int32, h Hea
 	e, stride, width := h.Size, h.Stride(), h.Query*h.Size
 	scale := float32(1 / math.Sqrt(float64(e)))
 	c.eachGroup(offsets, h, func(b headBlock) {
-		buffer := c.borrow(2 * tileRows * b.length)
-		defer c.scratch.Put(buffer)
+		buffer := c.scratch.borrow(2 * tileRows * b.length)
+		defer c.scratch.giveBack(buffer)
 		weights, dscores := (*buffer)[:tileRows*b.length], (*buffer)[tileRows*b.length:] // P and dS
 		for t := range b.length {
 			clear(dqkv[b.k+t*stride : b.k+t*stride+e])

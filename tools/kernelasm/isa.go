@@ -33,12 +33,17 @@ func (v isa) vector() VecVirtual {
 // zero allocates a register of zeros.
 func (v isa) zero() VecVirtual {
 	r := v.vector()
+	v.clear(r)
+	return r
+}
+
+// clear emits r ← 0.
+func (v isa) clear(r VecVirtual) {
 	if v.wide() {
 		VPXORD(r, r, r)
 	} else {
 		VXORPS(r, r, r)
 	}
-	return r
 }
 
 // zeros allocates n of them.

@@ -18,6 +18,9 @@ func main() {
 		v.swiglu()
 		v.adamw()
 		v.tile()
+		v.block()
+		v.spread("spreadRows", v.blockRows())
+		v.spread("spreadColumns", v.lanes*blockVectors)
 	}
 	Generate()
 }

@@ -87,6 +87,21 @@ func adamwAVX2(param []float32, grad []float32, m []float32, v []float32, c *flo
 //go:noescape
 func tileAVX2(y *float32, ldy int, x *float32, ldx int, w *float32, ldw int, rows int, outs int, in int, add bool)
 
+// blockAVX2 computes rows of c = d + a·b for a panel of 16 columns.
+//
+//go:noescape
+func blockAVX2(c *float32, d *float32, ldc int, a *float32, rowA int, stepA int, nextA int, b *float32, rows int, k int)
+
+// spreadRowsAVX2 copies rows to panels of 6 columns.
+//
+//go:noescape
+func spreadRowsAVX2(dst *float32, stride int, src *float32, ld int, panels int, rows int)
+
+// spreadColumnsAVX2 copies rows to panels of 16 columns.
+//
+//go:noescape
+func spreadColumnsAVX2(dst *float32, stride int, src *float32, ld int, panels int, rows int)
+
 // sumAVX512 returns Σ x.
 //
 //go:noescape
@@ -171,3 +186,18 @@ func adamwAVX512(param []float32, grad []float32, m []float32, v []float32, c *f
 //
 //go:noescape
 func tileAVX512(y *float32, ldy int, x *float32, ldx int, w *float32, ldw int, rows int, outs int, in int, add bool)
+
+// blockAVX512 computes rows of c = d + a·b for a panel of 32 columns.
+//
+//go:noescape
+func blockAVX512(c *float32, d *float32, ldc int, a *float32, rowA int, stepA int, nextA int, b *float32, rows int, k int)
+
+// spreadRowsAVX512 copies rows to panels of 12 columns.
+//
+//go:noescape
+func spreadRowsAVX512(dst *float32, stride int, src *float32, ld int, panels int, rows int)
+
+// spreadColumnsAVX512 copies rows to panels of 32 columns.
+//
+//go:noescape
+func spreadColumnsAVX512(dst *float32, stride int, src *float32, ld int, panels int, rows int)

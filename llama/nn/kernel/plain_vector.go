@@ -22,6 +22,7 @@ func plainSet() *Set {
 		rotate:          plainRotate,
 		adamw:           plainAdamW,
 		tile:            tile{run: plainTile, maxRows: 4},
+		block:           plainBlocks(),
 	}}
 }
 

@@ -22,6 +22,9 @@ type Set struct {
 // Name is Plain, AVX2 or AVX512.
 func (s *Set) Name() string { return s.name }
 
+// Vectorized reports whether the set is assembly, whose products of panels run at the processor's speed.
+func (s *Set) Vectorized() bool { return s.name != Plain }
+
 // Select returns the set of that name, or the fastest that the processor has for "". It fails with code
 // invalid for a name that there is not, and unsupported for one that this processor cannot run.
 func Select(name string) (*Set, error) {
@@ -74,6 +77,7 @@ type routines struct {
 	rotate          func(a, b, cos, sin []float32, sign float32)       // a' = a·cos − sign·b·sin, b' = b·cos + sign·a·sin
 	adamw           func(param, grad, m, v []float32, c *adamCoefficients)
 	tile            tile
+	block           block
 }
 
 // sameLength panics unless every slice has n elements.

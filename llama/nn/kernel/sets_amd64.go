@@ -28,6 +28,10 @@ func processorSets() []*Set {
 				adamwAVX512(param, grad, m, v, &c.gradScale)
 			},
 			tile: tile{run: tileAVX512, maxRows: 4},
+			block: block{
+				run: blockAVX512, spreadRows: spreadRowsAVX512, spreadColumns: spreadColumnsAVX512,
+				rows: 12, width: 32, depth: 288,
+			},
 		}})
 	}
 	if hasAVX2 {
@@ -51,6 +55,10 @@ func processorSets() []*Set {
 				adamwAVX2(param, grad, m, v, &c.gradScale)
 			},
 			tile: tile{run: tileAVX2, maxRows: 3},
+			block: block{
+				run: blockAVX2, spreadRows: spreadRowsAVX2, spreadColumns: spreadColumnsAVX2,
+				rows: 6, width: 16, depth: 384,
+			},
 		}})
 	}
 	return append(sets, plainSet())

@@ -1,0 +1,136 @@
+package kernel
+
+import "iter"
+
+// block is the arithmetic of products on panels.
+type block struct {
+	// run computes, for any number of rows and the columns of one panel b,
+	//
+	//	c[r·ldc + o] = (d[r·ldc + o] unless d is nil) + Σ_i a[r, i]·b[i·width + o],   0 ≤ i < k ≤ depth,
+	//
+	// each element by the same sequence of operations whatever rows are. The first rows of a, as many as their sums
+	// fill the registers, are rowA apart, and the next as many begin nextA further; a row's values are stepA apart.
+	run func(c, d *float32, ldc int, a *float32, rowA, stepA, nextA int, b *float32, rows, k int)
+	// spreadRows and spreadColumns copy rows, ld apart, to panels of rows or width columns, which begin stride apart.
+	spreadRows, spreadColumns spread
+
+	rows  int
+	width int // of a panel
+	depth int // of a panel that stays in the first-level cache beside the rows that meet it
+}
+
+type spread func(dst *float32, stride int, src *float32, ld, panels, rows int)
+
+// Panels are a matrix [k, n] in the order in which products read it: the inner dimension in blocks, and within a block
+// one panel after another, each some columns wide, [steps, width], the last one filled up with zeros.
+//
+// Where many products share a matrix it is worth laying out once. It is also what makes a large product fast: the rows
+// of a panel are next to each other in memory, whatever the distance of the matrix's rows.
+type Panels struct {
+	data  []float32
+	k, n  int
+	width int
+	depth int // of all blocks but the last
+
+	spread spread
+}
+
+// ColumnPanels are the right side of a product, to be filled. data has room for PanelFloats.
+func (s *Set) ColumnPanels(data []float32, k, n int) Panels {
+	return newPanels(data, k, n, s.block.width, s.block.depth, s.block.spreadColumns)
+}
+
+// RowPanels are the left side of a product, transposed: a column of theirs is a row of the result.
+func (s *Set) RowPanels(data []float32, k, n int) Panels {
+	return newPanels(data, k, n, s.block.rows, s.block.depth, s.block.spreadRows)
+}
+
+// newPanels cuts k into blocks of about the same depth.
+func newPanels(data []float32, k, n, width, most int, spread spread) Panels {
+	blocks := max(1, (k+most-1)/most)
+	p := Panels{k: k, n: n, width: width, depth: max(1, (k+blocks-1)/blocks), spread: spread}
+	p.data = data[:k*p.Count()*width]
+	return p
+}
+
+// PanelFloats is how many values panels of either side of a [k, n] need.
+func (s *Set) PanelFloats(k, n int) int {
+	return k * max(roundUp(n, s.block.width), roundUp(n, s.block.rows))
+}
+
+// BlockRows is the number of rows that products are best cut at multiples of.
+func (s *Set) BlockRows() int { return s.block.rows }
+
+// BlockColumns is the same of columns.
+func (s *Set) BlockColumns() int { return s.block.width }
+
+// Count is how many panels a block has.
+func (p Panels) Count() int { return (p.n + p.width - 1) / p.width }
+
+// Depth is how many steps of the inner dimension a block has; the last one may have fewer.
+func (p Panels) Depth() int { return p.depth }
+
+// Blocks are where blocks of the inner dimension begin and how many steps they have.
+func (p Panels) Blocks() iter.Seq2[int, int] {
+	return func(yield func(start, steps int) bool) {
+		for start := 0; start < p.k; start += p.depth {
+			if !yield(start, min(p.depth, p.k-start)) {
+				return
+			}
+		}
+	}
+}
+
+// Block is the block that begins at start.
+func (p Panels) Block(start int) Panels {
+	row, steps := p.Count()*p.width, min(p.depth, p.k-start)
+	p.data, p.k, p.depth = p.data[start*row:(start+steps)*row], steps, steps
+	return p
+}
+
+// panel is the i-th panel of panels that are one block.
+func (p Panels) panel(i int) []float32 { return p.data[i*p.k*p.width : (i+1)*p.k*p.width] }
+
+// Fill copies steps [from, to) of the inner dimension from b [k, n], whose rows are ldb apart.
+func (p Panels) Fill(b []float32, ldb, from, to int) {
+	for start, steps := range p.Blocks() {
+		first, last := max(from, start), min(to, start+steps)
+		if first >= last {
+			continue
+		}
+		_ = b[(last-1)*ldb+p.n-1] // the assembly checks nothing
+		block := p.Block(start)
+		whole := p.n / p.width
+		if whole > 0 {
+			p.spread(&block.data[(first-start)*p.width], steps*p.width, &b[first*ldb], ldb, whole, last-first)
+		}
+		if rest := p.n % p.width; rest > 0 {
+			panel := block.panel(whole)
+			for i := first; i < last; i++ {
+				to := panel[(i-start)*p.width:][:p.width]
+				clear(to[copy(to, b[i*ldb+whole*p.width:][:rest]):])
+			}
+		}
+	}
+}
+
+// FillT copies panels [from, to) of every block from the transpose of w [n, k], whose rows are ldw apart.
+func (p Panels) FillT(w []float32, ldw, from, to int) {
+	for start := range p.Blocks() {
+		block := p.Block(start)
+		for i := from; i < to; i++ {
+			panel := block.panel(i)
+			for c := range p.width {
+				if i*p.width+c >= p.n {
+					for j := range block.k {
+						panel[j*p.width+c] = 0
+					}
+					continue
+				}
+				for j, v := range w[(i*p.width+c)*ldw+start:][:block.k] {
+					panel[j*p.width+c] = v
+				}
+			}
+		}
+	}
+}
