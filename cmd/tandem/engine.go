@@ -43,7 +43,7 @@ func (f engineFlags) open(w *world) (*engine, error) {
 		return nil, err
 	}
 	if !library.Fast() && f.BLAS == "" {
-		w.log.Warn("OpenBLAS is not installed: training works, several times slower", "products", library.Name())
+		w.log.Warn("OpenBLAS is not installed: training works, at half the speed or less", "products", library.Name())
 	}
 	e := &engine{library: library, kernels: kernels, workers: parallel.New(f.Workers)}
 	e.device = nn.NewCPU(library, kernels, e.workers)
