@@ -13,7 +13,7 @@ import (
 
 // engineFlags choose what computes; every command that runs a model has them.
 type engineFlags struct {
-	BLAS string `name:"blas" help:"Matrix products: openblas, accelerate, gonum or a library's path (default: the fastest installed)." placeholder:"NAME" group:"engine"`
+	BLAS string `name:"blas" help:"Matrix products where the vector kernels are plain: openblas, accelerate, gonum or a library's path (default: the fastest installed)." placeholder:"NAME" group:"engine"`
 	inferenceFlags
 }
 
@@ -42,8 +42,12 @@ func (f engineFlags) open(w *world) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !library.Fast() && f.BLAS == "" {
-		w.log.Warn("OpenBLAS is not installed: training works, at half the speed or less", "products", library.Name())
+	switch {
+	case library.Fast() || f.BLAS != "":
+	case kernels.Vectorized():
+		w.log.Info("OpenBLAS is not installed: tandem's own kernels multiply", "kernels", kernels.Name())
+	default:
+		w.log.Warn("OpenBLAS is not installed: training works, several times slower", "products", library.Name())
 	}
 	e := &engine{library: library, kernels: kernels, workers: parallel.New(f.Workers)}
 	e.device = nn.NewCPU(library, kernels, e.workers)

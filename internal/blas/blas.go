@@ -1,8 +1,8 @@
 // Package blas finds the fastest matrix product of the machine at run time: OpenBLAS or Apple's
 // Accelerate through purego, so that tandem is built without cgo, and gonum's Go code where neither is
-// installed. Attention's products in training (llama/nn) are its, and where llama/nn/kernel is not assembly all of
-// training's; and it says what a machine can do at best ([PeakFlops]). Decoding and scoring use
-// llama/nn/kernel.MatMulT instead, whose rows do not depend on their batch.
+// installed. Training (llama/nn) multiplies with it where llama/nn/kernel is not assembly, and every machine's best is
+// measured by it ([PeakFlops]). Decoding and scoring use llama/nn/kernel.MatMulT instead, whose rows do not depend on
+// their batch.
 //
 // A library call runs on one thread. OpenBLAS's own threads spin between calls, about a third of all
 // processor time beside goroutines, so large products are cut here instead, at places that depend on the

@@ -9,8 +9,8 @@ import (
 	"tandem/llama/nn/kernel"
 )
 
-// CPU computes ops on the processor, split over workers: by vector kernels, and by a BLAS attention's products and,
-// where the kernels are not assembly, all others. It holds no tensors and is safe for concurrent use.
+// CPU computes ops on the processor, split over workers: by vector kernels, and products by a BLAS where the kernels are
+// not assembly. It holds no tensors and is safe for concurrent use.
 type CPU struct {
 	blas    *blas.Library
 	kernels *kernel.Set

@@ -3,8 +3,15 @@ package nn
 import "math"
 
 // tileRows is how many query rows attention handles at once: causal products then waste at most half a
-// tile for each row.
-const tileRows = 64
+// tile for each row. A multiple of the rows of a block of any kernels.
+const tileRows = 48
+
+// scoresStride is the distance of rows of scores over so many keys: with room for the end of a panel, and an odd number
+// of cache lines, so that a column's values do not all fall on the same few places of a cache.
+func scoresStride(keys int) int {
+	const line, panel = 16, 32
+	return (keys+panel-1)/panel*panel + line
+}
 
 func (c *CPU) Rotate(qkv []float32, offsets []int32, h Heads, sign float32) {
 	stride, half := h.Stride(), h.Size/2
@@ -56,23 +63,29 @@ func (c *CPU) Attention(y, lse, qkv []float32, offsets []int32, h Heads) {
 	e, stride, width := h.Size, h.Stride(), h.Query*h.Size
 	scale := float32(1 / math.Sqrt(float64(e)))
 	c.eachGroup(offsets, h, func(b headBlock) {
-		buffer := c.scratch.borrow(tileRows * b.length)
+		ld := scoresStride(b.length)
+		buffer := c.scratch.borrow(tileRows*ld + c.factorFloats(e, b.length) + c.factorFloats(b.length, e))
 		defer c.scratch.giveBack(buffer)
-		scores := *buffer
+		scores, room := (*buffer)[:tileRows*ld], (*buffer)[tileRows*ld:]
+		keysT, room := c.factor(room, qkv[b.k:], stride, true, e, b.length)
+		values, _ := c.factor(room, qkv[b.v:], stride, false, b.length, e)
 		for i := range b.group {
 			q, out := qkv[b.q+i*e:], y[b.out+i*e:]
 			for from := 0; from < b.length; from += tileRows {
 				to := min(from+tileRows, b.length)
 				rows := to - from
-				// scores [rows, to] = q[from:to]·k[:to]ᵀ
-				c.blas.Gemm(false, true, rows, to, e, 1, q[from*stride:], stride, qkv[b.k:], stride, 0, scores, to)
+				var sums [tileRows]float32
+				keysT.columns(scores, ld, q[from*stride:], stride, rows, e, to) // q[from:to]·k[:to]ᵀ
 				for r := range rows {
-					row := scores[r*to : (r+1)*to]
+					row := scores[r*ld : r*ld+to]
 					seen := from + r + 1
-					lse[(b.row+from+r)*h.Query+b.head+i] = c.kernels.Softmax(row[:seen], scale)
+					sums[r], lse[(b.row+from+r)*h.Query+b.head+i] = c.kernels.Exponentials(row[:seen], scale)
 					clear(row[seen:])
 				}
-				c.blas.Gemm(false, false, rows, e, to, 1, scores, to, qkv[b.v:], stride, 0, out[from*width:], width)
+				values.multiply(out[from*width:], width, scores, ld, rows, to)
+				for r := range rows {
+					c.kernels.Scale(1/sums[r], out[(from+r)*width:(from+r)*width+e])
+				}
 			}
 		}
 	})
@@ -82,33 +95,37 @@ func (c *CPU) AttentionGrad(dqkv, dy, lse, qkv []float32, offsets []int32, h Hea
 	e, stride, width := h.Size, h.Stride(), h.Query*h.Size
 	scale := float32(1 / math.Sqrt(float64(e)))
 	c.eachGroup(offsets, h, func(b headBlock) {
-		buffer := c.scratch.borrow(2 * tileRows * b.length)
+		ld := scoresStride(b.length)
+		buffer := c.scratch.borrow(2*tileRows*ld + 2*c.factorFloats(e, b.length) + c.factorFloats(b.length, e) + 2*c.factorFloats(tileRows, e))
 		defer c.scratch.giveBack(buffer)
-		weights, dscores := (*buffer)[:tileRows*b.length], (*buffer)[tileRows*b.length:] // P and dS
-		for t := range b.length {
-			clear(dqkv[b.k+t*stride : b.k+t*stride+e])
-			clear(dqkv[b.v+t*stride : b.v+t*stride+e])
-		}
+		weights, room := (*buffer)[:tileRows*ld], (*buffer)[tileRows*ld:] // P
+		dscores, room := room[:tileRows*ld], room[tileRows*ld:]           // dS
+		keysT, room := c.factor(room, qkv[b.k:], stride, true, e, b.length)
+		valuesT, room := c.factor(room, qkv[b.v:], stride, true, e, b.length)
+		keys, room := c.factor(room, qkv[b.k:], stride, false, b.length, e)
 		for i := range b.group {
 			q, dq := qkv[b.q+i*e:], dqkv[b.q+i*e:]
 			dout := dy[b.out+i*e:]
-			for from := 0; from < b.length; from += tileRows {
+			// From the last tile, which sees all keys and so sets their gradients, to the first; the others add to them.
+			for from := (b.length - 1) / tileRows * tileRows; from >= 0; from -= tileRows {
 				to := min(from+tileRows, b.length)
-				rows := to - from
-				c.blas.Gemm(false, true, rows, to, e, 1, q[from*stride:], stride, qkv[b.k:], stride, 0, weights, to)
-				c.blas.Gemm(false, true, rows, to, e, 1, dout[from*width:], width, qkv[b.v:], stride, 0, dscores, to)
+				rows, add := to-from, i > 0 || to < b.length
+				keysT.columns(weights, ld, q[from*stride:], stride, rows, e, to)
+				valuesT.columns(dscores, ld, dout[from*width:], width, rows, e, to)
 				for r := range rows {
 					l := lse[(b.row+from+r)*h.Query+b.head+i]
-					p, ds := weights[r*to:(r+1)*to], dscores[r*to:(r+1)*to]
+					p, ds := weights[r*ld:r*ld+to], dscores[r*ld:r*ld+to]
 					seen := from + r + 1
 					c.kernels.ExpShifted(p[:seen], p[:seen], scale, l)
 					c.kernels.SoftmaxBackward(ds[:seen], p[:seen], ds[:seen], scale)
 					clear(p[seen:])
 					clear(ds[seen:])
 				}
-				c.blas.Gemm(false, false, rows, e, to, 1, dscores, to, qkv[b.k:], stride, 0, dq[from*stride:], stride)
-				c.blas.Gemm(true, false, to, e, rows, 1, dscores, to, q[from*stride:], stride, 1, dqkv[b.k:], stride)
-				c.blas.Gemm(true, false, to, e, rows, 1, weights, to, dout[from*width:], width, 1, dqkv[b.v:], stride)
+				keys.multiply(dq[from*stride:], stride, dscores, ld, rows, to)
+				queries, rest := c.factor(room, q[from*stride:], stride, false, rows, e)
+				queries.multiplyT(dqkv[b.k:], stride, add, dscores, ld, to, rows)
+				douts, _ := c.factor(rest, dout[from*width:], width, false, rows, e)
+				douts.multiplyT(dqkv[b.v:], stride, add, weights, ld, to, rows)
 			}
 		}
 	})

@@ -97,40 +97,55 @@ func TestLogProbAndEntropyByHand(t *testing.T) {
 	}
 }
 
+// transformerGradients are a loss through every op of a layer and the gradients of its parameters.
+func transformerGradients(t *testing.T, kernels string, workers int) (all []float32) {
+	t.Helper()
+	library, err := blas.Load(blas.Options{Name: "gonum"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := kernel.Select(kernels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNetwork(t, 80, 4)
+	n.scope.Device = NewCPU(library, set, parallel.New(workers))
+	h := testHeads(80)
+	x := n.scope.Embedding(n.param(1, 11, 48))
+	x = Add(x, Linear(Attention(Rotate(Linear(RMSNorm(x, n.param(1, 48), 1e-5), n.param(0.2, 48, 48)), h), h), n.param(0.2, 48, 24)))
+	loss := n.dot(LogProb(Linear(TargetRows(SwiGLU(Linear(x, n.param(0.2, 140, 48)))), n.param(0.2, 11, 70)), 1))
+	sums := make(map[*gorgonia.Node][]float32)
+	for i, p := range n.params {
+		sums[p] = make([]float32, len(n.data[i]))
+	}
+	if err := Backward(loss, sums); err != nil {
+		t.Fatal(err)
+	}
+	all = forward(t, n.scope, ragged(11), loss)
+	for _, p := range n.params {
+		all = append(all, sums[p]...)
+	}
+	return all
+}
+
 // The bits of a step do not depend on the number of workers.
 func TestWorkersDoNotChangeBits(t *testing.T) {
-	gradients := func(workers int) (all []float32) {
-		library, err := blas.Load(blas.Options{Name: "gonum"})
-		if err != nil {
-			t.Fatal(err)
+	for _, kernels := range []string{"", kernel.Plain} {
+		want := transformerGradients(t, kernels, 1)
+		for _, workers := range []int{2, 3, 7} {
+			if !slices.Equal(transformerGradients(t, kernels, workers), want) {
+				t.Errorf("kernels %q: %d workers give other bits than one", kernels, workers)
+			}
 		}
-		kernels, err := kernel.Select("")
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := newNetwork(t, 80, 4)
-		n.scope.Device = NewCPU(library, kernels, parallel.New(workers))
-		h := testHeads(80)
-		x := n.scope.Embedding(n.param(1, 11, 48))
-		x = Add(x, Linear(Attention(Rotate(Linear(RMSNorm(x, n.param(1, 48), 1e-5), n.param(0.2, 48, 48)), h), h), n.param(0.2, 48, 24)))
-		loss := n.dot(LogProb(Linear(TargetRows(SwiGLU(Linear(x, n.param(0.2, 140, 48)))), n.param(0.2, 11, 70)), 1))
-		sums := make(map[*gorgonia.Node][]float32)
-		for i, p := range n.params {
-			sums[p] = make([]float32, len(n.data[i]))
-		}
-		if err := Backward(loss, sums); err != nil {
-			t.Fatal(err)
-		}
-		all = forward(t, n.scope, ragged(11), loss)
-		for _, p := range n.params {
-			all = append(all, sums[p]...)
-		}
-		return all
 	}
-	want := gradients(1)
-	for _, workers := range []int{2, 3, 7} {
-		if !slices.Equal(gradients(workers), want) {
-			t.Errorf("%d workers give other bits than one", workers)
+}
+
+// Where the kernels are not assembly a BLAS multiplies, and comes to the same but for rounding.
+func TestPlainKernelsAgree(t *testing.T) {
+	fast, plain := transformerGradients(t, "", 2), transformerGradients(t, kernel.Plain, 2)
+	for i, want := range plain {
+		if math.Abs(float64(fast[i]-want)) > 1e-4*(1+math.Abs(float64(want))) {
+			t.Fatalf("number %d is %g, by plain kernels %g", i, fast[i], want)
 		}
 	}
 }

@@ -24,8 +24,10 @@ func (v isa) blockRows() int {
 //	c[r·ldc + o] = (d[r·ldc + o] unless d is nil) + Σ_i a[r/rows·nextA + r%rows·rowA + i·stepA]·b[i·width + o]
 //
 // with one accumulator for each element, which takes i in order. No element's sequence depends on rows.
-func (v isa) block() {
-	v.function("block", fmt.Sprintf("computes rows of c = d + a·b for a panel of %d columns.", blockVectors*v.lanes),
+//
+// A half block does the same for the first half of the panel's columns, with half the sums.
+func (v isa) block(name string, vectors int) {
+	v.function(name, fmt.Sprintf("computes rows of c = d + a·b for %d columns of a panel of %d.", vectors*v.lanes, blockVectors*v.lanes),
 		"func(c, d *float32, ldc int, a *float32, rowA, stepA, nextA int, b *float32, rows, k int)")
 	b := blockRegisters{
 		c: Load(Param("c"), GP64()), ldc: Load(Param("ldc"), GP64()),
@@ -35,12 +37,12 @@ func (v isa) block() {
 	for range (v.blockRows() + 2) / 3 {
 		b.as = append(b.as, GP64())
 	}
-	for range blockVectors {
+	for range vectors {
 		b.columns = append(b.columns, v.vector())
 	}
 	for range v.blockRows() {
 		var row []VecVirtual
-		for range blockVectors {
+		for range vectors {
 			row = append(row, v.vector())
 		}
 		b.sums = append(b.sums, row)
@@ -164,6 +166,64 @@ func (v isa) blockOf(b blockRegisters, label string, n int) {
 			ADDQ(b.ldc, c)
 		}
 	}
+}
+
+// transpose emits the copy of as many rows, ld apart and k long, as a panel has columns, to the panel's columns.
+func (v isa) transpose() {
+	v.function("transpose", "copies rows to the columns of a panel.", "func(dst, src *float32, ld, k int)")
+	const side = 4 // of the squares that are transposed in registers
+	dst, ld, ld3 := Load(Param("dst"), GP64()), Load(Param("ld"), GP64()), GP64()
+	src := Load(Param("src"), GP64())
+	from, to, k := GP64(), GP64(), GP64()
+	SHLQ(Imm(2), ld)
+	LEAQ(Mem{Base: ld, Index: ld, Scale: 2}, ld3)
+	width := 4 * v.lanes * blockVectors
+	rows := []Mem{{Base: from}, {Base: from, Index: ld, Scale: 1}, {Base: from, Index: ld, Scale: 2}, {Base: from, Index: ld3, Scale: 1}}
+	columns := GP64()
+	MOVQ(I32(v.lanes*blockVectors/side), columns)
+	Label("columns")
+	MOVQ(src, from)
+	MOVQ(dst, to)
+	Load(Param("k"), k)
+	Label("square")
+	CMPQ(k, I32(side))
+	JL(LabelRef("single"))
+	a, b, c, d, high := XMM(), XMM(), XMM(), XMM(), XMM()
+	for i, r := range []VecVirtual{a, b, c, d} {
+		VMOVUPS(rows[i], r)
+	}
+	VUNPCKHPS(b, a, high) // a₂ b₂ a₃ b₃
+	VUNPCKLPS(b, a, a)    // a₀ b₀ a₁ b₁
+	VUNPCKHPS(d, c, b)    // c₂ d₂ c₃ d₃
+	VUNPCKLPS(d, c, c)    // c₀ d₀ c₁ d₁
+	VUNPCKHPD(c, a, d)    // a₁ b₁ c₁ d₁
+	VUNPCKLPD(c, a, a)    // a₀ b₀ c₀ d₀
+	VUNPCKHPD(b, high, c) // a₃ b₃ c₃ d₃
+	VUNPCKLPD(b, high, b) // a₂ b₂ c₂ d₂
+	for i, r := range []VecVirtual{a, d, b, c} {
+		VMOVUPS(r, Mem{Base: to, Disp: i * width})
+	}
+	ADDQ(I32(4*side), from)
+	ADDQ(I32(side*width), to)
+	SUBQ(I32(side), k)
+	JMP(LabelRef("square"))
+	Label("single")
+	TESTQ(k, k)
+	JZ(LabelRef("next"))
+	for i, row := range rows {
+		VMOVSS(row, a)
+		VMOVSS(a, Mem{Base: to, Disp: 4 * i})
+	}
+	ADDQ(I32(4), from)
+	ADDQ(I32(width), to)
+	DECQ(k)
+	JMP(LabelRef("single"))
+	Label("next")
+	LEAQ(Mem{Base: src, Index: ld, Scale: side}, src)
+	ADDQ(I32(4*side), dst)
+	DECQ(columns)
+	JNZ(LabelRef("columns"))
+	leave()
 }
 
 // spread emits the copy of rows of a matrix to panels of so many columns, whose beginnings are stride apart.

@@ -18,7 +18,9 @@ func main() {
 		v.swiglu()
 		v.adamw()
 		v.tile()
-		v.block()
+		v.block("block", blockVectors)
+		v.block("halfBlock", blockVectors/2)
+		v.transpose()
 		v.spread("spreadRows", v.blockRows())
 		v.spread("spreadColumns", v.lanes*blockVectors)
 	}

@@ -87,10 +87,20 @@ func adamwAVX2(param []float32, grad []float32, m []float32, v []float32, c *flo
 //go:noescape
 func tileAVX2(y *float32, ldy int, x *float32, ldx int, w *float32, ldw int, rows int, outs int, in int, add bool)
 
-// blockAVX2 computes rows of c = d + a·b for a panel of 16 columns.
+// blockAVX2 computes rows of c = d + a·b for 16 columns of a panel of 16.
 //
 //go:noescape
 func blockAVX2(c *float32, d *float32, ldc int, a *float32, rowA int, stepA int, nextA int, b *float32, rows int, k int)
+
+// halfBlockAVX2 computes rows of c = d + a·b for 8 columns of a panel of 16.
+//
+//go:noescape
+func halfBlockAVX2(c *float32, d *float32, ldc int, a *float32, rowA int, stepA int, nextA int, b *float32, rows int, k int)
+
+// transposeAVX2 copies rows to the columns of a panel.
+//
+//go:noescape
+func transposeAVX2(dst *float32, src *float32, ld int, k int)
 
 // spreadRowsAVX2 copies rows to panels of 6 columns.
 //
@@ -187,10 +197,20 @@ func adamwAVX512(param []float32, grad []float32, m []float32, v []float32, c *f
 //go:noescape
 func tileAVX512(y *float32, ldy int, x *float32, ldx int, w *float32, ldw int, rows int, outs int, in int, add bool)
 
-// blockAVX512 computes rows of c = d + a·b for a panel of 32 columns.
+// blockAVX512 computes rows of c = d + a·b for 32 columns of a panel of 32.
 //
 //go:noescape
 func blockAVX512(c *float32, d *float32, ldc int, a *float32, rowA int, stepA int, nextA int, b *float32, rows int, k int)
+
+// halfBlockAVX512 computes rows of c = d + a·b for 16 columns of a panel of 32.
+//
+//go:noescape
+func halfBlockAVX512(c *float32, d *float32, ldc int, a *float32, rowA int, stepA int, nextA int, b *float32, rows int, k int)
+
+// transposeAVX512 copies rows to the columns of a panel.
+//
+//go:noescape
+func transposeAVX512(dst *float32, src *float32, ld int, k int)
 
 // spreadRowsAVX512 copies rows to panels of 12 columns.
 //

@@ -10,16 +10,22 @@ type block struct {
 	//
 	// each element by the same sequence of operations whatever rows are. The first rows of a, as many as their sums
 	// fill the registers, are rowA apart, and the next as many begin nextA further; a row's values are stepA apart.
-	run func(c, d *float32, ldc int, a *float32, rowA, stepA, nextA int, b *float32, rows, k int)
+	// half does so for the first half of the columns.
+	run, half blockFunc
 	// spreadRows and spreadColumns copy rows, ld apart, to panels of rows or width columns, which begin stride apart.
-	spreadRows, spreadColumns spread
+	spreadRows, spreadColumns spreadFunc
+	// transpose copies width rows, ld apart and k long, to the columns of a panel.
+	transpose func(dst, src *float32, ld, k int)
 
 	rows  int
 	width int // of a panel
 	depth int // of a panel that stays in the first-level cache beside the rows that meet it
 }
 
-type spread func(dst *float32, stride int, src *float32, ld, panels, rows int)
+type (
+	blockFunc  func(c, d *float32, ldc int, a *float32, rowA, stepA, nextA int, b *float32, rows, k int)
+	spreadFunc func(dst *float32, stride int, src *float32, ld, panels, rows int)
+)
 
 // Panels are a matrix [k, n] in the order in which products read it: the inner dimension in blocks, and within a block
 // one panel after another, each some columns wide, [steps, width], the last one filled up with zeros.
@@ -28,27 +34,29 @@ type spread func(dst *float32, stride int, src *float32, ld, panels, rows int)
 // of a panel are next to each other in memory, whatever the distance of the matrix's rows.
 type Panels struct {
 	data  []float32
-	k, n  int
+	k, n  int // in use
+	laid  int // steps that there is data for, k at least
 	width int
 	depth int // of all blocks but the last
 
-	spread spread
+	set    *Set
+	spread spreadFunc
 }
 
 // ColumnPanels are the right side of a product, to be filled. data has room for PanelFloats.
 func (s *Set) ColumnPanels(data []float32, k, n int) Panels {
-	return newPanels(data, k, n, s.block.width, s.block.depth, s.block.spreadColumns)
+	return s.panels(data, k, n, s.block.width, s.block.spreadColumns)
 }
 
 // RowPanels are the left side of a product, transposed: a column of theirs is a row of the result.
 func (s *Set) RowPanels(data []float32, k, n int) Panels {
-	return newPanels(data, k, n, s.block.rows, s.block.depth, s.block.spreadRows)
+	return s.panels(data, k, n, s.block.rows, s.block.spreadRows)
 }
 
-// newPanels cuts k into blocks of about the same depth.
-func newPanels(data []float32, k, n, width, most int, spread spread) Panels {
-	blocks := max(1, (k+most-1)/most)
-	p := Panels{k: k, n: n, width: width, depth: max(1, (k+blocks-1)/blocks), spread: spread}
+// panels cuts k into blocks of about the same depth.
+func (s *Set) panels(data []float32, k, n, width int, spread spreadFunc) Panels {
+	blocks := max(1, (k+s.block.depth-1)/s.block.depth)
+	p := Panels{k: k, n: n, laid: k, width: width, depth: max(1, (k+blocks-1)/blocks), set: s, spread: spread}
 	p.data = data[:k*p.Count()*width]
 	return p
 }
@@ -83,13 +91,26 @@ func (p Panels) Blocks() iter.Seq2[int, int] {
 
 // Block is the block that begins at start.
 func (p Panels) Block(start int) Panels {
-	row, steps := p.Count()*p.width, min(p.depth, p.k-start)
-	p.data, p.k, p.depth = p.data[start*row:(start+steps)*row], steps, steps
+	row, laid := p.Count()*p.width, min(p.depth, p.laid-start)
+	p.data, p.k = p.data[start*row:(start+laid)*row], min(laid, p.k-start)
+	p.laid, p.depth = laid, laid
+	return p
+}
+
+// First is the matrix's first k rows alone.
+func (p Panels) First(k int) Panels {
+	p.k = min(k, p.k)
+	return p
+}
+
+// Padded is the matrix with the columns of zeros that fill its last panel up.
+func (p Panels) Padded() Panels {
+	p.n = p.Count() * p.width
 	return p
 }
 
 // panel is the i-th panel of panels that are one block.
-func (p Panels) panel(i int) []float32 { return p.data[i*p.k*p.width : (i+1)*p.k*p.width] }
+func (p Panels) panel(i int) []float32 { return p.data[i*p.laid*p.width:][:p.k*p.width] }
 
 // Fill copies steps [from, to) of the inner dimension from b [k, n], whose rows are ldb apart.
 func (p Panels) Fill(b []float32, ldb, from, to int) {
@@ -120,13 +141,14 @@ func (p Panels) FillT(w []float32, ldw, from, to int) {
 		block := p.Block(start)
 		for i := from; i < to; i++ {
 			panel := block.panel(i)
-			for c := range p.width {
-				if i*p.width+c >= p.n {
-					for j := range block.k {
-						panel[j*p.width+c] = 0
-					}
-					continue
-				}
+			if (i+1)*p.width <= p.n {
+				rows := w[i*p.width*ldw+start:]
+				_ = rows[(p.width-1)*ldw+block.k-1] // the assembly checks nothing
+				p.set.block.transpose(&panel[0], &rows[0], ldw, block.k)
+				continue
+			}
+			clear(panel)
+			for c := range p.n - i*p.width {
 				for j, v := range w[(i*p.width+c)*ldw+start:][:block.k] {
 					panel[j*p.width+c] = v
 				}

@@ -28,6 +28,18 @@ func (s *Set) AddMultiplyT(c []float32, ldc int, a, b Panels) {
 	}
 }
 
+// MultiplyT sets c [rows, n] to d + aᵀ·b for a [k, rows] as it is stored: for few rows of a small inner dimension, which
+// are not worth laying out. Rows are ldc and lda apart; d may be c, or nil for zeros.
+func (s *Set) MultiplyT(c, d []float32, ldc int, a []float32, lda, rows int, b Panels) {
+	for start := range b.Blocks() {
+		block := b.Block(start)
+		for i := range block.Count() {
+			s.multiply(c, d, ldc, a[start*lda:], 1, lda, s.block.rows, rows, block, i)
+		}
+		d = c
+	}
+}
+
 // multiply computes one panel's columns for one block of the inner dimension.
 func (s *Set) multiply(c, d []float32, ldc int, a []float32, rowA, stepA, nextA, rows int, b Panels, i int) {
 	panel, first := b.panel(i), i*b.width
@@ -39,8 +51,12 @@ func (s *Set) multiply(c, d []float32, ldc int, a []float32, rowA, stepA, nextA,
 		_ = d[(rows-1)*ldc+first+n-1]
 		from = &d[first]
 	}
-	if n == b.width {
+	switch n {
+	case b.width:
 		s.block.run(&c[first], from, ldc, &a[0], rowA, stepA, nextA, &panel[0], rows, b.k)
+		return
+	case b.width / 2:
+		s.block.half(&c[first], from, ldc, &a[0], rowA, stepA, nextA, &panel[0], rows, b.k)
 		return
 	}
 	// The last panel reaches beyond c: it is computed beside it.

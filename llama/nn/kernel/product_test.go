@@ -87,8 +87,8 @@ func TestMultiplyAgreesWithTheDefinition(t *testing.T) {
 	})
 }
 
-// AddMultiplyT, block by block, comes to the bits of Multiply: a sum's order is the same whichever way a lies.
-func TestAddMultiplyTEqualsMultiply(t *testing.T) {
+// AddMultiplyT, block by block, and MultiplyT come to the bits of Multiply: a sum's order is the same whichever way a lies.
+func TestMultiplyTEqualsMultiply(t *testing.T) {
 	each(t, func(t *testing.T, s *Set) {
 		rng := rand.New(rand.NewPCG(33, 34))
 		for _, shape := range productShapes() {
@@ -107,6 +107,10 @@ func TestAddMultiplyTEqualsMultiply(t *testing.T) {
 				}
 				if !slices.Equal(c, want) {
 					t.Fatalf("%v: other bits", shape)
+				}
+				s.MultiplyT(c, d, n, transposed(a, rows, k), rows, rows, panels)
+				if !slices.Equal(c, want) {
+					t.Fatalf("%v: other bits of a as it is stored", shape)
 				}
 			})
 		}
@@ -163,6 +167,35 @@ func TestMultiplyRefusesShortSlices(t *testing.T) {
 				}()
 				call()
 			}()
+		}
+	})
+}
+
+// The first rows of a matrix, and its padding.
+func TestPartsOfPanels(t *testing.T) {
+	each(t, func(t *testing.T, s *Set) {
+		rng := rand.New(rand.NewPCG(37, 38))
+		const rows, n = 9, 35
+		for _, k := range []int{20, 900} {
+			for _, first := range []int{1, k / 2, k} {
+				a, b := normal(rng, rows*k, 1), normal(rng, k*n, 1)
+				panels, _ := columnPanels(s, b, k, n)
+				some := panels.First(first).Padded()
+				width := some.Count() * some.width
+				got := make([]float32, rows*width)
+				s.Multiply(got, nil, width, a, k, rows, some, 0, some.Count())
+				for r := range rows {
+					for o := range width {
+						want := 0.0
+						for i := range first {
+							if o < n {
+								want += float64(a[r*k+i]) * float64(b[i*n+o])
+							}
+						}
+						near(t, fmt.Sprintf("the first %d of %d: c[%d, %d]", first, k, r, o), float64(got[r*width+o]), want, math.Sqrt(float64(k)+1), 3e-6)
+					}
+				}
+			}
 		}
 	})
 }

@@ -29,7 +29,8 @@ func processorSets() []*Set {
 			},
 			tile: tile{run: tileAVX512, maxRows: 4},
 			block: block{
-				run: blockAVX512, spreadRows: spreadRowsAVX512, spreadColumns: spreadColumnsAVX512,
+				run: blockAVX512, half: halfBlockAVX512,
+				spreadRows: spreadRowsAVX512, spreadColumns: spreadColumnsAVX512, transpose: transposeAVX512,
 				rows: 12, width: 32, depth: 288,
 			},
 		}})
@@ -56,7 +57,8 @@ func processorSets() []*Set {
 			},
 			tile: tile{run: tileAVX2, maxRows: 3},
 			block: block{
-				run: blockAVX2, spreadRows: spreadRowsAVX2, spreadColumns: spreadColumnsAVX2,
+				run: blockAVX2, half: halfBlockAVX2,
+				spreadRows: spreadRowsAVX2, spreadColumns: spreadColumnsAVX2, transpose: transposeAVX2,
 				rows: 6, width: 16, depth: 384,
 			},
 		}})

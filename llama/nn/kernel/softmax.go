@@ -8,14 +8,23 @@ var negInf = float32(math.Inf(-1))
 // m = scale·max x, and returns log Σⱼ exp(scale·xⱼ). scale must be positive: 1/√e in attention, 1/T in
 // sampling. A row of −∞ alone, where everything is masked, becomes zeros and returns −∞.
 func (s *Set) Softmax(x []float32, scale float32) (logSumExp float32) {
+	sum, logSumExp := s.Exponentials(x, scale)
+	if sum != 0 {
+		s.scale(1/sum, x)
+	}
+	return logSumExp
+}
+
+// Exponentials is Softmax without the division: it leaves exp(scale·xᵢ − m) and returns their sum beside
+// log Σⱼ exp(scale·xⱼ), for those who divide what is made of the row; 0 and −∞ of a row of −∞ alone.
+func (s *Set) Exponentials(x []float32, scale float32) (sum, logSumExp float32) {
 	top := scale * s.Max(x)
 	if top == negInf {
 		clear(x)
-		return negInf
+		return 0, negInf
 	}
-	sum := s.expShift(x, x, scale, top)
-	s.scale(1/sum, x)
-	return top + float32(math.Log(float64(sum)))
+	sum = s.expShift(x, x, scale, top)
+	return sum, top + float32(math.Log(float64(sum)))
 }
 
 // LogSumExp returns log Σⱼ exp(scale·xⱼ) and leaves x as it is; −∞ for an empty row.

@@ -10,10 +10,10 @@ import (
 	"tandem/llama/nn/kernel"
 )
 
-// Plain is a device that multiplies with gonum, which every machine has, on two workers.
+// Plain is a device of what every machine has, gonum where the vector kernels do not multiply, on two workers.
 func Plain(t testing.TB) *nn.CPU { return device(t, blas.Options{Name: "gonum"}) }
 
-// Fast is a device that multiplies with the fastest library installed, on two workers.
+// Fast is a device with the fastest library installed, on two workers.
 func Fast(t testing.TB) *nn.CPU { return device(t, blas.Options{}) }
 
 func device(t testing.TB, o blas.Options) *nn.CPU {
