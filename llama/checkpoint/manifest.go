@@ -81,18 +81,20 @@ type source struct {
 }
 
 // reading opens a checkpoint of a store and lets use read it. A version that is committed meanwhile can
-// make use fail, since its files replace those that were being read: then use is called again.
+// make use fail, since its files replace those that were being read: then use is called again. The same version may have
+// been there before and after others, so a fault is what is met twice in it.
 func reading(ctx context.Context, s Store, name, where string, use func(*source) error) error {
 	src, err := openSource(ctx, s, name, where)
-	for err == nil {
+	for again := false; err == nil; {
 		if err = use(src); err == nil || ctx.Err() != nil {
 			break
 		}
 		now, reopened := openSource(ctx, s, name, where)
-		if reopened != nil || bytes.Equal(now.raw, src.raw) {
+		same := reopened == nil && bytes.Equal(now.raw, src.raw)
+		if reopened != nil || same && again {
 			break
 		}
-		src, err = now, nil
+		src, err, again = now, nil, same
 	}
 	return err
 }
