@@ -21,6 +21,9 @@ const manifestName = "manifest.json"
 // some tens of millions.
 const maxJSON = 1 << 28
 
+// maxConfig bounds config.json and generation_config.json, in bytes: they have a few thousand.
+const maxConfig = 1 << 22
+
 // Manifest lists what a checkpoint consists of. It is written last.
 type Manifest struct {
 	Format int            `json:"format"` // 1
@@ -136,10 +139,13 @@ func (s *source) has(name string) bool {
 func (s *source) path(name string) string { return s.where + "/" + name }
 
 // readAll reads a file of at most maxJSON bytes.
-func (s *source) readAll(name string) (text []byte, err error) {
+func (s *source) readAll(name string) ([]byte, error) { return s.readMost(name, maxJSON) }
+
+// readMost reads a file of at most so many bytes.
+func (s *source) readMost(name string, most int64) (text []byte, err error) {
 	err = s.stream(name, func(r io.Reader, size int64) error {
-		if size > maxJSON {
-			return tandem.Errorf(tandem.Invalid, "checkpoint.read", "%s has %d bytes, more than the %d that are read", s.path(name), size, maxJSON)
+		if size > most {
+			return tandem.Errorf(tandem.Invalid, "checkpoint.read", "%s has %d bytes, more than the %d that are read", s.path(name), size, most)
 		}
 		text = make([]byte, size)
 		_, err := io.ReadFull(r, text)

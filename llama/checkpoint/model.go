@@ -106,7 +106,7 @@ func loadModel(ctx context.Context, src *source) (*Model, error) {
 	if !src.has("config.json") {
 		return nil, tandem.Errorf(tandem.NotFound, op, "%s holds no model: config.json is not there", src.where)
 	}
-	text, err := src.readAll("config.json")
+	text, err := src.readMost("config.json", maxConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func loadModel(ctx context.Context, src *source) (*Model, error) {
 		return nil, err
 	}
 	if src.has(generationName) && !classifier {
-		if text, err = src.readAll(generationName); err != nil {
+		if text, err = src.readMost(generationName, maxConfig); err != nil {
 			return nil, err
 		}
 		if m.Fields.Generation, err = parseGeneration(text, &c); err != nil {

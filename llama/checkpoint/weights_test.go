@@ -131,6 +131,7 @@ func TestLoadRefusesFolders(t *testing.T) {
 		"empty weights":      {func(dir string) { os.Truncate(dir+"/model.safetensors", 0) }, tandem.Corrupt, "model.safetensors: the file is empty"},
 		"truncated weights":  {func(dir string) { os.Truncate(dir+"/model.safetensors", 9000) }, tandem.Corrupt, "model.safetensors: the file is truncated"},
 		"empty config":       {func(dir string) { os.Truncate(dir+"/config.json", 0) }, tandem.Corrupt, "config.json"},
+		"a huge config":      {func(dir string) { os.Truncate(dir+"/config.json", maxConfig+1) }, tandem.Invalid, "config.json has 4194305 bytes, more than"},
 		"a folder as config": {func(dir string) { os.Remove(dir + "/config.json"); os.Mkdir(dir+"/config.json", 0o777) }, tandem.NotFound, "config.json"},
 		"generation eos":     {func(dir string) { put(t, dir+"/generation_config.json", []byte(`{"eos_token_id": [2, 99]}`)) }, tandem.Invalid, "eos_token_id 99"},
 		"lineage":            {func(dir string) { put(t, dir+"/tandem.json", []byte(`{"id": 3}`)) }, tandem.Corrupt, "tandem.json"},
