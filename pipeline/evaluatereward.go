@@ -3,9 +3,11 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"tandem"
 	"tandem/dataset"
+	"tandem/evaluation"
 	"tandem/llama/chat"
 	"tandem/rewardmodel"
 	"tandem/statistics"
@@ -31,6 +33,40 @@ type RewardAccuracy struct {
 	Data     tandem.Aspect       `json:"data"`
 	Accuracy statistics.Interval `json:"accuracy"`
 	ByDegree []DegreeAccuracy    `json:"by_degree"` // the clearest first
+	Groups   []RewardGroups      `json:"groups,omitempty"`
+	// LengthCorrelation is the rank correlation of scores with answers' lengths; nil where it is undefined.
+	LengthCorrelation *float64 `json:"length_correlation,omitempty"`
+	// Temperature is what fits σ((r_c − r_r) / T) to the verdicts, and CalibrationError the expected one of
+	// σ(|r_c − r_r|) as the probability of being right, before it.
+	Temperature      float64 `json:"temperature,omitempty"`
+	CalibrationError float64 `json:"calibration_error"`
+	// Unsafe is how well unsafe answers are told from safe ones, where there are labels of both.
+	Unsafe *evaluation.Detection `json:"unsafe,omitempty"`
+
+	Chosen, Rejected []float64        `json:"-"` // raw scalars
+	Correct          []float64        `json:"-"`
+	Reliability      []statistics.Bin `json:"-"`
+}
+
+// RewardGroups is a model's accuracy on comparisons that are told apart by something.
+type RewardGroups struct {
+	By     string             `json:"by"`
+	Groups []evaluation.Group `json:"groups"`
+}
+
+// RewardRule is a rule that understands nothing, beside reward models on the same comparisons.
+type RewardRule struct {
+	Data     tandem.Aspect       `json:"data"`
+	Name     string              `json:"name"`
+	Accuracy statistics.Interval `json:"accuracy"`
+	// Ahead is by how much the model of this aspect is more accurate, with the paired interval.
+	Ahead statistics.Interval `json:"ahead"`
+}
+
+// RewardMeasures is what was found of a pair of reward models.
+type RewardMeasures struct {
+	Accuracies []RewardAccuracy `json:"accuracies"`
+	Rules      []RewardRule     `json:"rules"`
 }
 
 // DegreeAccuracy is the same over the comparisons of one degree.
@@ -40,8 +76,7 @@ type DegreeAccuracy struct {
 }
 
 // MeasureRewards measures both models on both kinds of data that there are.
-func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) ([]RewardAccuracy, error) {
-	var all []RewardAccuracy
+func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) (m RewardMeasures, err error) {
 	for _, data := range []struct {
 		aspect tandem.Aspect
 		name   string
@@ -51,13 +86,13 @@ func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) ([]RewardAccu
 		}
 		comparisons, err := s.Comparisons(ctx, data.name, p.Format, data.aspect)
 		if err != nil {
-			return nil, err
+			return m, err
 		}
 		comparisons, _ = splitItems(comparisons, func(tandem.Comparison) string { return "" },
 			func(c tandem.Comparison) bool { return c.Aspect != "" && c.Aspect != data.aspect }, 0)
 		_, heldOut := SplitComparisons(comparisons, p.HeldOutShare)
 		if len(heldOut) == 0 {
-			return nil, tandem.Errorf(tandem.Invalid, "pipeline.MeasureRewards", "none of the %d %s comparisons of %s is held out", len(comparisons), data.aspect, data.name)
+			return m, tandem.Errorf(tandem.Invalid, "pipeline.MeasureRewards", "none of the %d %s comparisons of %s is held out", len(comparisons), data.aspect, data.name)
 		}
 		for _, model := range []struct {
 			aspect tandem.Aspect
@@ -66,30 +101,36 @@ func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) ([]RewardAccu
 			if model.folder == "" {
 				continue
 			}
-			a, err := s.accuracy(ctx, model.folder, heldOut)
+			a, err := s.accuracy(ctx, model.aspect, model.folder, heldOut)
 			if err != nil {
-				return nil, fmt.Errorf("%s model: %w", model.aspect, err)
+				return m, fmt.Errorf("%s model: %w", model.aspect, err)
 			}
-			a.Model, a.Data = model.aspect, data.aspect
-			all = append(all, a)
-			s.observe(Observation{Stage: tandem.StageEvaluate, Step: len(all), Steps: 4})
+			a.Data = data.aspect
+			m.Accuracies = append(m.Accuracies, a)
+			if model.aspect == data.aspect {
+				rules, err := rulesBeside(a, heldOut)
+				if err != nil {
+					return m, err
+				}
+				m.Rules = append(m.Rules, rules...)
+			}
+			s.observe(Observation{Stage: tandem.StageEvaluate, Step: len(m.Accuracies), Steps: 4})
 		}
 	}
-	return all, nil
+	return m, nil
 }
 
 // accuracy measures one model.
-func (s *Studio) accuracy(ctx context.Context, folder string, comparisons []tandem.Comparison) (RewardAccuracy, error) {
-	a := RewardAccuracy{Folder: folder, ByDegree: []DegreeAccuracy{}}
+func (s *Studio) accuracy(ctx context.Context, aspect tandem.Aspect, folder string, comparisons []tandem.Comparison) (RewardAccuracy, error) {
+	a := RewardAccuracy{Model: aspect, Folder: folder, ByDegree: []DegreeAccuracy{}}
 	model, err := chat.OpenClassifier(ctx, folder, s.chatConfig())
 	if err != nil {
 		return a, err
 	}
-	chosen, rejected, err := scoreSides(ctx, model, comparisons)
-	if err != nil {
+	if a.Chosen, a.Rejected, err = scoreSides(ctx, model, comparisons); err != nil {
 		return a, err
 	}
-	total, byDegree, err := rewardmodel.AccuracyByDegree(comparisons, chosen, rejected)
+	total, byDegree, err := rewardmodel.AccuracyByDegree(comparisons, a.Chosen, a.Rejected)
 	if err != nil {
 		return a, err
 	}
@@ -97,7 +138,78 @@ func (s *Studio) accuracy(ctx context.Context, folder string, comparisons []tand
 	for _, d := range byDegree {
 		a.ByDegree = append(a.ByDegree, DegreeAccuracy{d.Degree.String(), d.Accuracy})
 	}
-	return a, nil
+	return a, a.look(comparisons)
+}
+
+// look adds what scores say beyond the accuracy.
+func (a *RewardAccuracy) look(comparisons []tandem.Comparison) (err error) {
+	if a.Correct, err = evaluation.Correct(a.Chosen, a.Rejected); err != nil {
+		return err
+	}
+	for _, by := range evaluation.Groupings() {
+		groups, err := evaluation.ByGroup(comparisons, a.Correct, by, 0)
+		if err != nil {
+			return err
+		}
+		if len(groups) > 0 {
+			a.Groups = append(a.Groups, RewardGroups{by.Name, groups})
+		}
+	}
+	switch rho, err := evaluation.LengthCorrelation(comparisons, a.Chosen, a.Rejected); {
+	case err == nil:
+		a.LengthCorrelation = &rho
+	case !statistics.IsUndefined(err):
+		return err
+	}
+	var gaps, sure []float64
+	right, always := make([]bool, len(comparisons)), make([]bool, len(comparisons))
+	for i := range comparisons {
+		gap := a.Chosen[i] - a.Rejected[i]
+		gaps, sure = append(gaps, gap), append(sure, 1/(1+math.Exp(-math.Abs(gap))))
+		right[i], always[i] = gap > 0, true
+	}
+	if a.Temperature, err = statistics.FitTemperature(gaps, always); err != nil && !statistics.IsUndefined(err) {
+		return err
+	}
+	if a.Reliability, err = statistics.Reliability(sure, right, 20); err != nil {
+		return err
+	}
+	if a.CalibrationError, err = statistics.ExpectedCalibrationError(sure, right, 20); err != nil {
+		return err
+	}
+	switch found, err := evaluation.Detect(comparisons, a.Chosen, a.Rejected); {
+	case err == nil:
+		a.Unsafe = &found
+	case !statistics.IsUndefined(err):
+		return err
+	}
+	return nil
+}
+
+// rulesBeside measures rules on the comparisons of a model's own kind.
+func rulesBeside(a RewardAccuracy, comparisons []tandem.Comparison) (rules []RewardRule, err error) {
+	said := map[string][]float64{"the longer answer": evaluation.LongerWins(comparisons)}
+	names := []string{"the longer answer"}
+	words, err := evaluation.BagOfWords(comparisons, evaluation.DefaultBagOfWordsConfig())
+	switch {
+	case err == nil:
+		said["bag of words, cross-validated"] = words
+		names = append(names, "bag of words, cross-validated")
+	case tandem.CodeOf(err) != tandem.Invalid: // which says that all begin alike, so that nothing can be held out
+		return nil, err
+	}
+	v := evaluation.NewCrossValidation(comparisons, 0)
+	for _, name := range names {
+		rule := RewardRule{Data: a.Data, Name: name}
+		if rule.Accuracy, err = v.Accuracy(said[name]); err != nil && !statistics.IsUndefined(err) {
+			return nil, err
+		}
+		if rule.Ahead, err = v.Ahead(a.Correct, said[name]); err != nil && !statistics.IsUndefined(err) {
+			return nil, err
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
 }
 
 // scoreSides are a reward model's raw scalars of both sides of each comparison.

@@ -39,13 +39,15 @@ type evaluateRewardCommand struct {
 	SafetyData      string  `help:"Comparisons of safety (default: those of --data)." placeholder:"FILE"`
 	Format          string  `enum:"tandem,hh,trl,openrlhf,pku,ultrafeedback" default:"tandem" help:"Of the files: tandem, hh, trl, openrlhf, pku or ultrafeedback (default: tandem)." placeholder:"FORMAT"`
 	HeldOutShare    float64 `default:"0.2" help:"Share of openings to measure on, by the one rule that all stages share, beside the comparisons that are marked; 1 for all (default: 0.2)." placeholder:"SHARE"`
+	Out             string  `type:"path" help:"Folder for report.html and report.json (default: none are written)." placeholder:"DIR"`
 	measuringFlags
 }
 
 // evaluateRewardReport is its JSON.
 type evaluateRewardReport struct {
-	Config     pipeline.RewardPair       `json:"config"`
-	Accuracies []pipeline.RewardAccuracy `json:"accuracies"`
+	Config pipeline.RewardPair `json:"config"`
+	pipeline.RewardMeasures
+	Report string `json:"report,omitempty"`
 }
 
 func (c *evaluateRewardCommand) Run(ctx context.Context, w *world) (err error) {
@@ -65,21 +67,44 @@ func (c *evaluateRewardCommand) Run(ctx context.Context, w *world) (err error) {
 		return tandem.Errorf(tandem.Invalid, "", "--data, --helpfulness-data or --safety-data is needed")
 	}
 	return c.studio(ctx, w, []string{spec.HelpfulnessData, spec.SafetyData}, func(s *pipeline.Studio) (func() error, error) {
-		all, err := s.MeasureRewards(ctx, spec)
+		measures, err := s.MeasureRewards(ctx, spec)
 		if err != nil {
 			return nil, err
 		}
+		reply := evaluateRewardReport{Config: spec, RewardMeasures: measures}
+		if c.Out != "" {
+			facts := []report.Fact{
+				{Name: "helpfulness model", Value: c.Helpfulness}, {Name: "safety model", Value: c.Safety},
+				{Name: "comparisons of helpfulness", Value: spec.HelpfulnessData}, {Name: "comparisons of safety", Value: spec.SafetyData}, {Name: "kernel", Value: s.Kernel},
+			}
+			if reply.Report, err = w.writeReport(measures.Report(facts, time.Now()), c.Out); err != nil {
+				return nil, err
+			}
+		}
 		var rows [][]string
-		for _, a := range all {
+		for _, a := range measures.Accuracies {
 			rows = append(rows, []string{string(a.Model), string(a.Data), "all", strconv.Itoa(a.Accuracy.N), percent(a.Accuracy)})
 			for _, d := range a.ByDegree {
 				rows = append(rows, []string{"", "", d.Degree, strconv.Itoa(d.Accuracy.N), percent(d.Accuracy)})
 			}
 		}
 		return func() error {
-			return w.table(evaluateRewardReport{spec, all}, []string{"MODEL", "DATA", "DEGREE", "PAIRS", "ACCURACY"}, rows)
+			return w.table(reply, []string{"MODEL", "DATA", "DEGREE", "PAIRS", "ACCURACY"}, rows)
 		}, nil
 	})
+}
+
+// writeReport writes a report's files and returns the page's path.
+func (w *world) writeReport(r report.Report, folder string) (page string, err error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", tandem.Errorf(tandem.Unavailable, "", "%w", err)
+	}
+	if err := r.WriteFiles(folder); err != nil {
+		return "", err
+	}
+	page = filepath.Join(folder, "report.html")
+	w.log.Info("report written", "file", page)
+	return page, nil
 }
 
 // percent is a share with its interval, for tables.
@@ -122,14 +147,9 @@ func (c *evaluatePolicyCommand) Run(ctx context.Context, w *world) error {
 				{Name: "helpfulness model", Value: c.Helpfulness}, {Name: "safety model", Value: c.Safety}, {Name: "prompts", Value: c.Prompts},
 				{Name: "temperature", Value: fmt.Sprint(c.Temperature)}, {Name: "seed", Value: fmt.Sprint(c.Seed)}, {Name: "kernel", Value: s.Kernel},
 			}
-			if err := os.MkdirAll(c.Out, 0o755); err != nil {
-				return nil, tandem.Errorf(tandem.Unavailable, "", "%w", err)
-			}
-			if err := compared.Report(facts, time.Now()).WriteFiles(c.Out); err != nil {
+			if reply.Report, err = w.writeReport(compared.Report(facts, time.Now()), c.Out); err != nil {
 				return nil, err
 			}
-			reply.Report = filepath.Join(c.Out, "report.html")
-			w.log.Info("report written", "file", reply.Report)
 		}
 		var rows [][]string
 		for _, v := range compared.Versions {

@@ -17,16 +17,24 @@ func TestEvaluateReward(t *testing.T) {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
 	args = append(args, "--helpfulness-data", writeTemp(t, "trl.jsonl", trlPairs), "--format", "trl", "--safety-data", writeTemp(t, "trl.jsonl", trlPairs))
-	reply := object[evaluateRewardReport](t, tandemRun(t, "", args...).ok(t))
-	if len(reply.Accuracies) != 4 {
-		t.Fatalf("%d accuracies", len(reply.Accuracies))
+	out := filepath.Join(t.TempDir(), "report")
+	reply := object[evaluateRewardReport](t, tandemRun(t, "", append(args, "--out", out)...).ok(t))
+	if len(reply.Accuracies) != 4 || len(reply.Rules) == 0 || reply.Report != filepath.Join(out, "report.html") {
+		t.Fatalf("%d accuracies, rules %+v, report %q", len(reply.Accuracies), reply.Rules, reply.Report)
+	}
+	page, err := os.ReadFile(reply.Report)
+	if err != nil || !strings.Contains(string(page), "the longer answer") || !strings.Contains(string(page), "The safety model") {
+		t.Errorf("report: %v", err)
 	}
 	for _, a := range reply.Accuracies {
 		if a.Accuracy.N != 2 || a.Accuracy.Low > a.Accuracy.Value || a.Accuracy.High < a.Accuracy.Value || len(a.ByDegree) == 0 {
 			t.Errorf("%+v", a)
 		}
 	}
-	own := tandemRun(t, "", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", f.safety, "--safety-data", f.comparisons).ok(t)
+	own := tandemRun(t, "", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", f.safety, "--safety-data", f.comparisons, "--out", out).ok(t)
+	if page, err = os.ReadFile(reply.Report); err != nil || !strings.Contains(string(page), "Unsafe answers") {
+		t.Errorf("report with labels: %v", err)
+	}
 	for _, degree := range tandem.Degrees() {
 		if !strings.Contains(own.out, degree.String()) && degree == tandem.SignificantlyBetter {
 			t.Errorf("no %s in %s", degree, own.out)
