@@ -16,6 +16,11 @@ type Config struct {
 	// the safety model (a choice: the paper gives no weight) and must be 0 for the helpfulness model. With
 	// weight 0, or without any label, the model is uncalibrated.
 	AuxiliaryWeight float64 `json:"auxiliary_weight"`
+	// CenterRewards weighs (r_chosen + r_rejected)² against the ranking loss, which leaves the zero of r free, and L2 the
+	// mean of r². Both default to 0 (a choice: the paper has neither). TRL's documentation suggests 0.01 for the first, Safe
+	// RLHF uses 0.001 for the second.
+	CenterRewards float64 `json:"center_rewards,omitempty"`
+	L2            float64 `json:"l2,omitempty"`
 	// MaxTokens of a dialogue; a longer one loses its beginning. Defaults to the model's context.
 	MaxTokens int `json:"max_tokens,omitempty"`
 	// Fit is the training loop's configuration; Batch counts pairs.
@@ -64,6 +69,8 @@ func (c Config) Validate() error {
 		return tandem.Errorf(tandem.Invalid, op, "auxiliary-weight is %g, not 0 or more", c.AuxiliaryWeight)
 	case c.Aspect == tandem.Helpfulness && c.AuxiliaryWeight > 0:
 		return tandem.Errorf(tandem.Invalid, op, "auxiliary-weight is %g; safety labels teach the safety model alone", c.AuxiliaryWeight)
+	case !(c.CenterRewards >= 0 && c.L2 >= 0):
+		return tandem.Errorf(tandem.Invalid, op, "center-rewards is %g and l2 %g, not 0 or more", c.CenterRewards, c.L2)
 	case c.MaxTokens < 0:
 		return tandem.Errorf(tandem.Invalid, op, "max-tokens is %d, not 0 or more", c.MaxTokens)
 	}

@@ -63,7 +63,7 @@ func NewTask(ctx context.Context, r Renderer, comparisons []tandem.Comparison, c
 	if prepared.Labelled == 0 {
 		auxiliary = 0
 	}
-	return newTask(pairs, auxiliary), prepared, nil
+	return &task{pairs: pairs, auxiliary: auxiliary, center: c.CenterRewards, l2: c.L2}, prepared, nil
 }
 
 // Calibrated reports whether a model fitted to p's task has a meaningful σ(r).

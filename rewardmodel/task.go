@@ -21,6 +21,8 @@ type Pair struct {
 type task struct {
 	pairs     []Pair
 	auxiliary float64 // weight of the safety loss, 0 for none
+	center    float64 // Config's CenterRewards
+	l2        float64
 	seen      measured
 }
 
@@ -28,10 +30,6 @@ type task struct {
 type measured struct {
 	pairs, correct, gap     float64
 	sum, smallest, greatest float64
-}
-
-func newTask(pairs []Pair, auxiliary float64) *task {
-	return &task{pairs: pairs, auxiliary: auxiliary}
 }
 
 // Examples is the number of pairs.
@@ -42,11 +40,16 @@ func (t *task) Shape(i int) llama.Shape {
 	return llama.Shape{Tokens: len(t.pairs[i].Chosen) + len(t.pairs[i].Rejected), Sequences: 2}
 }
 
-// Build compiles the ranking loss and, if it has a weight, the safety loss; the output is every score.
+// Build compiles the ranking loss and, if they have a weight, what restrains scores and the safety loss; the output is
+// every score.
 func (t *task) Build(g *llama.Graph) (p *llama.Program, err error) {
 	err = nn.Guard(func() error {
 		scores := g.Scores() // [S]
-		loss := nn.RankingLoss(scores, g.Input("margins", nn.PerPair), g.Input("pairs", nn.Scalar))
+		pairs := g.Input("pairs", nn.Scalar)
+		loss := nn.RankingLoss(scores, g.Input("margins", nn.PerPair), pairs)
+		if t.center > 0 || t.l2 > 0 {
+			loss = nn.AddLosses([]float64{1, 1}, loss, nn.RestraintLoss(scores, pairs, t.center, t.l2))
+		}
 		if t.auxiliary > 0 {
 			safety := nn.SafetyLoss(scores, g.Input("labels", nn.PerSequence), g.Input("labelled", nn.Scalar), t.auxiliary)
 			loss = nn.AddLosses([]float64{1, 1}, loss, safety)

@@ -21,6 +21,8 @@ type rewardCommand struct {
 
 	Margin          *string  `help:"Margins by degree, of the paper's tables: none, small or large (default: the preset's)." placeholder:"TABLE" group:"training"`
 	AuxiliaryWeight *float64 `help:"Weight of the safety labels' loss; 0 for the helpfulness model (default: the preset's)." placeholder:"X" group:"training"`
+	CenterRewards   *float64 `help:"Weight of (r_chosen + r_rejected)², which keeps scores around zero (default: the preset's, 0)." placeholder:"X" group:"training"`
+	L2              *float64 `help:"Weight of the mean of r² (default: the preset's, 0)." placeholder:"X" group:"training"`
 	MaxTokens       *int     `help:"Tokens of a dialogue; a longer one loses its beginning (default: the model's context)." placeholder:"N" group:"training"`
 	fitFlags
 
@@ -68,6 +70,8 @@ func (c *rewardCommand) spec() (pipeline.Reward, error) {
 		config.Margin = rewardmodel.MarginTable(*c.Margin)
 	}
 	set(&config.AuxiliaryWeight, c.AuxiliaryWeight)
+	set(&config.CenterRewards, c.CenterRewards)
+	set(&config.L2, c.L2)
 	set(&config.MaxTokens, c.MaxTokens)
 	c.apply(&config.Fit)
 	spec := pipeline.Reward{

@@ -244,6 +244,9 @@ func TestLossGradients(t *testing.T) {
 		"ranking": func(n *network) *gorgonia.Node {
 			return RankingLoss(n.rows(PerSequence, 2), input(n, "m", PerPair, n.rng.Float64), input(n, "k", Scalar, constant(3)))
 		},
+		"restraint": func(n *network) *gorgonia.Node {
+			return RestraintLoss(n.rows(PerSequence, 2), input(n, "k", Scalar, constant(3)), 0.3, 0.7)
+		},
 		"safety": func(n *network) *gorgonia.Node {
 			label := -2.0
 			labels := input(n, "l", PerSequence, func() float64 { label++; return min(label, 1) })

@@ -97,6 +97,30 @@ func RankingLoss(scores, margins, count *gorgonia.Node) *gorgonia.Node {
 	}, scores, margins, count)
 }
 
+// RestraintLoss is Σ (center·(r_chosen + r_rejected)² + l2·(r_chosen² + r_rejected²)/2) / count over pairs: what keeps
+// rewards around zero, which the ranking loss alone leaves free. center is TRL's center_rewards_coefficient
+// (Eisenstein et al. 2023, https://arxiv.org/abs/2312.09244) and l2 the regularization of Safe RLHF
+// (Dai et al. 2023, https://arxiv.org/abs/2310.12773). scores is [S] as RankingLoss has them, count is [1].
+func RestraintLoss(scores, count *gorgonia.Node, center, l2 float64) *gorgonia.Node {
+	s := scopeOf(scores)
+	requireShape(scores, "RestraintLoss", "the scores", s.Sequences)
+	require(s.Sequences%2 == 0 && s.RowsOf(scores) == PerSequence, "RestraintLoss", "scores are one for each %v of %d sequences; pairs need sequence", s.RowsOf(scores), s.Sequences)
+	requireShape(count, "RestraintLoss", "the count", 1)
+	return s.loss("RestraintLoss", func(d []float32, in [][]float32) float64 {
+		r, k := in[0], inverse(in[1])
+		sum := 0.0
+		for p := range s.Filled(PerPair) {
+			chosen, rejected := float64(r[2*p]), float64(r[2*p+1])
+			both := chosen + rejected
+			sum += center*both*both + l2*(chosen*chosen+rejected*rejected)/2
+			if d != nil {
+				d[2*p], d[2*p+1] = float32((2*center*both+l2*chosen)*k), float32((2*center*both+l2*rejected)*k)
+			}
+		}
+		return sum * k
+	}, scores, count)
+}
+
 // SafetyLoss is weight · Σ BCE(σ(r), label) / count over labelled answers: the safety model's auxiliary
 // loss (section 3.2.2, table 29). labels is [S]: 1 safe, 0 unsafe, −1 not labelled; count, [1], is how many
 // are labelled.

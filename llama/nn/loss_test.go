@@ -37,6 +37,9 @@ func TestLossesByHand(t *testing.T) {
 		{"ranking with margins", func(n *network) *gorgonia.Node {
 			return RankingLoss(n.predicted(PerSequence, 2, 1, 0, 3), fixed(n.scope, "m", PerPair, 1, 1./3), fixed(n.scope, "k", Scalar, 2))
 		}, -(lnσ(0) + lnσ(-3-1./3)) / 2, []float64{-0.25, 0.25, -sigmoid(3+1./3) / 2, sigmoid(3+1./3) / 2}},
+		{"restraint", func(n *network) *gorgonia.Node {
+			return RestraintLoss(n.predicted(PerSequence, 2, 1, 0, -3), fixed(n.scope, "k", Scalar, 2), 0.5, 0.1)
+		}, (0.5*(9+9) + 0.1*(5+9)/2) / 2, []float64{(3 + 0.2) / 2, (3 + 0.1) / 2, -3. / 2, (-3 - 0.3) / 2}},
 		{"safety of labelled answers alone", func(n *network) *gorgonia.Node {
 			return SafetyLoss(n.predicted(PerSequence, 1, 1, 7, -2), fixed(n.scope, "l", PerSequence, 1, 0, -1, 0), fixed(n.scope, "k", Scalar, 3), 2)
 		}, -2. / 3 * (lnσ(1) + lnσ(-1) + lnσ(2)), []float64{-2. / 3 * sigmoid(-1), 2. / 3 * sigmoid(1), 0, 2. / 3 * sigmoid(-2)}},
