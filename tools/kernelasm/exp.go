@@ -71,6 +71,7 @@ func (v isa) exponential() {
 	scale, shift := v.parameter("scale"), v.parameter("shift")
 	e, sum := v.exp(), v.zeros(2)
 	v.loop("x", 2, func(s step) {
+		s.ahead(x)
 		r := s.load(x)
 		VFMSUB213PS(shift, scale, r)
 		e.apply(r)
@@ -103,6 +104,7 @@ func (v isa) swiglu() {
 	dst, gate, up := pointer("dst"), pointer("gate"), pointer("up")
 	e := v.exp()
 	v.loop("dst", 2, func(s step) {
+		s.ahead(gate, up)
 		g := s.load(gate)
 		q := e.sigmoid(g)
 		VMULPS(g, q, q)
@@ -116,6 +118,7 @@ func (v isa) swiglu() {
 	gate, up = pointer("gate"), pointer("up")
 	e = v.exp()
 	v.loop("dGate", 1, func(s step) {
+		s.ahead(gate, up, dOut)
 		g, d, u := s.load(gate), s.load(dOut), s.load(up)
 		q := e.sigmoid(g)
 		VMULPS(q, d, d) // d·σ

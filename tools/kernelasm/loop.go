@@ -49,6 +49,21 @@ func (s step) load(base Register) VecVirtual {
 	return r
 }
 
+// aheadBytes is how far ahead long rows are asked for: with an exponential for every value, what the processor looks ahead
+// by itself, some hundred instructions, is a few lines of memory, too few to keep memory busy.
+const aheadBytes = 1024
+
+// ahead asks for the lines of memory that a later step will load.
+func (s step) ahead(bases ...Register) {
+	const line = 64
+	for _, base := range bases {
+		if at := s.address(base); !s.tail && at.Disp%line == 0 {
+			at.Disp += aheadBytes
+			PREFETCHT0(at)
+		}
+	}
+}
+
 // store writes the vector, and nothing beyond the end.
 func (s step) store(r VecVirtual, base Register) {
 	switch {

@@ -308,7 +308,7 @@ done:
 	RET
 
 // func expShiftAVX2(dst []float32, x []float32, scale float32, shift float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·expShiftAVX2(SB), NOSPLIT, $0-60
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -324,6 +324,7 @@ TEXT ·expShiftAVX2(SB), NOSPLIT, $0-60
 by2:
 	CMPQ        DX, $+16
 	JL          by2_end
+	PREFETCHT0  1024(CX)(BX*4)
 	VMOVUPS     (CX)(BX*4), Y6
 	VFMSUB213PS Y1, Y0, Y6
 	VMINPS      Y6, Y3, Y6
@@ -388,6 +389,7 @@ by2_end:
 by1:
 	CMPQ        DX, $+8
 	JL          by1_end
+	PREFETCHT0  1024(CX)(BX*4)
 	VMOVUPS     (CX)(BX*4), Y6
 	VFMSUB213PS Y1, Y0, Y6
 	VMINPS      Y6, Y3, Y6
@@ -1185,7 +1187,7 @@ done:
 	RET
 
 // func swigluAVX2(dst []float32, gate []float32, up []float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    gate_base+24(FP), CX
@@ -1198,6 +1200,8 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 by2:
 	CMPQ        BX, $+16
 	JL          by2_end
+	PREFETCHT0  1024(CX)(SI*4)
+	PREFETCHT0  1024(DX)(SI*4)
 	VMOVUPS     (CX)(SI*4), Y2
 	VXORPS      all_80000000<>+0(SB), Y2, Y3
 	VMINPS      Y3, Y1, Y3
@@ -1272,6 +1276,8 @@ by2_end:
 by1:
 	CMPQ        BX, $+8
 	JL          by1_end
+	PREFETCHT0  1024(CX)(SI*4)
+	PREFETCHT0  1024(DX)(SI*4)
 	VMOVUPS     (CX)(SI*4), Y2
 	VXORPS      all_80000000<>+0(SB), Y2, Y3
 	VMINPS      Y3, Y1, Y3
@@ -1373,7 +1379,7 @@ DATA all_80000000<>+60(SB)/4, $0x80000000
 GLOBL all_80000000<>(SB), RODATA|NOPTR, $64
 
 // func swigluBackwardAVX2(dGate []float32, dUp []float32, dOut []float32, gate []float32, up []float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·swigluBackwardAVX2(SB), NOSPLIT, $0-120
 	MOVQ    dGate_base+0(FP), AX
 	MOVQ    dUp_base+24(FP), CX
@@ -1388,6 +1394,9 @@ TEXT ·swigluBackwardAVX2(SB), NOSPLIT, $0-120
 by1:
 	CMPQ        DI, $+8
 	JL          by1_end
+	PREFETCHT0  1024(BX)(R8*4)
+	PREFETCHT0  1024(SI)(R8*4)
+	PREFETCHT0  1024(DX)(R8*4)
 	VMOVUPS     (BX)(R8*4), Y2
 	VMOVUPS     (DX)(R8*4), Y3
 	VMOVUPS     (SI)(R8*4), Y4
@@ -4309,7 +4318,7 @@ done:
 	RET
 
 // func expShiftAVX512(dst []float32, x []float32, scale float32, shift float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+, SSE
 TEXT ·expShiftAVX512(SB), NOSPLIT, $0-60
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -4325,6 +4334,7 @@ TEXT ·expShiftAVX512(SB), NOSPLIT, $0-60
 by2:
 	CMPQ        DX, $+32
 	JL          by2_end
+	PREFETCHT0  1024(CX)(BX*4)
 	VMOVUPS     (CX)(BX*4), Z6
 	VFMSUB213PS Z1, Z0, Z6
 	VMINPS      Z6, Z3, Z6
@@ -4345,6 +4355,7 @@ by2:
 	VSCALEFPS   Z7, Z8, Z6
 	VMOVUPS     Z6, (AX)(BX*4)
 	VADDPS      Z6, Z4, Z4
+	PREFETCHT0  1088(CX)(BX*4)
 	VMOVUPS     64(CX)(BX*4), Z6
 	VFMSUB213PS Z1, Z0, Z6
 	VMINPS      Z6, Z3, Z6
@@ -4373,6 +4384,7 @@ by2_end:
 by1:
 	CMPQ        DX, $+16
 	JL          by1_end
+	PREFETCHT0  1024(CX)(BX*4)
 	VMOVUPS     (CX)(BX*4), Z6
 	VFMSUB213PS Z1, Z0, Z6
 	VMINPS      Z6, Z3, Z6
@@ -4913,7 +4925,7 @@ done:
 	RET
 
 // func swigluAVX512(dst []float32, gate []float32, up []float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    gate_base+24(FP), CX
@@ -4926,6 +4938,8 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 by2:
 	CMPQ        BX, $+32
 	JL          by2_end
+	PREFETCHT0  1024(CX)(SI*4)
+	PREFETCHT0  1024(DX)(SI*4)
 	VMOVUPS     (CX)(SI*4), Z2
 	VPXORD      all_80000000<>+0(SB), Z2, Z3
 	VMINPS      Z3, Z1, Z3
@@ -4951,6 +4965,8 @@ by2:
 	VMOVUPS     (DX)(SI*4), Z2
 	VMULPS      Z2, Z3, Z3
 	VMOVUPS     Z3, (AX)(SI*4)
+	PREFETCHT0  1088(CX)(SI*4)
+	PREFETCHT0  1088(DX)(SI*4)
 	VMOVUPS     64(CX)(SI*4), Z2
 	VPXORD      all_80000000<>+0(SB), Z2, Z3
 	VMINPS      Z3, Z1, Z3
@@ -4984,6 +5000,8 @@ by2_end:
 by1:
 	CMPQ        BX, $+16
 	JL          by1_end
+	PREFETCHT0  1024(CX)(SI*4)
+	PREFETCHT0  1024(DX)(SI*4)
 	VMOVUPS     (CX)(SI*4), Z2
 	VPXORD      all_80000000<>+0(SB), Z2, Z3
 	VMINPS      Z3, Z1, Z3
@@ -5050,7 +5068,7 @@ done:
 	RET
 
 // func swigluBackwardAVX512(dGate []float32, dUp []float32, dOut []float32, gate []float32, up []float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·swigluBackwardAVX512(SB), NOSPLIT, $0-120
 	MOVQ    dGate_base+0(FP), AX
 	MOVQ    dUp_base+24(FP), CX
@@ -5065,6 +5083,9 @@ TEXT ·swigluBackwardAVX512(SB), NOSPLIT, $0-120
 by1:
 	CMPQ        DI, $+16
 	JL          by1_end
+	PREFETCHT0  1024(BX)(R8*4)
+	PREFETCHT0  1024(SI)(R8*4)
+	PREFETCHT0  1024(DX)(R8*4)
 	VMOVUPS     (BX)(R8*4), Z2
 	VMOVUPS     (DX)(R8*4), Z3
 	VMOVUPS     (SI)(R8*4), Z4
