@@ -54,8 +54,8 @@ func (f engineFlags) open(w *world) (*engine, error) {
 	return e, nil
 }
 
-// identity names the BLAS build and kernels, for which results are promised to be the same to the bit.
-func (e *engine) identity() string { return e.library.String() + ", " + e.kernels.Name() }
+// identity names what multiplies and the kernels, for which results are promised to be the same to the bit.
+func (e *engine) identity() string { return e.device.String() }
 
 // kernels are the vector kernels that the flags or the environment choose.
 func (f inferenceFlags) kernels() (*kernel.Set, error) {

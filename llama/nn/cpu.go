@@ -24,8 +24,14 @@ func NewCPU(library *blas.Library, kernels *kernel.Set, workers parallel.Workers
 	return &CPU{blas: library, kernels: kernels, workers: workers}
 }
 
-// String names what bits depend on, for run records: "OpenBLAS 0.3.21 … (SkylakeX), avx512".
-func (c *CPU) String() string { return c.blas.String() + ", " + c.kernels.Name() }
+// String names what bits depend on, for run records: "avx512, products on panels", or the BLAS and the kernels where that
+// multiplies.
+func (c *CPU) String() string {
+	if c.kernels.Vectorized() {
+		return c.kernels.Name() + ", products on panels"
+	}
+	return c.blas.String() + ", " + c.kernels.Name()
+}
 
 // Hold keeps the goroutines that help with the ops of body awake between them.
 func (c *CPU) Hold(body func()) { c.workers.Hold(body) }
