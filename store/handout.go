@@ -86,13 +86,17 @@ const takeFree = `, turn AS (
 	UPDATE slots SET assignment_id = turn.id, lease_until = clock_timestamp() + (SELECT lease FROM projects WHERE id = @project)
 	FROM free, turn WHERE slots.id = free.id`
 
-// heldHere is the assignment that a person holds in a project. It looks at the one place of each of their few open
-// assignments; a join would let the planner go through everybody's places where it believes them to be few.
-const heldHere = `
+// heldIn, a project and heldEnd select the assignment that a person holds there. They look at the one place of each of
+// their few open assignments; a join would let the planner go through everybody's places where it believes them to be few.
+const (
+	heldIn = `
 	SELECT a.id FROM assignments a
 	WHERE a.annotator_id = @annotator AND a.closed_at IS NULL
-	  AND (SELECT s.project_id = @project AND s.done_at IS NULL AND s.lease_until > clock_timestamp() FROM slots s WHERE s.assignment_id = a.id)
+	  AND (SELECT s.project_id = `
+	heldEnd = ` AND s.done_at IS NULL AND s.lease_until > clock_timestamp() FROM slots s WHERE s.assignment_id = a.id)
 	LIMIT 1`
+	heldHere = heldIn + `@project` + heldEnd
+)
 
 // queueEnter queues what enter does.
 func queueEnter(b *pgx.Batch, op string, person pgtype.UUID) {

@@ -126,8 +126,7 @@ func (s *Store) Standing(ctx context.Context, annotator, projectID string) (Stan
 	args := pgx.NamedArgs{"annotator": person, "project": project}
 	if err := s.db.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM judgments WHERE annotator_id = @annotator AND project_id = @project)
-		    OR EXISTS (SELECT FROM assignments a JOIN slots s ON s.assignment_id = a.id
-		               WHERE a.annotator_id = @annotator AND a.closed_at IS NULL AND s.project_id = @project AND s.lease_until > clock_timestamp())`, args).Scan(&p.Begun); err != nil {
+		    OR EXISTS (`+heldHere+`)`, args).Scan(&p.Begun); err != nil {
 		return Standing{}, fail(op, err)
 	}
 	p.Warned, err = warned(ctx, s.db, op, person, projectID)

@@ -42,8 +42,7 @@ const countWork = `
 	       ELSE least(c.slots - c.done, c.tasks - c.mine) END,
 	       c.slots, c.done, c.mine,
 	       (SELECT count(*) FROM judgments j WHERE j.annotator_id = @annotator AND j.project_id = p.id AND j.version = 1 AND j.created_at >= ` + today + `),
-	       coalesce((SELECT a.id::text FROM assignments a JOIN slots s ON s.assignment_id = a.id
-	                 WHERE a.annotator_id = @annotator AND a.closed_at IS NULL AND s.project_id = p.id AND s.done_at IS NULL AND s.lease_until > clock_timestamp() LIMIT 1), '')
+	       coalesce((` + heldIn + `p.id` + heldEnd + `)::text, '')
 	FROM projects p CROSS JOIN LATERAL (
 		SELECT coalesce(sum(tasks), 0)::bigint AS tasks, coalesce(sum(slots), 0)::bigint AS slots, coalesce(sum(done), 0)::bigint AS done,
 		       coalesce(sum(judgments) FILTER (WHERE annotator_id = @annotator), 0)::bigint AS mine
