@@ -76,7 +76,7 @@ func BenchmarkRows(b *testing.B) {
 			{"Sum", 1, func(x, y, z, u, v []float32) { s.Sum(x) }},
 			{"Dot", 2, func(x, y, z, u, v []float32) { s.Dot(x, y) }},
 			{"Axpy", 3, func(x, y, z, u, v []float32) { s.Axpy(1e-9, x, y) }},
-			{"Softmax", 2, func(x, y, z, u, v []float32) { s.Softmax(y, 1) }},
+			{"Exponentials", 2, func(x, y, z, u, v []float32) { s.Exponentials(y, 1) }},
 			{"SwiGLU", 3, func(x, y, z, u, v []float32) { s.SwiGLU(z, x, y) }},
 			{"SwiGLUBackward", 5, func(x, y, z, u, v []float32) { s.SwiGLUBackward(z, u, v, x, y) }},
 			{"RMSNorm", 3, func(x, y, z, u, v []float32) { s.RMSNorm(z, x, y, 1e-5) }},

@@ -8,7 +8,7 @@
 // files named plain_*.go. Tests hold both against the formulas in float64. A [Set] holds one choice:
 //
 //	k, err := kernel.Select("")          // the fastest that this processor has
-//	lse := k.Softmax(scores, 1/float32(math.Sqrt(float64(e))))
+//	sum, lse := k.Exponentials(scores, 1/float32(math.Sqrt(float64(e))))
 //	k.MatMulT(y, x, w, rows, out, in)    // y = x·wᵀ
 //
 // Two promises hold for every Set. Results depend on the values and the length of a row and on nothing

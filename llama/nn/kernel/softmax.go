@@ -4,19 +4,9 @@ import "math"
 
 var negInf = float32(math.Inf(-1))
 
-// Softmax replaces the row x by softmax(scale·x), pᵢ = exp(scale·xᵢ − m) / Σⱼ exp(scale·xⱼ − m) with
-// m = scale·max x, and returns log Σⱼ exp(scale·xⱼ). scale must be positive: 1/√e in attention, 1/T in
-// sampling. A row of −∞ alone, where everything is masked, becomes zeros and returns −∞.
-func (s *Set) Softmax(x []float32, scale float32) (logSumExp float32) {
-	sum, logSumExp := s.Exponentials(x, scale)
-	if sum != 0 {
-		s.scale(1/sum, x)
-	}
-	return logSumExp
-}
-
-// Exponentials is Softmax without the division: it leaves exp(scale·xᵢ − m) and returns their sum beside
-// log Σⱼ exp(scale·xⱼ), for those who divide what is made of the row; 0 and −∞ of a row of −∞ alone.
+// Exponentials replaces the row x by exp(scale·xᵢ − m) with m = scale·max x, and returns their sum, by which softmax(scale·x)
+// divides them, beside log Σⱼ exp(scale·xⱼ). scale must be positive: 1/√e in attention. A row of −∞ alone, where everything
+// is masked, becomes zeros and returns 0 and −∞.
 func (s *Set) Exponentials(x []float32, scale float32) (sum, logSumExp float32) {
 	top := scale * s.Max(x)
 	if top == negInf {
