@@ -188,23 +188,25 @@ func (a *RewardAccuracy) look(comparisons []tandem.Comparison) (err error) {
 
 // rulesBeside measures rules on the comparisons of a model's own kind.
 func rulesBeside(a RewardAccuracy, comparisons []tandem.Comparison) (rules []RewardRule, err error) {
-	said := map[string][]float64{"the longer answer": evaluation.LongerWins(comparisons)}
-	names := []string{"the longer answer"}
+	type verdicts struct {
+		name    string
+		correct []float64
+	}
+	said := []verdicts{{"the longer answer", evaluation.LongerWins(comparisons)}}
 	words, err := evaluation.BagOfWords(comparisons, evaluation.DefaultBagOfWordsConfig())
 	switch {
 	case err == nil:
-		said["bag of words, cross-validated"] = words
-		names = append(names, "bag of words, cross-validated")
+		said = append(said, verdicts{"bag of words, cross-validated", words})
 	case tandem.CodeOf(err) != tandem.Invalid: // which says that all begin alike, so that nothing can be held out
 		return nil, err
 	}
 	v := evaluation.NewCrossValidation(comparisons, 0)
-	for _, name := range names {
-		rule := RewardRule{Data: a.Data, Name: name}
-		if rule.Accuracy, err = v.Accuracy(said[name]); err != nil && !statistics.IsUndefined(err) {
+	for _, r := range said {
+		rule := RewardRule{Data: a.Data, Name: r.name}
+		if rule.Accuracy, err = v.Accuracy(r.correct); err != nil && !statistics.IsUndefined(err) {
 			return nil, err
 		}
-		if rule.Ahead, err = v.Ahead(a.Correct, said[name]); err != nil && !statistics.IsUndefined(err) {
+		if rule.Ahead, err = v.Ahead(a.Correct, r.correct); err != nil && !statistics.IsUndefined(err) {
 			return nil, err
 		}
 		rules = append(rules, rule)
