@@ -251,14 +251,17 @@ func TestRunsGiveTheSameBitsAndAccumulate(t *testing.T) {
 	}
 }
 
+// A leak shows in most stretches of steps, where a pool that is filled late, or
+// what the runtime itself sets aside or gives back, shows in one or two.
 func TestMemoryDoesNotGrow(t *testing.T) {
 	w := graphWeights(graphConfig(true), false)
 	p, b := languageModel(t, w, Shape{40, 5}), languageBatch()
-	heap := func() uint64 {
+	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
+		runtime.GC() // pools keep what they hold through one collection
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return int64(m.HeapAlloc)
 	}
 	run := func(n int) {
 		for range n {
@@ -267,11 +270,19 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 			}
 		}
 	}
-	run(3)
-	before, arena := heap(), w.Gradients().Bytes()
-	run(100)
-	if after := heap(); after > before+64<<10 {
-		t.Errorf("the heap grew from %d to %d bytes in 100 steps", before, after)
+	run(300) // until pools and stacks have what they need
+	arena := w.Gradients().Bytes()
+	const steps, bytesPerStep = 100, 64
+	var grown [5]int64
+	before := heap()
+	for i := range grown {
+		run(steps)
+		after := heap()
+		grown[i], before = after-before, after
+	}
+	slices.Sort(grown[:])
+	if median := grown[len(grown)/2]; median > steps*bytesPerStep {
+		t.Errorf("the heap grew by %d bytes in %d steps: %v", median, steps, grown)
 	}
 	if w.Gradients().Bytes() != arena {
 		t.Error("the arena grew")
