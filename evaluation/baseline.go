@@ -7,9 +7,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"gonum.org/v1/gonum/floats"
-
 	"tandem"
+	"tandem/statistics"
 )
 
 // A reward model has learnt something when it beats rules that understand nothing. Both rules here give,
@@ -93,13 +92,13 @@ func BagOfWords(comparisons []tandem.Comparison, config BagOfWordsConfig) ([]flo
 			return nil, tandem.Errorf(tandem.Invalid, "evaluation.BagOfWords", "all %d pairs begin alike and fall into one fold", len(pairs))
 		}
 		vocabulary := vocabularyOf(pairs, train, config.MinCount)
-		differences := make([]sparse, len(train))
+		differences := make([]statistics.Sparse, len(train))
 		for at, i := range train {
 			differences[at] = pairs[i].difference(vocabulary)
 		}
-		weights := fitLogistic(differences, len(vocabulary)+1, config.Ridge)
+		weights := statistics.FitLogistic(differences, len(vocabulary)+1, config.Ridge)
 		for _, i := range test {
-			correct[i] = wins(pairs[i].difference(vocabulary).dot(weights))
+			correct[i] = wins(pairs[i].difference(vocabulary).Dot(weights))
 		}
 	}
 	return correct, nil
@@ -147,22 +146,8 @@ func vocabularyOf(pairs []wordPair, at []int, minCount int) map[string]int {
 	return vocabulary
 }
 
-// sparse is a vector by its non-zero entries, in the order of their indices.
-type sparse struct {
-	index []int
-	value []float64
-}
-
-func (s sparse) dot(w []float64) float64 {
-	total := 0.0
-	for at, i := range s.index {
-		total += s.value[at] * w[i]
-	}
-	return total
-}
-
 // difference is φ(chosen) − φ(rejected).
-func (p wordPair) difference(vocabulary map[string]int) sparse {
+func (p wordPair) difference(vocabulary map[string]int) statistics.Sparse {
 	entries := map[int]float64{0: math.Log1p(float64(p.chosen.characters)) - math.Log1p(float64(p.rejected.characters))}
 	for w, n := range p.chosen.words {
 		if i, ok := vocabulary[w]; ok {
@@ -174,51 +159,15 @@ func (p wordPair) difference(vocabulary map[string]int) sparse {
 			entries[i] -= math.Log1p(float64(n))
 		}
 	}
-	var s sparse
+	var s statistics.Sparse
 	for i, v := range entries {
 		if v != 0 {
-			s.index = append(s.index, i)
+			s.Index = append(s.Index, i)
 		}
 	}
-	slices.Sort(s.index)
-	for _, i := range s.index {
-		s.value = append(s.value, entries[i])
+	slices.Sort(s.Index)
+	for _, i := range s.Index {
+		s.Value = append(s.Value, entries[i])
 	}
 	return s
-}
-
-// fitLogistic minimises mean ln(1 + exp(−w·d)) + λ/2 · |w|² over the differences d by Nesterov's
-// accelerated gradient for strongly convex functions (Introductory Lectures on Convex Optimization,
-// scheme 2.2.11), whose constants are known here: λ below, λ + mean |d|²/4 above.
-func fitLogistic(differences []sparse, features int, ridge float64) []float64 {
-	n := float64(len(differences))
-	steepest := ridge
-	for _, d := range differences {
-		steepest += floats.Dot(d.value, d.value) / 4 / n
-	}
-	q := math.Sqrt(ridge / steepest)
-	momentum := (1 - q) / (1 + q)
-	w := make([]float64, features)
-	ahead := make([]float64, features) // the point that the gradient is taken at
-	gradient := make([]float64, features)
-	for range 1000 {
-		for i, v := range ahead {
-			gradient[i] = ridge * v
-		}
-		for _, d := range differences {
-			pull := 1 / (1 + math.Exp(d.dot(ahead))) / n
-			for at, i := range d.index {
-				gradient[i] -= pull * d.value[at]
-			}
-		}
-		for i, g := range gradient {
-			next := ahead[i] - g/steepest
-			ahead[i] = next + momentum*(next-w[i])
-			w[i] = next
-		}
-		if floats.Norm(gradient, math.Inf(1)) < 1e-5 {
-			break
-		}
-	}
-	return w
 }

@@ -2,6 +2,7 @@ package llama
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -36,5 +37,52 @@ func TestPooled(t *testing.T) {
 	}
 	if scores[0] != scores[1] {
 		t.Errorf("padding changes a score from %v to %v", scores[0], scores[1])
+	}
+}
+
+// A summary is the mean and the last of the hidden states, whatever else passes through the model with it.
+func TestSummaries(t *testing.T) {
+	w := randomWeights(testConfig(), true, rand.New(rand.NewPCG(15, 2)))
+	sequences := [][]int32{{1, 7, 9}, {1, 4, 4, 8, 2}, {3}}
+	classifier, err := NewClassifier(w, ForwardConfig{Tokens: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	together, err := classifier.Summaries(t.Context(), sequences)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward, err := NewForward(w, ForwardConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden, err := forward.Hidden(t.Context(), sequences)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := w.Config.HiddenSize
+	for i, tokens := range sequences {
+		alone, err := classifier.Summaries(t.Context(), sequences[i:i+1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(alone[0], together[i]) {
+			t.Errorf("sequence %d has another summary alone", i)
+		}
+		for j := range d {
+			mean := 0.0
+			for at := range tokens {
+				mean += float64(hidden[i][at*d+j]) / float64(len(tokens))
+			}
+			if math.Abs(mean-float64(together[i][j])) > 1e-6 {
+				t.Fatalf("sequence %d, state %d: the mean is %g, want %g", i, j, together[i][j], mean)
+			}
+		}
+		if last := hidden[i][len(hidden[i])-d:]; !slices.Equal(last, together[i][d:]) {
+			t.Errorf("sequence %d: the last state is %v, want %v", i, together[i][d:], last)
+		}
+	}
+	if _, err := classifier.Summaries(t.Context(), [][]int32{{}}); err == nil {
+		t.Error("an empty sequence has a summary")
 	}
 }

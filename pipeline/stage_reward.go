@@ -79,7 +79,11 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 			metrics, err := w.fit(ctx, weights, task, held, r.Config.Fit)
 			metrics["pairs"], metrics["cut"], metrics["left_out"] = float64(made.Pairs), float64(made.Cut), float64(made.LeftOut)
 			metrics["labelled"] = float64(made.Labelled)
-			return &checkpoint.Model{Weights: weights, Files: policy.Model.Files}, metrics, err
+			files := policy.Model.Files
+			if err == nil && r.Config.Aspect == tandem.Safety {
+				files, err = s.promptHead(ctx, weights, policy, training, files, metrics)
+			}
+			return &checkpoint.Model{Weights: weights, Files: files}, metrics, err
 		},
 	}, nil
 }

@@ -18,6 +18,7 @@ import (
 	"tandem"
 	"tandem/llama/checkpoint"
 	"tandem/pipeline"
+	"tandem/rewardmodel"
 )
 
 // stageFiles are small inputs of every stage.
@@ -318,4 +319,30 @@ func awaitSteps(t *testing.T, out string, n int, start time.Time) {
 		}
 	}
 	t.Fatalf("%s: no %d steps in 30 s", out, n)
+}
+
+// A safety model that was trained on prompts of both kinds keeps what tells them apart.
+func TestSafetyModelKeepsItsPromptHead(t *testing.T) {
+	f := makeStageFiles(t)
+	var comparisons []any
+	for i := range 100 {
+		question := tandem.Dialogue{{Role: tandem.User, Content: fmt.Sprintf("%s %d", []string{"hello good day", "cat dog and dog"}[i%2], i)}}
+		comparisons = append(comparisons, tandem.Comparison{
+			Aspect: tandem.Safety, Prompt: tandem.Prompt{Messages: question, Safety: i%2 == 1},
+			Chosen: tandem.Response{Content: "fine", Label: tandem.Safe}, Rejected: tandem.Response{Content: "no", Label: tandem.Unsafe},
+		})
+	}
+	f.comparisons = writeTemp(t, "both.jsonl", jsonLines(t, comparisons...))
+	out := filepath.Join(t.TempDir(), "safety")
+	m := object[tandem.Model](t, tandemRun(t, "", append(f.command("reward", 3), "--out", out, "--json")...).ok(t))
+	if accuracy := m.Metrics["prompt_head_accuracy"]; accuracy < 0.95 {
+		t.Errorf("of two kinds of prompts that share no word %.2f are told right", accuracy)
+	}
+	model, err := checkpoint.Load(t.Context(), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rewardmodel.ParsePromptHead(model.Files[rewardmodel.PromptHeadFile], model.Weights.Config.HiddenSize); err != nil {
+		t.Error(err)
+	}
 }

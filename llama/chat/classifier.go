@@ -77,3 +77,17 @@ func (c *Classifier) scores(ctx context.Context, n int, render func(i, most int)
 	scores, err = c.classifier.Scores(ctx, sequences)
 	return scores, cut, err
 }
+
+// PromptSummaries returns what the model's trunk makes of each prompt, rendered for an answer, as
+// llama.Classifier.Summaries gives it. Prompts longer than the context lose tokens on their left.
+func (c *Classifier) PromptSummaries(ctx context.Context, prompts []tandem.Dialogue) ([][]float32, error) {
+	sequences := make([][]int32, len(prompts))
+	for i, p := range prompts {
+		e, err := c.Template.Prompt(ctx, p, c.Weights.Config.MaxPositionEmbeddings)
+		if err != nil {
+			return nil, tandem.Errorf(tandem.CodeOf(err), op, "prompt %d: %w", i, err)
+		}
+		sequences[i] = e.Tokens
+	}
+	return c.classifier.Summaries(ctx, sequences)
+}

@@ -55,6 +55,7 @@ var (
 	carried = []string{
 		"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 		"vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+		"prompt_head.json", // of a safety model (rewardmodel.PromptHeadFile)
 	}
 	carriedPrefixes = []string{"LICENSE", "LICENCE", "NOTICE", "USE_POLICY"}
 )
