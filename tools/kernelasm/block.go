@@ -226,23 +226,24 @@ func (v isa) transpose() {
 	leave()
 }
 
-// spread emits the copy of rows of a matrix to panels of so many columns, whose beginnings are stride apart.
+// spread emits the copy of rows of a matrix to panels of so many columns, whose beginnings are stride apart: all rows of
+// a panel before the next, so that what is written lies together.
 func (v isa) spread(name string, width int) {
 	v.function(name, fmt.Sprintf("copies rows to panels of %d columns.", width),
 		"func(dst *float32, stride int, src *float32, ld, panels, rows int)")
 	dst, stride, src, ld := Load(Param("dst"), GP64()), Load(Param("stride"), GP64()), Load(Param("src"), GP64()), Load(Param("ld"), GP64())
-	rows, panels, to, from := Load(Param("rows"), GP64()), GP64(), GP64(), GP64()
+	panels, rows, to, from := Load(Param("panels"), GP64()), GP64(), GP64(), GP64()
 	SHLQ(Imm(2), stride)
 	SHLQ(Imm(2), ld)
-	Label("row")
-	TESTQ(rows, rows)
+	Label("panel")
+	TESTQ(panels, panels)
 	JZ(LabelRef("done"))
 	MOVQ(dst, to)
 	MOVQ(src, from)
-	Load(Param("panels"), panels)
-	Label("panel")
-	TESTQ(panels, panels)
-	JZ(LabelRef("row_end"))
+	Load(Param("rows"), rows)
+	Label("row")
+	TESTQ(rows, rows)
+	JZ(LabelRef("panel_end"))
 	for o := 0; o < width; {
 		r, lanes := VecVirtual(XMM()), 4
 		switch left := width - o; {
@@ -260,15 +261,15 @@ func (v isa) spread(name string, width int) {
 		VMOVUPS(r, Mem{Base: to, Disp: 4 * o})
 		o += lanes
 	}
-	ADDQ(stride, to)
-	ADDQ(I32(4*width), from)
-	DECQ(panels)
-	JMP(LabelRef("panel"))
-	Label("row_end")
-	ADDQ(I32(4*width), dst)
-	ADDQ(ld, src)
+	ADDQ(I32(4*width), to)
+	ADDQ(ld, from)
 	DECQ(rows)
 	JMP(LabelRef("row"))
+	Label("panel_end")
+	ADDQ(stride, dst)
+	ADDQ(I32(4*width), src)
+	DECQ(panels)
+	JMP(LabelRef("panel"))
 	Label("done")
 	leave()
 }

@@ -3969,34 +3969,34 @@ TEXT ·spreadRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ stride+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ ld+24(FP), BX
-	MOVQ rows+40(FP), SI
+	MOVQ panels+32(FP), SI
 	SHLQ $0x02, CX
 	SHLQ $0x02, BX
 
-row:
+panel:
 	TESTQ SI, SI
 	JZ    done
 	MOVQ  AX, R8
 	MOVQ  DX, R9
-	MOVQ  panels+32(FP), DI
+	MOVQ  rows+40(FP), DI
 
-panel:
+row:
 	TESTQ   DI, DI
-	JZ      row_end
+	JZ      panel_end
 	VMOVUPS (R9), X0
 	VMOVUPS X0, (R8)
 	VMOVSD  16(R9), X0
 	VMOVSD  X0, 16(R8)
-	ADDQ    CX, R8
-	ADDQ    $+24, R9
+	ADDQ    $+24, R8
+	ADDQ    BX, R9
 	DECQ    DI
-	JMP     panel
+	JMP     row
 
-row_end:
-	ADDQ $+24, AX
-	ADDQ BX, DX
+panel_end:
+	ADDQ CX, AX
+	ADDQ $+24, DX
 	DECQ SI
-	JMP  row
+	JMP  panel
 
 done:
 	VZEROUPPER
@@ -4009,34 +4009,34 @@ TEXT ·spreadColumnsAVX2(SB), NOSPLIT, $0-48
 	MOVQ stride+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ ld+24(FP), BX
-	MOVQ rows+40(FP), SI
+	MOVQ panels+32(FP), SI
 	SHLQ $0x02, CX
 	SHLQ $0x02, BX
 
-row:
+panel:
 	TESTQ SI, SI
 	JZ    done
 	MOVQ  AX, R8
 	MOVQ  DX, R9
-	MOVQ  panels+32(FP), DI
+	MOVQ  rows+40(FP), DI
 
-panel:
+row:
 	TESTQ   DI, DI
-	JZ      row_end
+	JZ      panel_end
 	VMOVUPS (R9), Y0
 	VMOVUPS Y0, (R8)
 	VMOVUPS 32(R9), Y0
 	VMOVUPS Y0, 32(R8)
-	ADDQ    CX, R8
-	ADDQ    $+64, R9
+	ADDQ    $+64, R8
+	ADDQ    BX, R9
 	DECQ    DI
-	JMP     panel
+	JMP     row
 
-row_end:
-	ADDQ $+64, AX
-	ADDQ BX, DX
+panel_end:
+	ADDQ CX, AX
+	ADDQ $+64, DX
 	DECQ SI
-	JMP  row
+	JMP  panel
 
 done:
 	VZEROUPPER
@@ -11084,34 +11084,34 @@ TEXT ·spreadRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ stride+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ ld+24(FP), BX
-	MOVQ rows+40(FP), SI
+	MOVQ panels+32(FP), SI
 	SHLQ $0x02, CX
 	SHLQ $0x02, BX
 
-row:
+panel:
 	TESTQ SI, SI
 	JZ    done
 	MOVQ  AX, R8
 	MOVQ  DX, R9
-	MOVQ  panels+32(FP), DI
+	MOVQ  rows+40(FP), DI
 
-panel:
+row:
 	TESTQ   DI, DI
-	JZ      row_end
+	JZ      panel_end
 	VMOVUPS (R9), Y0
 	VMOVUPS Y0, (R8)
 	VMOVUPS 32(R9), X0
 	VMOVUPS X0, 32(R8)
-	ADDQ    CX, R8
-	ADDQ    $+48, R9
+	ADDQ    $+48, R8
+	ADDQ    BX, R9
 	DECQ    DI
-	JMP     panel
+	JMP     row
 
-row_end:
-	ADDQ $+48, AX
-	ADDQ BX, DX
+panel_end:
+	ADDQ CX, AX
+	ADDQ $+48, DX
 	DECQ SI
-	JMP  row
+	JMP  panel
 
 done:
 	VZEROUPPER
@@ -11124,34 +11124,34 @@ TEXT ·spreadColumnsAVX512(SB), NOSPLIT, $0-48
 	MOVQ stride+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ ld+24(FP), BX
-	MOVQ rows+40(FP), SI
+	MOVQ panels+32(FP), SI
 	SHLQ $0x02, CX
 	SHLQ $0x02, BX
 
-row:
+panel:
 	TESTQ SI, SI
 	JZ    done
 	MOVQ  AX, R8
 	MOVQ  DX, R9
-	MOVQ  panels+32(FP), DI
+	MOVQ  rows+40(FP), DI
 
-panel:
+row:
 	TESTQ   DI, DI
-	JZ      row_end
+	JZ      panel_end
 	VMOVUPS (R9), Z0
 	VMOVUPS Z0, (R8)
 	VMOVUPS 64(R9), Z0
 	VMOVUPS Z0, 64(R8)
-	ADDQ    CX, R8
-	ADDQ    $+128, R9
+	ADDQ    $+128, R8
+	ADDQ    BX, R9
 	DECQ    DI
-	JMP     panel
+	JMP     row
 
-row_end:
-	ADDQ $+128, AX
-	ADDQ BX, DX
+panel_end:
+	ADDQ CX, AX
+	ADDQ $+128, DX
 	DECQ SI
-	JMP  row
+	JMP  panel
 
 done:
 	VZEROUPPER

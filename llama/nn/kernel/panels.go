@@ -112,6 +112,10 @@ func (p Panels) Padded() Panels {
 // panel is the i-th panel of panels that are one block.
 func (p Panels) panel(i int) []float32 { return p.data[i*p.laid*p.width:][:p.k*p.width] }
 
+// spreadAtOnce is how many rows are laid out together: few enough that what was loaded of them with one panel's columns is
+// still there for the next panel's.
+const spreadAtOnce = 16
+
 // Fill copies steps [from, to) of the inner dimension from b [k, n], whose rows are ldb apart.
 func (p Panels) Fill(b []float32, ldb, from, to int) {
 	for start, steps := range p.Blocks() {
@@ -122,8 +126,8 @@ func (p Panels) Fill(b []float32, ldb, from, to int) {
 		_ = b[(last-1)*ldb+p.n-1] // the assembly checks nothing
 		block := p.Block(start)
 		whole := p.n / p.width
-		if whole > 0 {
-			p.spread(&block.data[(first-start)*p.width], steps*p.width, &b[first*ldb], ldb, whole, last-first)
+		for row := first; whole > 0 && row < last; row += spreadAtOnce {
+			p.spread(&block.data[(row-start)*p.width], steps*p.width, &b[row*ldb], ldb, whole, min(spreadAtOnce, last-row))
 		}
 		if rest := p.n % p.width; rest > 0 {
 			panel := block.panel(whole)
