@@ -85,7 +85,7 @@ func (c Config) recipe() pipeline.Recipe {
 	helpfulness.Fit.Seed, safety.Fit.Seed = c.Seed, c.Seed
 	helpfulness.Fit.Epochs, safety.Fit.Epochs = 1, 1
 	fine := must(sft.Preset("practice"))
-	fine.Epochs, fine.Seed = 1, c.Seed
+	fine.Seed = c.Seed // two epochs, the preset's: after one, a policy is diverse by its slips, which improving it takes away
 	p := must(ppo.Preset("practice"))
 	p.Iterations, p.BatchSize, p.MinibatchSize = c.PPOIterations, c.PPOBatch, c.PPOBatch/4
 	p.LearningRate, p.FinalLearningRate = 1e-4, 1e-4
@@ -95,7 +95,7 @@ func (c Config) recipe() pipeline.Recipe {
 	r.K, r.MaxTokens, r.Seed = c.SamplesPerPrompt, c.MaxTokens, c.Seed
 	return pipeline.Recipe{
 		Seed: c.Seed, CollectTemperatures: [2]float64{1, 0.8}, PairsPerPrompt: c.PairsPerPrompt,
-		Helpfulness: helpfulness, Safety: safety, Rejection: r, ShardPrompts: 100, TargetWeight: 2, FineTune: fine, PPO: p,
+		Helpfulness: helpfulness, Safety: safety, Rejection: r, ShardPrompts: 100, TargetWeight: 1, FineTune: fine, PPO: p,
 	}
 }
 
