@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"hash/fnv"
+	"math"
 	"slices"
 
 	"tandem"
@@ -16,6 +17,17 @@ import (
 type Mixture struct {
 	Parts []Part `json:"parts"`
 	Seed  uint64 `json:"seed"`
+	// Sources says where a source lies that is not simply an aspect of a run's own data, by name.
+	Sources map[string]Source `json:"sources,omitempty"`
+}
+
+// Source is where the comparisons of a mixture's source lie.
+type Source struct {
+	Data   string `json:"data"`             // a file, or snapshot:ID
+	Format Format `json:"format,omitempty"` // of the file; tandem's own where it is empty
+	// Aspect takes the comparisons of one aspect alone. Defaults to all of a file, and to the model's aspect of a
+	// snapshot.
+	Aspect tandem.Aspect `json:"aspect,omitempty"`
 }
 
 // Part is one share of a mixture.
@@ -41,6 +53,39 @@ func SafetyMixture(safety string, helpfulness []string, seed uint64) Mixture {
 	return Mixture{Parts: []Part{{[]string{safety}, 0.9}, {helpfulness, 0.1}}, Seed: seed}
 }
 
+// Validate reports what no data could satisfy. The zero mixture, which has no parts, takes everything as it comes.
+func (m Mixture) Validate() error {
+	const op = "dataset.Mixture"
+	taken := make(map[string]bool)
+	for i, part := range m.Parts {
+		if !(part.Weight > 0) || math.IsInf(part.Weight, 0) {
+			return tandem.Errorf(tandem.Invalid, op, "part %d has weight %g", i+1, part.Weight)
+		}
+		if len(part.Sources) == 0 {
+			return tandem.Errorf(tandem.Invalid, op, "part %d has no sources", i+1)
+		}
+		for _, source := range part.Sources {
+			if taken[source] {
+				return tandem.Errorf(tandem.Invalid, op, "source %q stands in the mixture twice", source)
+			}
+			taken[source] = true
+		}
+	}
+	for name, s := range m.Sources {
+		switch {
+		case !taken[name]:
+			return tandem.Errorf(tandem.Invalid, op, "source %q is in no part", name)
+		case s.Data == "":
+			return tandem.Errorf(tandem.Invalid, op, "source %q has no data", name)
+		case s.Format != "" && !slices.Contains(Formats(), s.Format):
+			return tandem.Errorf(tandem.Invalid, op, "source %q has format %q; there are %v", name, s.Format, Formats())
+		case s.Aspect != "" && !s.Aspect.Valid():
+			return tandem.Errorf(tandem.Invalid, op, "source %q has aspect %q, neither helpfulness nor safety", name, string(s.Aspect))
+		}
+	}
+	return nil
+}
+
 // Order lists the mixture's records in the order in which they are trained on, for sources of the given
 // sizes. Each record's place depends on the seed, its source and its index alone: a source that grows
 // does not reshuffle what was there.
@@ -49,22 +94,17 @@ func (m Mixture) Order(sizes map[string]int) ([]Pick, error) {
 	if len(m.Parts) == 0 {
 		return nil, tandem.Errorf(tandem.Invalid, op, "the mixture has no parts")
 	}
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
 	var order []Pick
-	taken := make(map[string]bool)
 	for i, part := range m.Parts {
-		if part.Weight <= 0 {
-			return nil, tandem.Errorf(tandem.Invalid, op, "part %d has weight %g", i+1, part.Weight)
-		}
 		var pool []Pick
 		for _, source := range part.Sources {
 			size, ok := sizes[source]
 			if !ok {
 				return nil, tandem.Errorf(tandem.NotFound, op, "there is no source %q", source)
 			}
-			if taken[source] {
-				return nil, tandem.Errorf(tandem.Invalid, op, "source %q stands in the mixture twice", source)
-			}
-			taken[source] = true
 			for index := range size {
 				pool = append(pool, Pick{source, index})
 			}

@@ -97,7 +97,7 @@ func DefaultRealPretrain(seed uint64) *Pretrain {
 func realReward(aspect tandem.Aspect, seed uint64) rewardmodel.Config {
 	c := rewardmodel.DefaultConfig(aspect)
 	c.Margin = rewardmodel.NoMargin
-	c.Fit.LearningRate, c.Fit.Batch, c.Fit.Seed = 1e-3, 16, seed
+	c.Fit.LearningRate, c.Fit.Batch, c.Fit.Seed, c.Mixture.Seed = 1e-3, 16, seed, seed
 	return c
 }
 

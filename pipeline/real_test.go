@@ -182,11 +182,13 @@ func checkFolds(t *testing.T, folder string) {
 		if len(measured) < 20 {
 			t.Errorf("fold %s is measured on %d openings", n, len(measured))
 		}
-		for _, aspect := range []string{"helpfulness", "safety"} {
-			for _, c := range lines[tandem.Comparison](t, filepath.Join(folder, "folds", n, aspect+".jsonl")) {
-				if measured[c.Prompt.Messages.Opening()] {
-					t.Errorf("fold %s learns from %q and is measured on it", n, c.Prompt.Messages.Opening())
-				}
+		learnt := lines[tandem.Comparison](t, filepath.Join(folder, "folds", n, "comparisons.jsonl"))
+		if len(learnt) < 100 {
+			t.Errorf("fold %s learns from %d comparisons", n, len(learnt))
+		}
+		for _, c := range learnt {
+			if measured[c.Prompt.Messages.Opening()] {
+				t.Errorf("fold %s learns from %q and is measured on it", n, c.Prompt.Messages.Opening())
 			}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"tandem"
-	"tandem/dataset"
 	"tandem/evaluation"
 	"tandem/llama/chat"
 	"tandem/statistics"
@@ -125,7 +124,7 @@ func (r Real) crossValidate(ctx context.Context, round int, pairs map[tandem.Asp
 				config = r.Config.Recipe.Safety
 			}
 			specs = append(specs, Evaluation{Fold: &Fold{Pairs: f.pairs, Reward: Reward{
-				Model: f.start, Data: f.mixtures[aspect], Round: round, Config: config,
+				Model: f.start, Data: f.comparisons, Round: round, Config: config,
 				Out: filepath.Join(f.folder, string(aspect)), Name: fmt.Sprintf("%s, without fold %d", aspect, f.number),
 			}}})
 		}
@@ -176,7 +175,7 @@ type fold struct {
 	folder         string
 	at             map[tandem.Aspect][]int  // places of the fold's pairs
 	pairs          map[tandem.Aspect]string // files of them
-	mixtures       map[tandem.Aspect]string // what each reward model is fitted to: pairs of the other folds
+	comparisons    string                   // file of the other folds' pairs, which reward models' mixtures draw from
 	demonstrations string                   // chosen sides of the other folds, where they are needed
 	texts          string                   // both sides of the other folds, where they are needed
 	start          string                   // folder of the model that reward models start from
@@ -188,8 +187,7 @@ func (r Real) writeFolds(pairs map[tandem.Aspect][]tandem.Comparison) ([]fold, e
 	for n := range folds {
 		f := &folds[n]
 		f.number, f.folder = n+1, filepath.Join(r.Folder, "folds", fmt.Sprint(n+1))
-		f.at, f.pairs, f.mixtures = make(map[tandem.Aspect][]int), make(map[tandem.Aspect]string), make(map[tandem.Aspect]string)
-		learnt := make(map[string][]tandem.Comparison)
+		f.at, f.pairs = make(map[tandem.Aspect][]int), make(map[tandem.Aspect]string)
 		var all []tandem.Comparison
 		for _, aspect := range aspects() {
 			var measured []tandem.Comparison
@@ -198,20 +196,20 @@ func (r Real) writeFolds(pairs map[tandem.Aspect][]tandem.Comparison) ([]fold, e
 					if other == n {
 						measured = append(measured, pairs[aspect][i])
 					} else {
-						learnt[string(aspect)] = append(learnt[string(aspect)], pairs[aspect][i])
+						all = append(all, pairs[aspect][i])
 					}
 				}
 				if other == n {
 					f.at[aspect] = at
 				}
 			}
-			all = append(all, learnt[string(aspect)]...)
 			f.pairs[aspect] = filepath.Join(f.folder, string(aspect)+"-measured.jsonl")
 			if err := WriteLines(f.pairs[aspect], slices.Values(measured)); err != nil {
 				return nil, err
 			}
 		}
-		if err := r.writeFoldMixtures(f, learnt); err != nil {
+		f.comparisons = filepath.Join(f.folder, "comparisons.jsonl")
+		if err := WriteLines(f.comparisons, slices.Values(all)); err != nil {
 			return nil, err
 		}
 		if r.Config.FoldsFromChat {
@@ -228,33 +226,6 @@ func (r Real) writeFolds(pairs map[tandem.Aspect][]tandem.Comparison) ([]fold, e
 		}
 	}
 	return folds, nil
-}
-
-// writeFoldMixtures mixes a fold's training pairs as the loop does (section 3.2.2).
-func (r Real) writeFoldMixtures(f *fold, learnt map[string][]tandem.Comparison) error {
-	helpfulness, safety := string(tandem.Helpfulness), string(tandem.Safety)
-	sizes := map[string]int{helpfulness: len(learnt[helpfulness]), safety: len(learnt[safety])}
-	seed := r.Config.Recipe.Seed
-	for aspect, mixture := range map[tandem.Aspect]dataset.Mixture{
-		tandem.Helpfulness: dataset.HelpfulnessMixture(helpfulness, []string{safety}, seed),
-		tandem.Safety:      dataset.SafetyMixture(safety, []string{helpfulness}, seed),
-	} {
-		picks, err := mixture.Order(sizes)
-		if err != nil {
-			return err
-		}
-		f.mixtures[aspect] = filepath.Join(f.folder, string(aspect)+".jsonl")
-		if err := WriteLines(f.mixtures[aspect], func(yield func(tandem.Comparison) bool) {
-			for _, p := range picks {
-				if !yield(learnt[p.Source][p.Index]) {
-					return
-				}
-			}
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // startFolds makes the models that each fold's reward models start from; none has seen the fold.

@@ -40,6 +40,7 @@ func RecipePreset(name string) (Recipe, error) {
 func (r *Recipe) Reseed(seed uint64) {
 	r.Seed, r.Rejection.Seed, r.PPO.Seed = seed, seed, seed
 	r.Helpfulness.Fit.Seed, r.Safety.Fit.Seed, r.FineTune.Seed = seed, seed, seed
+	r.Helpfulness.Mixture.Seed, r.Safety.Mixture.Seed = seed, seed
 }
 
 // Validate reports the first stage that could not be run so.

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"tandem"
-	"tandem/dataset"
 	"tandem/evaluation"
 	"tandem/rejection"
 	"tandem/store"
@@ -188,17 +187,17 @@ func (l *Loop) learn(ctx context.Context, r Round) (j Judges, compared int, err 
 	if r.Learnt != nil {
 		return *r.Learnt, 0, nil
 	}
-	files, err := l.mixtures(ctx, r)
+	files, err := l.comparisons(ctx, r)
 	if err != nil {
 		return j, 0, err
 	}
 	newest := r.Versions[len(r.Versions)-1]
 	helpfulness := Reward{
-		Model: newest.URL, Data: files.helpfulness, HeldOut: files.heldOutHelpfulness, Round: r.Number, Config: r.Recipe.Helpfulness,
+		Model: newest.URL, Data: files.comparisons, HeldOut: files.heldOutHelpfulness, Round: r.Number, Config: r.Recipe.Helpfulness,
 		Out: filepath.Join(r.Folder, "helpfulness"), Name: r.Name + " helpfulness",
 	}
 	safety := Reward{
-		Model: newest.URL, Data: files.safety, HeldOut: files.heldOutSafety, Round: r.Number, Config: r.Recipe.Safety,
+		Model: newest.URL, Data: files.comparisons, HeldOut: files.heldOutSafety, Round: r.Number, Config: r.Recipe.Safety,
 		Out: filepath.Join(r.Folder, "safety"), Name: r.Name + " safety",
 	}
 	if j.Helpfulness, err = one[tandem.Model](l.stage(ctx, r.Number, tandem.StageRewardHelpfulness, helpfulness)); err != nil {
@@ -212,76 +211,55 @@ func (l *Loop) learn(ctx context.Context, r Round) (j Judges, compared int, err 
 	return j, files.n, err
 }
 
-// mixed names the files that reward models are fitted to and measured on.
-type mixed struct {
-	helpfulness, safety, heldOutHelpfulness, heldOutSafety string
-	n                                                      int
+// comparisonFiles names the files that reward models are fitted to and measured on.
+type comparisonFiles struct {
+	comparisons, heldOutHelpfulness, heldOutSafety string
+	n                                              int // comparisons to learn from
 }
 
-// mixtures writes both models' training data in the paper's proportions and order (section 3.2.2), and
-// the held-out comparisons of each aspect.
-func (l *Loop) mixtures(ctx context.Context, r Round) (m mixed, err error) {
+// comparisons writes the training comparisons of both aspects, which each model's mixture draws from, and the
+// held-out ones of each.
+func (l *Loop) comparisons(ctx context.Context, r Round) (files comparisonFiles, err error) {
 	snapshot, err := l.freeze(ctx, r)
 	if err != nil {
-		return m, err
+		return files, err
 	}
-	sources := make(map[string][]tandem.Comparison)
-	for _, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
-		for split, suffix := range map[store.Split]string{store.TrainData: "", store.HeldOutData: " held out"} {
-			for c, err := range l.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: split, Snapshot: snapshot}) {
-				if err != nil {
-					return m, err
-				}
-				sources[string(aspect)+suffix] = append(sources[string(aspect)+suffix], c)
+	read := func(aspect tandem.Aspect, split store.Split) (all []tandem.Comparison, err error) {
+		for c, err := range l.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: split, Snapshot: snapshot}) {
+			if err != nil {
+				return nil, err
 			}
+			all = append(all, c)
 		}
+		return all, nil
 	}
-	if r.Control == Shuffled {
-		for _, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
-			sources[string(aspect)] = drawLots(sources[string(aspect)], r.Recipe.Seed)
-		}
-	}
-	sizes := make(map[string]int)
-	for source, comparisons := range sources {
-		sizes[source] = len(comparisons)
-	}
-	helpfulness, safety := string(tandem.Helpfulness), string(tandem.Safety)
+	var training []tandem.Comparison
 	for _, part := range []struct {
-		mixture dataset.Mixture
-		to      *string
-		name    string
-	}{
-		{dataset.HelpfulnessMixture(helpfulness, []string{safety}, r.Recipe.Seed), &m.helpfulness, helpfulness},
-		{dataset.SafetyMixture(safety, []string{helpfulness}, r.Recipe.Seed), &m.safety, safety},
-	} {
-		picks, err := part.mixture.Order(sizes)
+		aspect  tandem.Aspect
+		heldOut *string
+	}{{tandem.Helpfulness, &files.heldOutHelpfulness}, {tandem.Safety, &files.heldOutSafety}} {
+		judged, err := read(part.aspect, store.TrainData)
 		if err != nil {
-			return m, err
+			return files, err
 		}
-		*part.to = filepath.Join(r.Folder, part.name+".jsonl")
-		err = WriteLines(*part.to, func(yield func(tandem.Comparison) bool) {
-			for _, p := range picks {
-				if !yield(sources[p.Source][p.Index]) {
-					return
-				}
-			}
-		})
+		if r.Control == Shuffled {
+			judged = drawLots(judged, r.Recipe.Seed)
+		}
+		training = append(training, judged...)
+		heldOut, err := read(part.aspect, store.HeldOutData)
 		if err != nil {
-			return m, err
+			return files, err
 		}
-	}
-	for aspect, to := range map[tandem.Aspect]*string{tandem.Helpfulness: &m.heldOutHelpfulness, tandem.Safety: &m.heldOutSafety} {
-		heldOut := sources[string(aspect)+" held out"]
 		if len(heldOut) == 0 {
 			continue
 		}
-		*to = filepath.Join(r.Folder, string(aspect)+"-held-out.jsonl")
-		if err := WriteLines(*to, slices.Values(heldOut)); err != nil {
-			return m, err
+		*part.heldOut = filepath.Join(r.Folder, string(part.aspect)+"-held-out.jsonl")
+		if err := WriteLines(*part.heldOut, slices.Values(heldOut)); err != nil {
+			return files, err
 		}
 	}
-	m.n = sizes[helpfulness] + sizes[safety]
-	return m, nil
+	files.comparisons, files.n = filepath.Join(r.Folder, "comparisons.jsonl"), len(training)
+	return files, WriteLines(files.comparisons, slices.Values(training))
 }
 
 // draw samples K answers to each prompt from the newest policy and has the judges score them.

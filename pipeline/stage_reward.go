@@ -17,7 +17,7 @@ import (
 // Reward specifies a reward model fitted to comparisons.
 type Reward struct {
 	Model   string         `json:"model"`              // the chat model's folder that it starts from
-	Data    string         `json:"data"`               // comparisons in training order, see Studio.Comparisons
+	Data    string         `json:"data"`               // comparisons, see Studio.Comparisons; Config's mixture draws from them
 	Format  dataset.Format `json:"format,omitempty"`   // of Data and HeldOut
 	HeldOut string         `json:"held_out,omitempty"` // comparisons to measure accuracy on
 	// HeldOutShare of openings is not trained on but measured on, by the one rule (see tandem.HeldOut), and
@@ -47,7 +47,7 @@ func (r Reward) describe(ctx context.Context, s *Studio) (m tandem.Model, err er
 	if m.Parent, err = parentID(ctx, r.Model); err != nil {
 		return m, err
 	}
-	m.Snapshot, err = s.hash(ctx, r.Data)
+	m.Snapshot, err = r.snapshotHash(ctx, s)
 	return m, err
 }
 
@@ -56,59 +56,45 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	training, heldOut, err := r.comparisons(ctx, s)
+	data, err := r.data(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	task, made, err := rewardmodel.NewTask(ctx, policy.Template, training, r.Config, policy.Weights.Config)
+	task, made, err := rewardmodel.NewTask(ctx, policy.Template, data.training, r.Config, policy.Weights.Config)
 	if err != nil {
 		return nil, err
+	}
+	counts := map[string]int{"pairs": made.Pairs, "cut": made.Cut, "left_out": made.LeftOut, "labelled": made.Labelled, "held_out": len(data.heldOut)}
+	for source, n := range data.taken {
+		counts["pairs/"+source] = n
 	}
 	var held train.Task
-	if len(heldOut) > 0 {
-		if held, _, err = rewardmodel.NewTask(ctx, policy.Template, heldOut, r.Config, policy.Weights.Config); err != nil {
+	if len(data.heldOut) > 0 {
+		measured, p, err := rewardmodel.NewTask(ctx, policy.Template, data.heldOut, r.Config, policy.Weights.Config)
+		if err != nil {
 			return nil, fmt.Errorf("held out: %w", err)
 		}
+		held, counts["held_out_cut"] = measured, p.Cut
+	}
+	if cut := made.Cut + counts["held_out_cut"]; cut > 0 {
+		s.Log.Warn("dialogues were cut from the left", "training", made.Cut, "of", 2*made.Pairs, "held_out", counts["held_out_cut"])
 	}
 	return &prepared{
-		steps: r.Config.Fit.TotalSteps(task.Examples()),
-		counts: map[string]int{"pairs": made.Pairs, "cut": made.Cut, "left_out": made.LeftOut, "labelled": made.Labelled,
-			"held_out": len(heldOut)},
+		steps:  r.Config.Fit.TotalSteps(task.Examples()),
+		counts: counts,
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
 			weights := policy.Weights.ToClassifier(rand.New(rand.NewPCG(r.Config.Fit.Seed, 1)))
 			metrics, err := w.fit(ctx, weights, task, held, r.Config.Fit)
-			metrics["pairs"], metrics["cut"], metrics["left_out"] = float64(made.Pairs), float64(made.Cut), float64(made.LeftOut)
-			metrics["labelled"] = float64(made.Labelled)
+			for name, n := range counts {
+				metrics[name] = float64(n)
+			}
 			files := policy.Model.Files
 			if err == nil && r.Config.Aspect == tandem.Safety {
-				files, err = s.promptHead(ctx, weights, policy, training, files, metrics)
+				files, err = s.promptHead(ctx, weights, policy, data.training, files, metrics)
 			}
 			return &checkpoint.Model{Weights: weights, Files: files}, metrics, err
 		},
 	}, nil
-}
-
-// comparisons are those to train on and those to measure on.
-func (r Reward) comparisons(ctx context.Context, s *Studio) (training, heldOut []tandem.Comparison, err error) {
-	training, err = s.Comparisons(ctx, r.Data, r.Format, r.Config.Aspect)
-	if err != nil {
-		return nil, nil, err
-	}
-	if r.HeldOutShare > 0 {
-		training, heldOut = SplitComparisons(training, r.HeldOutShare)
-	}
-	if r.HeldOut == "" {
-		return training, heldOut, nil
-	}
-	heldOut, err = s.Comparisons(ctx, r.HeldOut, r.Format, r.Config.Aspect)
-	return training, heldOut, err
-}
-
-// SplitComparisons divides comparisons into those to train on and those to measure on: those marked as held
-// out, and a share of openings by the one rule (see tandem.HeldOut).
-func SplitComparisons(all []tandem.Comparison, share float64) (training, heldOut []tandem.Comparison) {
-	return splitItems(all, func(c tandem.Comparison) string { return c.Prompt.Messages.Opening() },
-		func(c tandem.Comparison) bool { return c.HeldOut }, share)
 }
 
 // Scorer opens a pair of reward models with the calibration in their lineage.

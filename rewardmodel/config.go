@@ -2,6 +2,7 @@ package rewardmodel
 
 import (
 	"tandem"
+	"tandem/dataset"
 	"tandem/llama/train"
 )
 
@@ -21,6 +22,10 @@ type Config struct {
 	// RLHF uses 0.001 for the second.
 	CenterRewards float64 `json:"center_rewards,omitempty"`
 	L2            float64 `json:"l2,omitempty"`
+	// Mixture says which comparisons the model learns from and in which proportions: aspects of the run's data, and
+	// sources of its own. Defaults to the paper's for the aspect (see PaperMixture); without parts, everything is taken
+	// as it comes.
+	Mixture dataset.Mixture `json:"mixture"`
 	// MaxTokens of a dialogue; a longer one loses its beginning. Defaults to the model's context.
 	MaxTokens int `json:"max_tokens,omitempty"`
 	// Fit is the training loop's configuration; Batch counts pairs.
@@ -32,11 +37,22 @@ type Config struct {
 func DefaultConfig(aspect tandem.Aspect) Config {
 	fit := train.DefaultConfig()
 	fit.LearningRate, fit.Batch = 1e-5, 512
-	c := Config{Aspect: aspect, Margin: LargeMargin, Fit: fit}
+	c := Config{Aspect: aspect, Margin: LargeMargin, Mixture: PaperMixture(aspect, 0), Fit: fit}
 	if aspect == tandem.Safety {
 		c.AuxiliaryWeight = 1
 	}
 	return c
+}
+
+// PaperMixture is the paper's data of an aspect's model (section 3.2.2, "Data Composition"): for helpfulness all of
+// its comparisons and as many others, for safety 90 : 10. The paper's others include open data, which a mixture may
+// name as further sources of the second part.
+func PaperMixture(aspect tandem.Aspect, seed uint64) dataset.Mixture {
+	helpfulness, safety := string(tandem.Helpfulness), string(tandem.Safety)
+	if aspect == tandem.Safety {
+		return dataset.SafetyMixture(safety, []string{helpfulness}, seed)
+	}
+	return dataset.HelpfulnessMixture(helpfulness, []string{safety}, seed)
 }
 
 // Preset returns the configuration of that name: "llama2-7b" and "llama2-70b" are the paper's; "practice"
@@ -74,5 +90,23 @@ func (c Config) Validate() error {
 	case c.MaxTokens < 0:
 		return tandem.Errorf(tandem.Invalid, op, "max-tokens is %d, not 0 or more", c.MaxTokens)
 	}
+	if err := c.validateMixture(); err != nil {
+		return err
+	}
 	return c.Fit.Validate()
+}
+
+// validateMixture wants sources that somebody can find.
+func (c Config) validateMixture() error {
+	if err := c.Mixture.Validate(); err != nil {
+		return err
+	}
+	for _, part := range c.Mixture.Parts {
+		for _, name := range part.Sources {
+			if _, placed := c.Mixture.Sources[name]; !placed && !tandem.Aspect(name).Valid() {
+				return tandem.Errorf(tandem.Invalid, "rewardmodel.Config", "the mixture's source %q is no aspect, and nothing says where it lies", name)
+			}
+		}
+	}
+	return nil
 }

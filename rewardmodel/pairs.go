@@ -19,7 +19,7 @@ type Renderer interface {
 // Prepared is what a training task was made from, for logs and reports.
 type Prepared struct {
 	Pairs    int `json:"pairs"`
-	Cut      int `json:"cut"`      // pairs with a dialogue that lost its beginning
+	Cut      int `json:"cut"`      // dialogues that lost their beginning: two a pair at most
 	LeftOut  int `json:"left_out"` // chosen answer unsafe, the other safe (section 3.2.1)
 	Labelled int `json:"labelled"` // answers with a safety label that is learnt from
 }
@@ -46,8 +46,10 @@ func NewTask(ctx context.Context, r Renderer, comparisons []tandem.Comparison, c
 		if err != nil {
 			return nil, prepared, fmt.Errorf("comparison %d (%s): %w", i, comparison.ID, err)
 		}
-		if a.Cut > 0 || b.Cut > 0 {
-			prepared.Cut++
+		for _, e := range []chat.Example{a, b} {
+			if e.Cut > 0 {
+				prepared.Cut++
+			}
 		}
 		p := Pair{Chosen: model.Pooled(a.Tokens), Rejected: model.Pooled(b.Tokens), Margin: c.Margin.Margin(comparison), ChosenLabel: comparison.Chosen.Label, RejectedLabel: comparison.Rejected.Label}
 		if c.AuxiliaryWeight > 0 {

@@ -17,6 +17,7 @@ type rewardCommand struct {
 	Format       string  `enum:"tandem,hh,trl,openrlhf,pku,ultrafeedback" default:"tandem" help:"Of the file: tandem (a comparison a line, as its API writes them), hh, trl, openrlhf, pku or ultrafeedback (default: tandem)." placeholder:"FORMAT"`
 	HeldOut      string  `help:"File of comparisons to measure accuracy on, in the same format (default: by the split rule)." placeholder:"FILE"`
 	HeldOutShare float64 `default:"0.2" help:"Share of openings to measure on and not to train on, by the one rule that all stages share; not used beside --held-out (default: 0.2)." placeholder:"SHARE"`
+	Mixture      string  `default:"llama2" help:"What it learns from: llama2, the paper's mixes (helpfulness: all comparisons of it in the data and as many of safety; safety: 90 to 10); all, everything in the data; or a YAML or JSON file with parts, sources and seed (default: llama2)." placeholder:"NAME|FILE"`
 	Preset       string  `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
 
 	Margin          *string  `help:"Margins by degree, of the paper's tables: none, small or large (default: the preset's)." placeholder:"TABLE" group:"training"`
@@ -41,7 +42,11 @@ func (c *rewardCommand) Run(ctx context.Context, w *world) error {
 	if (c.ReferencePolicy == "") != (c.ReferencePrompts == "") {
 		return tandem.Errorf(tandem.Invalid, "", "--reference-policy and --reference-prompts go together")
 	}
-	return c.make(ctx, w, []string{spec.Data, spec.HeldOut},
+	data := []string{spec.Data, spec.HeldOut}
+	for _, source := range spec.Config.Mixture.Sources {
+		data = append(data, source.Data)
+	}
+	return c.make(ctx, w, data,
 		func(s *pipeline.Studio) (pipeline.Plan, error) { return s.Plan(ctx, spec) },
 		func(s *pipeline.Studio) (tandem.Model, error) {
 			m, err := s.Reward(ctx, spec, c.Resume)
@@ -74,6 +79,9 @@ func (c *rewardCommand) spec() (pipeline.Reward, error) {
 	set(&config.L2, c.L2)
 	set(&config.MaxTokens, c.MaxTokens)
 	c.apply(&config.Fit)
+	if config.Mixture, err = mixtureOf(c.Mixture, config.Aspect, config.Fit.Seed); err != nil {
+		return pipeline.Reward{}, err
+	}
 	spec := pipeline.Reward{
 		Model: c.Model, Format: comparisonFormat(c.Format), HeldOutShare: c.HeldOutShare, Config: config, Out: c.Out, Name: c.name(),
 	}

@@ -93,7 +93,7 @@ func (a *acceptance) repetition(ctx context.Context, loop string) error {
 		},
 		"reward": func(out string) []string {
 			return []string{"reward", "helpfulness", "--preset", "practice", "--model", filepath.Join(loop, "sft"),
-				"--data", filepath.Join(loop, "v1", "helpfulness.jsonl"), "--steps", "60", "--out", out}
+				"--data", filepath.Join(loop, "v1", "comparisons.jsonl"), "--steps", "60", "--out", out}
 		},
 		"ppo": func(out string) []string { return ppoArguments(loop, out, 12) },
 	}

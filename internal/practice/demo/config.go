@@ -83,6 +83,7 @@ func (c Config) recipe() pipeline.Recipe {
 	helpfulness, safety := must(rewardmodel.Preset("practice", tandem.Helpfulness)), must(rewardmodel.Preset("practice", tandem.Safety))
 	helpfulness.Margin, safety.Margin = rewardmodel.SmallMargin, rewardmodel.SmallMargin
 	helpfulness.Fit.Seed, safety.Fit.Seed = c.Seed, c.Seed
+	helpfulness.Mixture.Seed, safety.Mixture.Seed = c.Seed, c.Seed
 	helpfulness.Fit.Epochs, safety.Fit.Epochs = 1, 1
 	fine := must(sft.Preset("practice"))
 	fine.Seed = c.Seed // two epochs, the preset's: after one, a policy is diverse by its slips, which improving it takes away
