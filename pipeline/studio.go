@@ -61,19 +61,26 @@ func (s *Studio) chatConfig() chat.Config {
 	}
 }
 
-// fit trains weights on a task, resuming where the run was interrupted, and returns the last step's figures.
+// fit trains weights on a task, resuming where the run was interrupted, and returns the last step's figures, with those
+// of held-out data that the weights were kept for.
 func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut train.Task, c train.Config) (map[string]float64, error) {
-	var last train.Stats
 	t := train.Trainer{
 		Device: w.studio.Device, Weights: weights, Task: task, HeldOut: heldOut, Config: c,
 		States: w.states, Resume: w.resume, AnyKernel: w.studio.AnyKernel,
 		Observe: func(stats train.Stats) {
-			last = stats
 			w.observe(Observation{Step: stats.Step, Steps: stats.Steps, Metrics: trainMetrics(stats)})
 		},
 	}
 	err := t.Fit(ctx)
-	return trainMetrics(last), err
+	o := t.Outcome()
+	if err == nil && o.Stopped {
+		w.studio.Log.Info("stopped early: held-out data no longer says that it improves", "step", o.Last.Step, "of", o.Last.Steps, "kept", o.Kept)
+	}
+	metrics := trainMetrics(o.Last)
+	if maps.Copy(metrics, o.HeldOut); o.HeldOut != nil {
+		metrics["kept_step"], metrics["steps"] = float64(o.Kept), float64(o.Last.Step)
+	}
+	return metrics, err
 }
 
 // trainMetrics are a step's figures under TRL's names.

@@ -91,24 +91,36 @@ type stageProgress struct {
 	mu          sync.Mutex
 	name        string
 	bar         *progress
-	done, total int // units of the stage that is shown; 0 for a single one
+	observed    tandem.Stage
+	heldOut     string // its newest figures of held-out data
+	done, total int    // units of the stage that is shown; 0 for a single one
 }
 
 // observe is told of a fit's steps.
 func (s *stageProgress) observe(o pipeline.Observation) {
-	note := ""
-	for _, name := range []string{"loss", "accuracy", "objective/scores", "objective/kl"} {
-		if v, ok := o.Metrics[name]; ok {
-			note += fmt.Sprintf(" %s %.3f", name, v)
-		}
-	}
+	note := figures(o.Metrics, "loss", "accuracy", "objective/scores", "objective/kl")
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if measured := figures(o.Metrics, "eval_loss", "eval_accuracy"); measured != "" || o.Stage != s.observed {
+		s.observed, s.heldOut = o.Stage, measured
+	}
+	note += s.heldOut
 	if s.total > 0 {
 		s.bar.set(s.done, fmt.Sprintf("%s %d/%d %s", o.Stage, o.Step, o.Steps, note))
 		return
 	}
 	s.show(string(o.Stage), o.Step, o.Steps, note)
+}
+
+// figures are those of the named ones that there are.
+func figures(metrics map[string]float64, names ...string) string {
+	note := ""
+	for _, name := range names {
+		if v, ok := metrics[name]; ok {
+			note += fmt.Sprintf(" %s %.3f", name, v)
+		}
+	}
+	return note
 }
 
 // units is told of a stage's units; a single unit says nothing that its steps do not.

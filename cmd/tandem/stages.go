@@ -131,6 +131,8 @@ type fitFlags struct {
 	Seed            *uint64  `help:"Seed of the order of examples and of new weights (default: 0)." placeholder:"N" group:"training"`
 	CheckpointEvery *int     `help:"Steps between resumable states; 0 for interruptions and the end alone (default: the preset's)." placeholder:"N" group:"training"`
 	EvaluateEvery   *int     `help:"Steps between measurements of held-out data; 0 for the end alone (default: the preset's)." placeholder:"N" group:"training"`
+	KeepBest        *string  `help:"Held-out figure by whose best evaluation weights are kept: loss, accuracy (of reward models) or last, for those of the last step; needs --evaluate-every (default: the preset's)." placeholder:"NAME" group:"training"`
+	Patience        *int     `help:"End the run when that many evaluations on end were no better than the best; 0 for never (default: the preset's)." placeholder:"N" group:"training"`
 	Beta1           *float64 `name:"beta1" help:"Decay of AdamW's mean (default: the preset's)." placeholder:"X" group:"training"`
 	Beta2           *float64 `name:"beta2" help:"Decay of AdamW's square (default: the preset's)." placeholder:"X" group:"training"`
 	Epsilon         *float64 `help:"AdamW's epsilon (default: the preset's)." placeholder:"X" group:"training"`
@@ -153,6 +155,10 @@ func (f fitFlags) apply(c *train.Config) {
 	set(&c.Seed, f.Seed)
 	set(&c.CheckpointEvery, f.CheckpointEvery)
 	set(&c.EvaluateEvery, f.EvaluateEvery)
+	if set(&c.KeepBest, f.KeepBest); c.KeepBest == "last" {
+		c.KeepBest = ""
+	}
+	set(&c.Patience, f.Patience)
 	set(&c.Optimizer.Beta1, f.Beta1)
 	set(&c.Optimizer.Beta2, f.Beta2)
 	set(&c.Optimizer.Epsilon, f.Epsilon)

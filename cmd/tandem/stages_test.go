@@ -78,7 +78,7 @@ func (f stageFiles) command(stage string, steps int) []string {
 	case "sft":
 		return []string{"sft", "--model", f.policy, "--data", f.dialogues, "--preset", "practice", "--steps", n, "--batch", "4", "--checkpoint-every", "7"}
 	case "reward":
-		return []string{"reward", "safety", "--model", f.policy, "--data", f.comparisons, "--preset", "practice", "--steps", n, "--batch", "4", "--checkpoint-every", "7", "--evaluate-every", "5"}
+		return []string{"reward", "safety", "--model", f.policy, "--data", f.comparisons, "--preset", "practice", "--steps", n, "--batch", "4", "--checkpoint-every", "7", "--evaluate-every", "5", "--patience", "12"}
 	case "ppo":
 		return []string{"ppo", "--model", f.policy, "--helpfulness", f.helpfulness, "--safety", f.safety, "--data", f.prompts, "--preset", "practice",
 			"--iterations", n, "--batch-size", "8", "--minibatch-size", "4", "--max-tokens", "6", "--critic-warmup", "1", "--evaluate-every", "3", "--checkpoint-every", "2"}

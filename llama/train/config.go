@@ -48,7 +48,17 @@ type Config struct {
 	// EvaluateEvery is after how many steps held-out examples are measured, beside the end of the run; 0 for
 	// the end alone. Defaults to 0.
 	EvaluateEvery int `json:"evaluate_every"`
+	// KeepBest names the held-out figure by whose best evaluation the run's weights are kept: KeepByLoss, where less
+	// is better, or one that the task measures, as "accuracy", where more is. It needs evaluations during the run.
+	// Defaults to none: the last weights stay.
+	KeepBest string `json:"keep_best,omitempty"`
+	// Patience ends the run when that many evaluations on end have not improved on the best. Defaults to 0: the run
+	// goes on to its end.
+	Patience int `json:"patience,omitempty"`
 }
+
+// KeepByLoss keeps the weights with the least held-out loss.
+const KeepByLoss = "loss"
 
 // DefaultConfig returns the paper's values; what it leaves open is named on the field.
 func DefaultConfig() Config {
@@ -77,10 +87,14 @@ func (c Config) Validate() error {
 	}{
 		{"warmup_steps", c.WarmupSteps, 0}, {"batch", c.Batch, 1}, {"graph_tokens", c.GraphTokens, 1}, {"epochs", c.Epochs, 1},
 		{"steps", c.Steps, 0}, {"checkpoint_every", c.CheckpointEvery, 0}, {"evaluate_every", c.EvaluateEvery, 0},
+		{"patience", c.Patience, 0},
 	} {
 		if f.value < f.least {
 			return tandem.Errorf(tandem.Invalid, op, "%s is %d, less than %d", f.name, f.value, f.least)
 		}
+	}
+	if c.Patience > 0 && (c.KeepBest == "" || c.EvaluateEvery == 0) {
+		return tandem.Errorf(tandem.Invalid, op, "patience is %d: it needs evaluate_every, and keep_best to say what improves", c.Patience)
 	}
 	return c.Optimizer.Validate()
 }

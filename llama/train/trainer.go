@@ -35,7 +35,7 @@ type Trainer struct {
 	Task    Task
 	Config  Config
 
-	HeldOut Task               // Optional. Measured every EvaluateEvery steps and at the end
+	HeldOut Task               // Optional. Measured every EvaluateEvery steps and at the end; see Config.KeepBest
 	Observe func(Stats)        // Optional. Told of every step, in its goroutine
 	States  *checkpoint.States // Optional. Where the run's states are kept
 	Resume  bool               // Continue from the newest state, if there is one
@@ -49,45 +49,67 @@ type Trainer struct {
 	shape     llama.Shape
 	order     *order
 	steps     int // of the whole run
+	last      Stats
+	pending   bool // the evaluation after the last step was interrupted
+	best      best
 }
 
-// Fit runs until the last step. When ctx ends it stops after at most one micro-batch, saves the state of
-// the last whole step, and returns an error that wraps context.Cause. The weights are then those of the
-// last whole step. Whatever happens, the run's gradients, activations and optimizer are let go of.
+// Fit runs until the last step, or until evaluations no longer improve (see Config.Patience). When ctx ends it
+// stops after at most one micro-batch, saves the state of the last whole step, and returns an error that wraps
+// context.Cause. The weights are then those of the last whole step. Whatever happens, the run's gradients, activations and optimizer are let go of.
 func (t *Trainer) Fit(ctx context.Context) error {
 	defer func() {
-		t.program, t.optimizer = nil, nil
+		t.program, t.optimizer, t.best.weights = nil, nil, nil
 		t.Weights.DropGradients()
 	}()
 	step, err := t.prepare(ctx)
 	if err != nil {
 		return err
 	}
-	for ; step < t.steps; step++ {
-		stats, err := t.step(ctx, step)
-		if err != nil {
-			if ctx.Err() == nil {
-				return tandem.Errorf(tandem.CodeOf(err), "train.Fit", "step %d of %d: %w", step+1, t.steps, err)
+	for t.pending || step < t.steps && !t.best.over(t.Config) {
+		if !t.pending {
+			stats, err := t.step(ctx, step)
+			if err != nil {
+				if ctx.Err() == nil {
+					return tandem.Errorf(tandem.CodeOf(err), "train.Fit", "step %d of %d: %w", step+1, t.steps, err)
+				}
+				return t.interrupted(ctx, step) // a step that was begun is a step not taken
 			}
-			return t.interrupted(ctx, step) // a step that was begun is a step not taken
+			t.last = stats
+			step++
 		}
-		if done := step + 1; t.HeldOut != nil && (done == t.steps || t.Config.EvaluateEvery > 0 && done%t.Config.EvaluateEvery == 0) {
-			metrics, err := t.evaluate(ctx)
-			if err != nil && ctx.Err() == nil {
-				return err
+		if t.pending = t.due(step); t.pending {
+			if err := t.evaluate(ctx, step); err != nil {
+				if ctx.Err() == nil {
+					return err
+				}
+				return t.interrupted(ctx, step)
 			}
-			stats.Metrics = merge(stats.Metrics, metrics)
+			t.pending = false
 		}
 		if t.Observe != nil {
-			t.Observe(stats)
+			t.Observe(t.last)
 		}
-		if done := step + 1; t.Config.CheckpointEvery > 0 && done%t.Config.CheckpointEvery == 0 || done == t.steps {
-			if err := t.save(context.WithoutCancel(ctx), done); err != nil {
+		if t.Config.CheckpointEvery > 0 && step%t.Config.CheckpointEvery == 0 || step == t.steps || t.best.over(t.Config) {
+			if err := t.save(context.WithoutCancel(ctx), step); err != nil {
 				return err
 			}
 		}
 	}
+	if t.follows() && t.best.Step > 0 {
+		copyWeights(t.Weights, t.best.weights)
+	}
 	return nil
+}
+
+// due says whether held-out examples are measured after so many steps.
+func (t *Trainer) due(step int) bool {
+	return t.HeldOut != nil && (step == t.steps || t.Config.EvaluateEvery > 0 && step%t.Config.EvaluateEvery == 0)
+}
+
+// follows says whether evaluations decide which weights the run ends with.
+func (t *Trainer) follows() bool {
+	return t.HeldOut != nil && t.Config.KeepBest != "" && t.Config.EvaluateEvery > 0
 }
 
 // prepare compiles the program, makes the optimizer and returns the first step to take.
@@ -105,12 +127,17 @@ func (t *Trainer) prepare(ctx context.Context) (step int, err error) {
 	tasks := []Task{t.Task}
 	if t.HeldOut != nil {
 		tasks = append(tasks, t.HeldOut)
+	} else if t.Config.Patience > 0 {
+		return 0, tandem.Errorf(tandem.Invalid, "train.Fit", "patience is %d, and no examples are held out to measure", t.Config.Patience)
 	}
 	t.shape = t.Config.graphShape(tasks...)
 	t.steps = t.Config.TotalSteps(examples)
 	t.order = newOrder(t.Config, examples)
 	if t.program, err = t.Task.Build(llama.NewGraph(t.Device, t.Weights, t.shape)); err != nil {
 		return 0, err
+	}
+	if t.follows() {
+		t.best.weights = t.Weights.Clone() // memory that a state is restored into, whether or not there was an evaluation
 	}
 	t.optimizer = nn.NewAdamW(t.Device, t.Weights.Gradients().Params(), t.Config.Optimizer)
 	if !t.Resume || t.States == nil {
@@ -158,8 +185,21 @@ func (t *Trainer) step(ctx context.Context, step int) (s Stats, err error) {
 	return s, nil
 }
 
-// evaluate measures the held-out task: eval_loss is the loss of all its examples as one step.
-func (t *Trainer) evaluate(ctx context.Context) (map[string]float64, error) {
+// evaluate measures the held-out task after a step, and keeps the weights where they are the best so far.
+func (t *Trainer) evaluate(ctx context.Context, step int) error {
+	metrics, err := t.measure(ctx)
+	if err != nil {
+		return err
+	}
+	t.last.Metrics = merge(t.last.Metrics, metrics)
+	if !t.follows() {
+		return nil
+	}
+	return t.best.follow(t.Config, step, metrics, t.Weights)
+}
+
+// measure is what the held-out task says: eval_loss is the loss of all its examples as one step.
+func (t *Trainer) measure(ctx context.Context) (map[string]float64, error) {
 	all := make([]int, t.HeldOut.Examples())
 	for i := range all {
 		all[i] = i
