@@ -8,6 +8,7 @@ import (
 	"tandem"
 	"tandem/dataset"
 	"tandem/evaluation"
+	"tandem/llama"
 	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/llama/train"
@@ -16,10 +17,13 @@ import (
 
 // Reward specifies a reward model fitted to comparisons.
 type Reward struct {
-	Model   string         `json:"model"`              // the chat model's folder that it starts from
-	Data    string         `json:"data"`               // comparisons, see Studio.Comparisons; Config's mixture draws from them
-	Format  dataset.Format `json:"format,omitempty"`   // of Data and HeldOut
-	HeldOut string         `json:"held_out,omitempty"` // comparisons to measure accuracy on
+	Model string `json:"model"` // the chat model's folder that it starts from
+	// FromScratch takes of Model its shape, tokenizer and template alone, and starts from random weights: a judge
+	// that does not know what the chat model knows, to compare with (section 3.2.2 says why it should).
+	FromScratch bool           `json:"from_scratch,omitempty"`
+	Data        string         `json:"data"`               // comparisons, see Studio.Comparisons; Config's mixture draws from them
+	Format      dataset.Format `json:"format,omitempty"`   // of Data and HeldOut
+	HeldOut     string         `json:"held_out,omitempty"` // comparisons to measure accuracy on
 	// HeldOutShare of openings is not trained on but measured on, by the one rule (see tandem.HeldOut), and
 	// with them the comparisons that are marked as held out; 0 trains on all of Data.
 	HeldOutShare float64            `json:"held_out_share,omitempty"`
@@ -83,7 +87,7 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		steps:  r.Config.Fit.TotalSteps(task.Examples()),
 		counts: counts,
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			weights := policy.Weights.ToClassifier(rand.New(rand.NewPCG(r.Config.Fit.Seed, 1)))
+			weights := r.start(policy.Weights)
 			metrics, err := w.fit(ctx, weights, task, held, r.Config.Fit)
 			for name, n := range counts {
 				metrics[name] = float64(n)
@@ -95,6 +99,17 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 			return &checkpoint.Model{Weights: weights, Files: files}, metrics, err
 		},
 	}, nil
+}
+
+// start is what training starts from: the policy's trunk with a fresh head, or nothing of it but its shape.
+func (r Reward) start(policy *llama.Weights) *llama.Weights {
+	rng := rand.New(rand.NewPCG(r.Config.Fit.Seed, 1))
+	if !r.FromScratch {
+		return policy.ToClassifier(rng)
+	}
+	w := llama.NewWeights(policy.Config, true)
+	w.Init(rng)
+	return w
 }
 
 // Scorer opens a pair of reward models with the calibration in their lineage.

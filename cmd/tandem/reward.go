@@ -13,6 +13,7 @@ import (
 type rewardCommand struct {
 	Aspect       string  `arg:"" enum:"helpfulness,safety" help:"What it judges: helpfulness or safety."`
 	Model        string  `required:"" type:"path" help:"Folder of the chat model to start from." placeholder:"DIR"`
+	FromScratch  bool    `help:"Take of --model the shape, tokenizer and template alone and start from random weights: what a judge knows without what the policy knows."`
 	Data         string  `required:"" help:"File of comparisons, or snapshot:ID of the database." placeholder:"FILE"`
 	Format       string  `enum:"tandem,hh,trl,openrlhf,pku,ultrafeedback" default:"tandem" help:"Of the file: tandem (a comparison a line, as its API writes them), hh, trl, openrlhf, pku or ultrafeedback (default: tandem)." placeholder:"FORMAT"`
 	HeldOut      string  `help:"File of comparisons to measure accuracy on, in the same format (default: by the split rule)." placeholder:"FILE"`
@@ -83,7 +84,7 @@ func (c *rewardCommand) spec() (pipeline.Reward, error) {
 		return pipeline.Reward{}, err
 	}
 	spec := pipeline.Reward{
-		Model: c.Model, Format: comparisonFormat(c.Format), HeldOutShare: c.HeldOutShare, Config: config, Out: c.Out, Name: c.name(),
+		Model: c.Model, FromScratch: c.FromScratch, Format: comparisonFormat(c.Format), HeldOutShare: c.HeldOutShare, Config: config, Out: c.Out, Name: c.name(),
 	}
 	if spec.Data, err = dataPath(c.Data); err != nil {
 		return spec, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -344,5 +345,33 @@ func TestSafetyModelKeepsItsPromptHead(t *testing.T) {
 	}
 	if _, err := rewardmodel.ParsePromptHead(model.Files[rewardmodel.PromptHeadFile], model.Weights.Config.HiddenSize); err != nil {
 		t.Error(err)
+	}
+}
+
+// A reward model from scratch has the policy's shape and tokenizer, and nothing of its weights.
+func TestRewardFromScratch(t *testing.T) {
+	f := makeStageFiles(t)
+	policy, err := checkpoint.Load(t.Context(), f.policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	distance := func(more ...string) (d float64) {
+		out := filepath.Join(t.TempDir(), "made")
+		tandemRun(t, "", append(append(f.command("reward", 1), "--out", out), more...)...).ok(t)
+		m, err := checkpoint.Load(t.Context(), out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(m.Files["tokenizer.json"], policy.Files["tokenizer.json"]) || !m.Weights.IsClassifier() {
+			t.Error("it is no reward model with the policy's tokenizer")
+		}
+		for i, v := range m.Weights.Embed {
+			d += math.Abs(float64(v - policy.Weights.Embed[i]))
+		}
+		return d / float64(len(m.Weights.Embed))
+	}
+	// One step moves a weight by at most the rate; weights of deviation 0.02 are some 0.02 apart.
+	if near, far := distance(), distance("--from-scratch"); near > 2e-3 || far < 1e-2 {
+		t.Errorf("after a step the embedding is %.4f from the policy's, and %.4f from scratch", near, far)
 	}
 }
