@@ -30,6 +30,7 @@ func TestTheWholeDocument(t *testing.T) {
 		func(api web.API) error { return registerLive(api, nil) },
 		func(api web.API) error { return annotation.RegisterSetup(api, nil, nil) },
 		func(api web.API) error { return dashboard.Register(api, nil) },
+		registerScores,
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -189,4 +189,7 @@ var table = map[string]entry{
 	"POST /api/v1/variants/{id}/test":   {"admin", "variant", ""},
 
 	"GET /api/v1/workplaces": {"annotate", "", ""},
+
+	"POST /get_reward": {"score", "", `{"query":["x"]}`},
+	"POST /v1/score":   {"score", "", `{"items":[{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"x"}]}]}`},
 }

@@ -14,6 +14,7 @@ import (
 	"tandem/dashboard"
 	"tandem/internal/pgtest"
 	"tandem/internal/web"
+	"tandem/rewardmodel/scoreapi"
 	"tandem/site"
 	"tandem/store"
 )
@@ -47,6 +48,7 @@ func newWorld(t *testing.T) *world {
 		func(api web.API) error { return registerLive(api, w.store) },
 		func(api web.API) error { return annotation.RegisterSetup(api, w.store, site.PracticeProjects(w.store)) },
 		func(api web.API) error { return dashboard.Register(api, w.store) },
+		registerScores,
 		func(api web.API) error { w.api = api; return nil })
 	if err != nil {
 		t.Fatal(err)
@@ -132,6 +134,15 @@ func (w *world) fillLive() {
 		t.Fatal(err)
 	}
 	w.ids["variant"], w.ids["turn"] = variant.ID, turn.ID
+}
+
+// registerScores adds the score API, without models.
+func registerScores(api web.API) error {
+	batcher, err := scoreapi.NewBatcher(scoreapi.DefaultBatchConfig(), nil)
+	if err != nil {
+		return err
+	}
+	return scoreapi.Register(api, scoreapi.Config{Serving: scoreapi.NewServing(nil), Batcher: batcher})
 }
 
 // registerLive adds what is live, with variants that do not answer.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"sync"
 
 	"tandem"
 	"tandem/annotation"
@@ -15,23 +17,25 @@ import (
 	"tandem/store"
 )
 
-// serveCommand runs the site: collection and the dashboard's operations under /api/v1.
+// serveCommand runs the site: collection, the dashboard's operations under /api/v1, and the scores of reward models.
 type serveCommand struct {
-	Listen       string   `default:"127.0.0.1:8080" help:"Address to listen at, as HOST:PORT; port 0 takes a free one (default: 127.0.0.1:8080)." placeholder:"ADDRESS"`
-	PublicURL    string   `name:"public-url" help:"Where people and programs reach the site, such as https://tandem.example (default: the address itself)." placeholder:"URL"`
-	TrustedProxy []string `name:"trusted-proxy" help:"Addresses or networks (10.0.0.0/8) of the proxies whose X-Forwarded-For says who asks; several with commas. They need --public-url (default: none)." placeholder:"NETWORK,…"`
-	AdminEmail   string   `name:"admin-email" default:"admin@localhost" help:"What the first admin signs in with; as long as nobody has an account, serve prints a link for them (default: admin@localhost)." placeholder:"ADDRESS"`
-	InsecureHTTP bool     `name:"insecure-http" help:"Speak plain HTTP to other machines: keys and judgments can be read on the way."`
-	LiveAnswers  int      `name:"live-answers" default:"2" help:"Answers of live projects to sample at once; more wait (default: 2)." placeholder:"N"`
+	Listen        string   `default:"127.0.0.1:8080" help:"Address to listen at, as HOST:PORT; port 0 takes a free one (default: 127.0.0.1:8080)." placeholder:"ADDRESS"`
+	PublicURL     string   `name:"public-url" help:"Where people and programs reach the site, such as https://tandem.example (default: the address itself)." placeholder:"URL"`
+	TrustedProxy  []string `name:"trusted-proxy" help:"Addresses or networks (10.0.0.0/8) of the proxies whose X-Forwarded-For says who asks; several with commas. They need --public-url (default: none)." placeholder:"NETWORK,…"`
+	AdminEmail    string   `name:"admin-email" default:"admin@localhost" help:"What the first admin signs in with; as long as nobody has an account, serve prints a link for them (default: admin@localhost)." placeholder:"ADDRESS"`
+	InsecureHTTP  bool     `name:"insecure-http" help:"Speak plain HTTP to other machines: keys and judgments can be read on the way."`
+	LiveAnswers   int      `name:"live-answers" default:"2" help:"Answers of live projects to sample at once; more wait (default: 2)." placeholder:"N"`
+	MetricsListen string   `name:"metrics-listen" help:"Address at which /metrics is served for Prometheus, as HOST:PORT; whoever reaches it may read it (default: nowhere)." placeholder:"ADDRESS"`
+	scoreFlags
 	databaseFlags
 }
 
-// Validate refuses a number of answers at which nobody would get one.
+// Validate refuses a number of answers at which nobody would get one, and half a pair of reward models.
 func (c *serveCommand) Validate() error {
 	if c.LiveAnswers < 1 {
 		return fmt.Errorf("--live-answers is %d, less than 1", c.LiveAnswers)
 	}
-	return nil
+	return c.scoreFlags.check()
 }
 
 // serveReport is serve's JSON, once it has stopped.
@@ -52,11 +56,17 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		if err != nil {
 			return err
 		}
+		registry := newRegistry()
+		scores, err := c.scoreFlags.open(ctx, w, s, registry)
+		if err != nil {
+			return err
+		}
 		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Answers: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, TrustedProxies: proxies, Log: w.log},
 			func(api web.API) error { return annotation.Register(api, s) },
 			func(api web.API) error { return annotation.RegisterLive(api, live) },
 			func(api web.API) error { return annotation.RegisterSetup(api, s, site.PracticeProjects(s)) },
-			func(api web.API) error { return dashboard.Register(api, s) })
+			func(api web.API) error { return dashboard.Register(api, s) },
+			scores.register)
 		if err != nil {
 			return err
 		}
@@ -69,7 +79,18 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		if err := c.welcome(ctx, w, s, address); err != nil {
 			return err
 		}
-		if err := serveLive(ctx, live, func(ctx context.Context) error { return site.Serve(ctx, listener, handler) }); err != nil {
+		beside := []func(context.Context){live.Run}
+		if scores.watch != nil {
+			beside = append(beside, scores.watch)
+		}
+		if c.MetricsListen != "" {
+			metrics, err := serveMetrics(w, c.MetricsListen, registry)
+			if err != nil {
+				return errors.Join(err, listener.Close())
+			}
+			beside = append(beside, metrics)
+		}
+		if err := alongside(ctx, func(ctx context.Context) error { return site.Serve(ctx, listener, handler) }, beside...); err != nil {
 			return err
 		}
 		if err := w.report(serveReport{address}, ""); err != nil {
@@ -117,17 +138,16 @@ func (c *serveCommand) welcome(ctx context.Context, w *world, s *store.Store, ad
 	return err
 }
 
-// serveLive samples live answers for as long as the site is served.
-func serveLive(ctx context.Context, live *annotation.Live, serve func(context.Context) error) error {
+// alongside serves, and does what else has to be done for as long as that lasts.
+func alongside(ctx context.Context, serve func(context.Context) error, work ...func(context.Context)) error {
 	ctx, stop := context.WithCancel(ctx)
-	sampled := make(chan struct{})
-	go func() {
-		defer close(sampled)
-		live.Run(ctx)
-	}()
+	var all sync.WaitGroup
+	for _, w := range work {
+		all.Go(func() { w(ctx) })
+	}
 	err := serve(ctx)
 	stop()
-	<-sampled
+	all.Wait()
 	return err
 }
 

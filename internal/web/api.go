@@ -100,7 +100,7 @@ func NewAPI(router chi.Router, c Config) (API, error) {
 }
 
 // Register adds an operation that callers with one of the scopes may use. The handler's errors are the domain's;
-// what is the server's own fault is logged and not sent.
+// what is the server's own fault is logged and not sent. An error that is a Problem is sent as it is.
 func Register[I, O any](api API, scopes Scopes, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	register(api, scopes, op, handler)
 }
@@ -136,7 +136,7 @@ func register[I, O any](api API, scopes Scopes, op huma.Operation, handler func(
 			err = tandem.Errorf(tandem.Unavailable, op.OperationID, "no answer within %v: %w", limit, err)
 		}
 		p := ProblemOf(err)
-		if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+		if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) && !errors.Is(err, p) {
 			logFailure(ctx, api.log, op.OperationID, err)
 		}
 		return nil, p

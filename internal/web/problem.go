@@ -3,8 +3,11 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -21,6 +24,8 @@ type Problem struct {
 	Detail  string        `json:"detail,omitempty" doc:"What went wrong, for people."`
 	Request string        `json:"request_id,omitempty" doc:"The request, as the server's log names it."`
 	Errors  []FieldDetail `json:"errors,omitempty" doc:"What is wrong in which place of the request."`
+
+	retryAfter time.Duration // until another try is worth it; 0 where nobody knows
 }
 
 // FieldDetail says what is wrong in one place of a request.
@@ -59,9 +64,12 @@ var codes = map[int]string{
 	http.StatusServiceUnavailable:    string(tandem.Unavailable),
 }
 
-// ProblemOf is the problem that err is to a caller. What is the server's own fault is not described:
-// the log has it.
+// ProblemOf is the problem that err is to a caller: err itself where it is one. What is the server's own fault is not
+// described: the log has it.
 func ProblemOf(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
 	code := tandem.CodeOf(err)
 	p := NewProblem(statuses[code], "")
 	p.Code = string(code)
@@ -83,6 +91,13 @@ func NewProblem(status int, detail string) *Problem {
 		code = string(tandem.Internal)
 	}
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+}
+
+// Busy is the problem of a server that has too much to do, and says when another try is worth it.
+func Busy(after time.Duration, detail string) *Problem {
+	p := NewProblem(http.StatusTooManyRequests, detail)
+	p.retryAfter = after
+	return p
 }
 
 // message is what the domain says of err, without the names of operations, and without causes that are not the
@@ -119,6 +134,9 @@ func (p *Problem) GetHeaders() http.Header {
 		h.Set("WWW-Authenticate", `Bearer realm="tandem"`)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
+	}
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
 	}
 	return h
 }

@@ -74,7 +74,7 @@ func (c *Classifier) scores(ctx context.Context, n int, render func(i, most int)
 		sequences[i] = e.Tokens
 		cut += e.Cut
 	}
-	scores, err = c.classifier.Scores(ctx, sequences)
+	scores, err = c.TokenScores(ctx, sequences)
 	return scores, cut, err
 }
 
@@ -90,4 +90,9 @@ func (c *Classifier) PromptSummaries(ctx context.Context, prompts []tandem.Dialo
 		sequences[i] = e.Tokens
 	}
 	return c.classifier.Summaries(ctx, sequences)
+}
+
+// TokenScores is Scores for dialogues and texts that c.Template rendered already, none longer than the context.
+func (c *Classifier) TokenScores(ctx context.Context, sequences [][]int32) ([]float32, error) {
+	return c.classifier.Scores(ctx, sequences)
 }

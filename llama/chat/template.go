@@ -71,6 +71,14 @@ func (t *Template) Source() string { return t.source }
 // Stops are the tokens that end an answer.
 func (t *Template) Stops() []int32 { return t.stops }
 
+// BOS is the text of the token that begins a sequence; empty for a tokenizer without one.
+func (t *Template) BOS() string {
+	if bos := t.tokenizer.Special().BOS; bos != tokenizer.None {
+		return t.tokenizer.Token(bos)
+	}
+	return ""
+}
+
 // Text renders d as transformers' apply_chat_template does without tokenizing; generate adds the prompt
 // for an answer. A special token that a message spells stands in it as it was written: encode a dialogue
 // by Prompt, Training or Scored, not by its text.

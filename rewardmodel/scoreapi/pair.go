@@ -1,0 +1,168 @@
+package scoreapi
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tandem"
+	"tandem/llama/chat"
+	"tandem/rewardmodel"
+)
+
+// Judge is one reward model, in two steps: a text becomes tokens where it arrives, and tokens become scalars in
+// batches. A scalar depends on its tokens alone, to the bit.
+type Judge interface {
+	// Render makes tokens of a dialogue that ends with an assistant message.
+	Render(ctx context.Context, d tandem.Dialogue) ([]int32, error)
+	// RenderText makes tokens of a text that a template rendered already.
+	RenderText(text string) ([]int32, error)
+	// Context is how many tokens it can take.
+	Context() int
+	TokenScores(ctx context.Context, sequences [][]int32) ([]float32, error)
+}
+
+// Pair is the two reward models that answer together. It is not changed once it serves.
+type Pair struct {
+	Helpfulness, Safety Judge
+	Combiner            rewardmodel.Combiner
+	Models              Models
+	// Prompts tells safety prompts by what is learnt of them, where neither the request nor the database says. Nil
+	// for models that learnt nothing of the kind.
+	Prompts PromptJudge
+	// Alike says that both models render every text to the same tokens, so that it is done once.
+	Alike bool
+
+	frame frame
+}
+
+// Models names the models that answered.
+type Models struct {
+	Helpfulness ModelName `json:"helpfulness"`
+	Safety      ModelName `json:"safety"`
+}
+
+// ModelName is what a model is known by.
+type ModelName struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Open loads a pair from its folders. Errors: Invalid for a model without a calibration, whose score cannot be combined
+// with another's, and for models whose kinds are others.
+func Open(ctx context.Context, helpfulness, safety string, c chat.Config) (*Pair, error) {
+	h, err := openJudge(ctx, helpfulness, tandem.HelpfulnessModel, c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openJudge(ctx, safety, tandem.SafetyModel, c)
+	if err != nil {
+		return nil, err
+	}
+	return newPair(ctx, h, s)
+}
+
+// newPair makes a pair of models that were opened.
+func newPair(ctx context.Context, helpfulness, safety *classifier) (*Pair, error) {
+	frame, err := frameOf(ctx, safety.Template)
+	if err != nil {
+		return nil, err
+	}
+	return &Pair{
+		frame:       frame,
+		Helpfulness: helpfulness, Safety: safety,
+		Combiner: rewardmodel.Combiner{Helpfulness: *helpfulness.Model.Lineage.Calibration, Safety: *safety.Model.Lineage.Calibration},
+		Models:   Models{helpfulness.name(), safety.name()},
+		Alike: helpfulness.Template.Source() == safety.Template.Source() && maps.EqualFunc(helpfulness.Tokenizer.Files(), safety.Tokenizer.Files(), bytes.Equal) &&
+			slices.Equal(helpfulness.Template.Stops(), safety.Template.Stops()),
+	}, nil
+}
+
+// frame is what a chat template puts around the message of a user who begins a dialogue.
+type frame struct{ bos, before, after string }
+
+func frameOf(ctx context.Context, t *chat.Template) (frame, error) {
+	const message = "\uE000" // a character for private use, which no template has
+	text, err := t.Text(ctx, tandem.Dialogue{{Role: tandem.User, Content: message}}, true)
+	if err != nil {
+		return frame{}, err
+	}
+	bos := t.BOS()
+	before, after, _ := strings.Cut(strings.TrimPrefix(text, bos), message)
+	return frame{bos, before, after}, nil
+}
+
+// message is the user's in a prompt that was rendered by the template; a prompt that was not is a message itself.
+func (f frame) message(prompt string) string {
+	if inner, ok := strings.CutPrefix(strings.TrimPrefix(prompt, f.bos), f.before); ok {
+		if inner, ok = strings.CutSuffix(inner, f.after); ok {
+			return inner
+		}
+	}
+	return prompt
+}
+
+// classifier is a Judge from a model's folder.
+type classifier struct{ *chat.Classifier }
+
+func openJudge(ctx context.Context, path string, kind tandem.ModelKind, c chat.Config) (*classifier, error) {
+	const op = "scoreapi.Open"
+	model, err := chat.OpenClassifier(ctx, path, c)
+	if err != nil {
+		return nil, fmt.Errorf("%s model: %w", kind, err)
+	}
+	lineage := model.Model.Lineage
+	switch {
+	case lineage == nil || lineage.Calibration == nil:
+		return nil, tandem.Errorf(tandem.Invalid, op, "the %s model %s has no calibration in tandem.json, so its score cannot be combined with another model's: run its `tandem reward` with --reference-policy and --reference-prompts, or `tandem round`, which calibrates the pair that it fits", kind, path)
+	case lineage.Kind != kind:
+		return nil, tandem.Errorf(tandem.Invalid, op, "%s is a %s model, not a %s model", path, lineage.Kind, kind)
+	}
+	return &classifier{model}, nil
+}
+
+func (c *classifier) name() ModelName { return ModelName{c.Model.Lineage.ID, c.Model.Lineage.Name} }
+
+func (c *classifier) Context() int { return c.Weights.Config.MaxPositionEmbeddings }
+
+func (c *classifier) Render(ctx context.Context, d tandem.Dialogue) ([]int32, error) {
+	e, err := c.Template.Scored(ctx, d, 0)
+	return e.Tokens, err
+}
+
+func (c *classifier) RenderText(text string) ([]int32, error) {
+	e, err := c.Template.ScoredText(text, 0)
+	return e.Tokens, err
+}
+
+// render makes an item of what each model renders.
+func (p *Pair) render(tokens func(Judge) ([]int32, error)) (*item, error) {
+	i := &item{pair: p}
+	var err error
+	if i.helpfulness, err = tokens(p.Helpfulness); err != nil {
+		return nil, err
+	}
+	if i.safety = i.helpfulness; !p.Alike {
+		if i.safety, err = tokens(p.Safety); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
+}
+
+// tooLong says of an item that a model cannot take it; empty for one that both can.
+func (p *Pair) tooLong(i *item) string {
+	for _, m := range []struct {
+		name   string
+		judge  Judge
+		tokens []int32
+	}{{"helpfulness", p.Helpfulness, i.helpfulness}, {"safety", p.Safety, i.safety}} {
+		if n, most := len(m.tokens), m.judge.Context(); n > most {
+			return fmt.Sprintf("%d tokens, more than the %s model's context of %d", n, m.name, most)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,82 @@
+package scoreapi
+
+import (
+	"context"
+	"fmt"
+
+	"tandem"
+)
+
+// PromptJudge tells prompts that probe safety from others, is_safety(p) of R_c. The database is one, by the category
+// that a prompt was stored with; a classifier kept with the safety model is another.
+type PromptJudge interface {
+	// SafetyPrompts says of the prompts that it knows, by index, whether they probe safety.
+	SafetyPrompts(ctx context.Context, prompts []tandem.Dialogue) (known map[int]bool, err error)
+}
+
+// PromptSource says who told whether a prompt probes safety.
+type PromptSource string
+
+const (
+	FromRequest    PromptSource = "request"    // the request itself
+	FromStored     PromptSource = "stored"     // the category of the same prompt in the database
+	FromClassifier PromptSource = "classifier" // the classifier kept with the safety model
+	FromDefault    PromptSource = "default"    // nobody knows: it counts as no safety prompt
+)
+
+// question is a prompt as it stands in a request.
+type question struct {
+	said     *bool           // what the request says of it
+	prompt   tandem.Dialogue // empty where there is none, or only its text
+	rendered string          // the text of one that a chat template may have rendered: one message, as far as it can be told
+}
+
+// verdict is whether a prompt probes safety, and by whom.
+type verdict struct {
+	safety bool
+	from   PromptSource
+}
+
+// resolve settles each prompt by the first who knows: the request, what is stored, the pair's classifier. A prompt that
+// nobody knows counts as none that probes safety (a choice: the gate still stops what is unsafe).
+func resolve(ctx context.Context, stored PromptJudge, p *Pair, questions []question) ([]verdict, error) {
+	verdicts := make([]verdict, len(questions))
+	var open []int
+	for i, q := range questions {
+		verdicts[i] = verdict{false, FromDefault}
+		switch {
+		case q.said != nil:
+			verdicts[i] = verdict{*q.said, FromRequest}
+		case len(q.prompt) > 0 || q.rendered != "":
+			open = append(open, i)
+		}
+	}
+	for _, source := range []struct {
+		name  PromptSource
+		judge PromptJudge
+	}{{FromStored, stored}, {FromClassifier, p.Prompts}} {
+		if len(open) == 0 || source.judge == nil {
+			continue
+		}
+		prompts := make([]tandem.Dialogue, len(open))
+		for n, i := range open {
+			if prompts[n] = questions[i].prompt; len(prompts[n]) == 0 {
+				prompts[n] = tandem.Dialogue{{Role: tandem.User, Content: p.frame.message(questions[i].rendered)}}
+			}
+		}
+		known, err := source.judge.SafetyPrompts(ctx, prompts)
+		if err != nil {
+			return nil, fmt.Errorf("whether prompts probe safety (%s): %w", source.name, err)
+		}
+		var unknown []int
+		for n, i := range open {
+			if safety, ok := known[n]; ok {
+				verdicts[i] = verdict{safety, source.name}
+			} else {
+				unknown = append(unknown, i)
+			}
+		}
+		open = unknown
+	}
+	return verdicts, nil
+}
