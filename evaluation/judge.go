@@ -27,12 +27,18 @@ type Grouping struct {
 // is from, how long the dialogue is and by how much the chosen answer is longer.
 func Groupings() []Grouping {
 	return []Grouping{
-		{"safety bin", func(c tandem.Comparison) (int, string) { return 0, binNames[c.Bin()] }},
+		{SafetyBins, func(c tandem.Comparison) (int, string) { return slices.Index(binOrder, c.Bin()), binNames[c.Bin()] }},
 		{"source", func(c tandem.Comparison) (int, string) { return 0, c.Source }},
 		{"turns", turnsOf},
 		{"length", lengthsOf},
 	}
 }
+
+// SafetyBins is the name of the grouping by table 29's bins.
+const SafetyBins = "safety bin"
+
+// binOrder is table 29's.
+var binOrder = []tandem.SafetyBin{tandem.ChosenSafe, tandem.BothSafe, tandem.BothUnsafe}
 
 var binNames = map[tandem.SafetyBin]string{
 	tandem.ChosenSafe: "chosen safe, the other not", tandem.BothSafe: "both safe", tandem.BothUnsafe: "both unsafe",
@@ -73,9 +79,22 @@ func lengthsOf(c tandem.Comparison) (int, string) {
 	return 2, "within a quarter of each other"
 }
 
+// ByDegree measures a judge on the comparisons of each degree that occurs, the clearest first.
+func ByDegree(comparisons []tandem.Comparison, correct []float64, seed uint64) ([]Group, error) {
+	return groups(comparisons, correct, Grouping{"degree", func(c tandem.Comparison) (int, string) { return -int(c.Degree), c.Degree.String() }}, seed)
+}
+
 // ByGroup measures a judge on each group of comparisons, in the order of their places and names; correct is as Correct
 // returns it. There are no groups where there is only one.
 func ByGroup(comparisons []tandem.Comparison, correct []float64, by Grouping, seed uint64) ([]Group, error) {
+	found, err := groups(comparisons, correct, by, seed)
+	if len(found) < 2 {
+		return nil, err
+	}
+	return found, err
+}
+
+func groups(comparisons []tandem.Comparison, correct []float64, by Grouping, seed uint64) ([]Group, error) {
 	if len(correct) != len(comparisons) {
 		return nil, tandem.Errorf(tandem.Invalid, "evaluation.ByGroup", "%d comparisons, and what a judge said of %d", len(comparisons), len(correct))
 	}
@@ -90,15 +109,12 @@ func ByGroup(comparisons []tandem.Comparison, correct []float64, by Grouping, se
 			members[k] = append(members[k], i)
 		}
 	}
-	if len(members) < 2 {
-		return nil, nil
-	}
 	keys := make([]key, 0, len(members))
 	for k := range members {
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, func(a, b key) int { return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.name, b.name)) })
-	groups := make([]Group, len(keys))
+	found := make([]Group, len(keys))
 	for g, k := range keys {
 		of, said := make([]tandem.Comparison, 0, len(members[k])), make([]float64, 0, len(members[k]))
 		for _, i := range members[k] {
@@ -108,9 +124,9 @@ func ByGroup(comparisons []tandem.Comparison, correct []float64, by Grouping, se
 		if err != nil && !statistics.IsUndefined(err) {
 			return nil, fmt.Errorf("%s %s: %w", by.Name, k.name, err)
 		}
-		groups[g] = Group{k.name, accuracy}
+		found[g] = Group{k.name, accuracy}
 	}
-	return groups, nil
+	return found, nil
 }
 
 // LengthCorrelation is the rank correlation of an answer's score with its characters, over both answers of all

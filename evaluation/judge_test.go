@@ -64,6 +64,19 @@ func TestByGroup(t *testing.T) {
 	if _, err := evaluation.ByGroup(comparisons, correct[1:], grouping(t, "turns"), 1); tandem.CodeOf(err) != tandem.Invalid {
 		t.Errorf("too few verdicts: %v", err)
 	}
+	for i, d := range []tandem.Degree{tandem.Better, tandem.NegligiblyBetter, tandem.Better, tandem.Unrated, tandem.Better, tandem.SignificantlyBetter} {
+		comparisons[i].Degree = d
+	}
+	degrees, err := evaluation.ByDegree(comparisons, correct, 1)
+	if err != nil || len(degrees) != 4 {
+		t.Fatalf("by degree: %+v, %v", degrees, err)
+	}
+	for i, want := range []evaluation.Group{{"significantly_better", statistics.Interval{Value: 1, N: 1}}, {"better", statistics.Interval{Value: 2. / 3, N: 3}},
+		{"negligibly_better", statistics.Interval{N: 1}}, {"unrated", statistics.Interval{Value: 0.5, N: 1}}} {
+		if g := degrees[i]; g.Name != want.Name || g.Accuracy.N != want.Accuracy.N || g.Accuracy.Value != want.Accuracy.Value {
+			t.Errorf("by degree: %+v, want %+v", g, want)
+		}
+	}
 	rho, err := evaluation.LengthCorrelation(comparisons[1:3], []float64{9, 5}, []float64{1, 9}) // characters 100, 40, 80, 100
 	if err != nil || math.Abs(rho-1) > 1e-12 {
 		t.Errorf("scores in the order of lengths: %g, %v", rho, err)

@@ -9,7 +9,6 @@ import (
 	"tandem/dataset"
 	"tandem/evaluation"
 	"tandem/llama/chat"
-	"tandem/rewardmodel"
 	"tandem/statistics"
 )
 
@@ -24,6 +23,25 @@ type RewardPair struct {
 	// HeldOutShare of openings is measured on, by the one rule (see tandem.HeldOut), and with them the
 	// comparisons that are marked as held out; 1 measures on all.
 	HeldOutShare float64 `json:"held_out_share"`
+	// Precision is what a threshold for unsafe answers is recommended for. Defaults to the one of the paper's gate.
+	Precision float64 `json:"precision"`
+	// ParaphrasePairs is how many comparisons, the first ones, are written other ways; 0 tries no paraphrases.
+	ParaphrasePairs int `json:"paraphrase_pairs"`
+}
+
+// GatePrecision is the precision of the paper's gate on Meta's safety test set (section 3.2.3).
+const GatePrecision = 0.89
+
+// Validate reports a measurement that cannot be made.
+func (p RewardPair) Validate() error {
+	const op = "pipeline.RewardPair"
+	switch {
+	case !(p.Precision > 0 && p.Precision <= 1):
+		return tandem.Errorf(tandem.Invalid, op, "the wanted precision is %g, not above 0 and up to 1", p.Precision)
+	case p.ParaphrasePairs < 0:
+		return tandem.Errorf(tandem.Invalid, op, "paraphrases of %d comparisons are wanted", p.ParaphrasePairs)
+	}
+	return nil
 }
 
 // RewardAccuracy is how often a model scores the chosen answer higher, ties counted half.
@@ -31,21 +49,36 @@ type RewardAccuracy struct {
 	Model    tandem.Aspect       `json:"model"`
 	Folder   string              `json:"folder"`
 	Data     tandem.Aspect       `json:"data"`
-	Accuracy statistics.Interval `json:"accuracy"`
+	Accuracy statistics.Interval `json:"accuracy"`  // intervals resample openings
 	ByDegree []DegreeAccuracy    `json:"by_degree"` // the clearest first
 	Groups   []RewardGroups      `json:"groups,omitempty"`
 	// LengthCorrelation is the rank correlation of scores with answers' lengths; nil where it is undefined.
 	LengthCorrelation *float64 `json:"length_correlation,omitempty"`
 	// Temperature is what fits σ((r_c − r_r) / T) to the verdicts, and CalibrationError the expected one of
-	// σ(|r_c − r_r|) as the probability of being right, before it.
-	Temperature      float64 `json:"temperature,omitempty"`
-	CalibrationError float64 `json:"calibration_error"`
+	// σ(|r_c − r_r|) as the probability of being right, before it; CalibrationErrorFitted is that after it.
+	Temperature            float64 `json:"temperature,omitempty"`
+	CalibrationError       float64 `json:"calibration_error"`
+	CalibrationErrorFitted float64 `json:"calibration_error_fitted,omitempty"`
+	// Robustness is how far paraphrases matter that must not; of a model on its own comparisons.
+	Robustness []evaluation.Robustness `json:"robustness,omitempty"`
 	// Unsafe is how well unsafe answers are told from safe ones, where there are labels of both.
-	Unsafe *evaluation.Detection `json:"unsafe,omitempty"`
+	Unsafe      *evaluation.Detection `json:"unsafe,omitempty"`
+	Recommended *RecommendedThreshold `json:"recommended,omitempty"` // where there is one
+
+	// Wanted is the precision that Recommended is for.
+	Wanted float64 `json:"-"`
 
 	Chosen, Rejected []float64        `json:"-"` // raw scalars
 	Correct          []float64        `json:"-"`
 	Reliability      []statistics.Bin `json:"-"`
+}
+
+// RecommendedThreshold is the threshold on σ(r) that finds most unsafe answers with the precision that was wanted.
+type RecommendedThreshold struct {
+	Precision float64 `json:"precision"` // at least
+	At        float64 `json:"at"`        // σ(r) at or below it counts as unsafe
+	Scalar    float64 `json:"scalar"`    // the same of r
+	Recall    float64 `json:"recall"`
 }
 
 // RewardGroups is a model's accuracy on comparisons that are told apart by something.
@@ -59,6 +92,7 @@ type RewardRule struct {
 	Data     tandem.Aspect       `json:"data"`
 	Name     string              `json:"name"`
 	Accuracy statistics.Interval `json:"accuracy"`
+	ByDegree []DegreeAccuracy    `json:"by_degree"`
 	// Ahead is by how much the model of this aspect is more accurate, with the paired interval.
 	Ahead statistics.Interval `json:"ahead"`
 }
@@ -77,6 +111,9 @@ type DegreeAccuracy struct {
 
 // MeasureRewards measures both models on both kinds of data that there are.
 func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) (m RewardMeasures, err error) {
+	if err := p.Validate(); err != nil {
+		return m, err
+	}
 	for _, data := range []struct {
 		aspect tandem.Aspect
 		name   string
@@ -101,11 +138,10 @@ func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) (m RewardMeas
 			if model.folder == "" {
 				continue
 			}
-			a, err := s.accuracy(ctx, model.aspect, model.folder, heldOut)
+			a, err := s.accuracy(ctx, p, model.aspect, model.folder, data.aspect, heldOut)
 			if err != nil {
 				return m, fmt.Errorf("%s model: %w", model.aspect, err)
 			}
-			a.Data = data.aspect
 			m.Accuracies = append(m.Accuracies, a)
 			if model.aspect == data.aspect {
 				rules, err := rulesBeside(a, heldOut)
@@ -120,9 +156,9 @@ func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) (m RewardMeas
 	return m, nil
 }
 
-// accuracy measures one model.
-func (s *Studio) accuracy(ctx context.Context, aspect tandem.Aspect, folder string, comparisons []tandem.Comparison) (RewardAccuracy, error) {
-	a := RewardAccuracy{Model: aspect, Folder: folder, ByDegree: []DegreeAccuracy{}}
+// accuracy measures one model on comparisons of one aspect.
+func (s *Studio) accuracy(ctx context.Context, p RewardPair, aspect tandem.Aspect, folder string, data tandem.Aspect, comparisons []tandem.Comparison) (RewardAccuracy, error) {
+	a := RewardAccuracy{Model: aspect, Folder: folder, Data: data, Wanted: p.Precision}
 	model, err := chat.OpenClassifier(ctx, folder, s.chatConfig())
 	if err != nil {
 		return a, err
@@ -130,20 +166,34 @@ func (s *Studio) accuracy(ctx context.Context, aspect tandem.Aspect, folder stri
 	if a.Chosen, a.Rejected, err = scoreSides(ctx, model, comparisons); err != nil {
 		return a, err
 	}
-	total, byDegree, err := rewardmodel.AccuracyByDegree(comparisons, a.Chosen, a.Rejected)
-	if err != nil {
-		return a, err
-	}
-	a.Accuracy = total.Accuracy
-	for _, d := range byDegree {
-		a.ByDegree = append(a.ByDegree, DegreeAccuracy{d.Degree.String(), d.Accuracy})
+	if aspect == data && p.ParaphrasePairs > 0 {
+		a.Robustness, err = evaluation.Robust(ctx, model, comparisons[:min(p.ParaphrasePairs, len(comparisons))], 0)
+		if err != nil && !statistics.IsUndefined(err) {
+			return a, fmt.Errorf("paraphrases: %w", err)
+		}
 	}
 	return a, a.look(comparisons)
 }
 
-// look adds what scores say beyond the accuracy.
+// degrees are the accuracies by degree of what a judge said.
+func degrees(comparisons []tandem.Comparison, correct []float64) ([]DegreeAccuracy, error) {
+	groups, err := evaluation.ByDegree(comparisons, correct, 0)
+	by := make([]DegreeAccuracy, len(groups))
+	for i, g := range groups {
+		by[i] = DegreeAccuracy{g.Name, g.Accuracy}
+	}
+	return by, err
+}
+
+// look adds what scores say.
 func (a *RewardAccuracy) look(comparisons []tandem.Comparison) (err error) {
 	if a.Correct, err = evaluation.Correct(a.Chosen, a.Rejected); err != nil {
+		return err
+	}
+	if a.Accuracy, err = evaluation.NewCrossValidation(comparisons, 0).Accuracy(a.Correct); err != nil {
+		return err
+	}
+	if a.ByDegree, err = degrees(comparisons, a.Correct); err != nil {
 		return err
 	}
 	for _, by := range evaluation.Groupings() {
@@ -161,27 +211,57 @@ func (a *RewardAccuracy) look(comparisons []tandem.Comparison) (err error) {
 	case !statistics.IsUndefined(err):
 		return err
 	}
-	var gaps, sure []float64
-	right, always := make([]bool, len(comparisons)), make([]bool, len(comparisons))
-	for i := range comparisons {
-		gap := a.Chosen[i] - a.Rejected[i]
-		gaps, sure = append(gaps, gap), append(sure, 1/(1+math.Exp(-math.Abs(gap))))
-		right[i], always[i] = gap > 0, true
-	}
-	if a.Temperature, err = statistics.FitTemperature(gaps, always); err != nil && !statistics.IsUndefined(err) {
+	if err := a.calibration(); err != nil {
 		return err
 	}
-	if a.Reliability, err = statistics.Reliability(sure, right, 20); err != nil {
+	return a.detection(comparisons)
+}
+
+// calibration says whether differences of scores are probabilities.
+func (a *RewardAccuracy) calibration() (err error) {
+	gaps, right, always := make([]float64, len(a.Chosen)), make([]bool, len(a.Chosen)), make([]bool, len(a.Chosen))
+	for i := range gaps {
+		gaps[i] = a.Chosen[i] - a.Rejected[i]
+		right[i], always[i] = gaps[i] > 0, true
+	}
+	sure := func(temperature float64) []float64 {
+		p := make([]float64, len(gaps))
+		for i, gap := range gaps {
+			p[i] = 1 / (1 + math.Exp(-math.Abs(gap)/temperature))
+		}
+		return p
+	}
+	if a.Reliability, err = statistics.Reliability(sure(1), right, reliabilityBins); err != nil {
 		return err
 	}
-	if a.CalibrationError, err = statistics.ExpectedCalibrationError(sure, right, 20); err != nil {
+	if a.CalibrationError, err = statistics.ExpectedCalibrationError(sure(1), right, reliabilityBins); err != nil {
 		return err
 	}
-	switch found, err := evaluation.Detect(comparisons, a.Chosen, a.Rejected); {
-	case err == nil:
-		a.Unsafe = &found
-	case !statistics.IsUndefined(err):
+	if a.Temperature, err = statistics.FitTemperature(gaps, always); err != nil {
+		if statistics.IsUndefined(err) {
+			return nil
+		}
 		return err
+	}
+	a.CalibrationErrorFitted, err = statistics.ExpectedCalibrationError(sure(a.Temperature), right, reliabilityBins)
+	return err
+}
+
+// reliabilityBins are between 0 and 1; σ(|gap|) fills the upper half of them.
+const reliabilityBins = 20
+
+// detection says how unsafe answers are told from safe ones.
+func (a *RewardAccuracy) detection(comparisons []tandem.Comparison) error {
+	found, err := evaluation.Detect(comparisons, a.Chosen, a.Rejected)
+	if err != nil {
+		if statistics.IsUndefined(err) {
+			return nil
+		}
+		return err
+	}
+	a.Unsafe = &found
+	if at, recall, err := found.Recommended(a.Wanted); err == nil {
+		a.Recommended = &RecommendedThreshold{Precision: a.Wanted, At: at, Scalar: math.Log(at / (1 - at)), Recall: recall}
 	}
 	return nil
 }
@@ -196,7 +276,7 @@ func rulesBeside(a RewardAccuracy, comparisons []tandem.Comparison) (rules []Rew
 	words, err := evaluation.BagOfWords(comparisons, evaluation.DefaultBagOfWordsConfig())
 	switch {
 	case err == nil:
-		said = append(said, verdicts{"bag of words, cross-validated", words})
+		said = append(said, verdicts{"bag of words", words})
 	case tandem.CodeOf(err) != tandem.Invalid: // which says that all begin alike, so that nothing can be held out
 		return nil, err
 	}
@@ -204,6 +284,9 @@ func rulesBeside(a RewardAccuracy, comparisons []tandem.Comparison) (rules []Rew
 	for _, r := range said {
 		rule := RewardRule{Data: a.Data, Name: r.name}
 		if rule.Accuracy, err = v.Accuracy(r.correct); err != nil && !statistics.IsUndefined(err) {
+			return nil, err
+		}
+		if rule.ByDegree, err = degrees(comparisons, r.correct); err != nil {
 			return nil, err
 		}
 		if rule.Ahead, err = v.Ahead(a.Correct, r.correct); err != nil && !statistics.IsUndefined(err) {
@@ -214,16 +297,31 @@ func rulesBeside(a RewardAccuracy, comparisons []tandem.Comparison) (rules []Rew
 	return rules, nil
 }
 
-// scoreSides are a reward model's raw scalars of both sides of each comparison.
+// scoreSides are a reward model's raw scalars of both sides of each comparison. An answer that stands in several of them is
+// scored once.
 func scoreSides(ctx context.Context, model *chat.Classifier, comparisons []tandem.Comparison) (chosen, rejected []float64, err error) {
-	dialogues := make([]tandem.Dialogue, 0, 2*len(comparisons))
-	for _, c := range comparisons {
+	var dialogues []tandem.Dialogue
+	at := make(map[uint64]int)
+	place := func(d tandem.Dialogue) int {
+		key := d.Key()
+		i, ok := at[key]
+		if !ok {
+			i = len(dialogues)
+			at[key], dialogues = i, append(dialogues, d)
+		}
+		return i
+	}
+	sides := make([][2]int, len(comparisons))
+	for i, c := range comparisons {
 		chosen, rejected := c.Dialogues()
-		dialogues = append(dialogues, chosen, rejected)
+		sides[i] = [2]int{place(chosen), place(rejected)}
 	}
 	scores, _, err := model.Scores(ctx, dialogues)
-	for i := 0; i < len(scores); i += 2 {
-		chosen, rejected = append(chosen, float64(scores[i])), append(rejected, float64(scores[i+1]))
+	if err != nil {
+		return nil, nil, err
 	}
-	return chosen, rejected, err
+	for _, side := range sides {
+		chosen, rejected = append(chosen, float64(scores[side[0]])), append(rejected, float64(scores[side[1]]))
+	}
+	return chosen, rejected, nil
 }

@@ -7,13 +7,10 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/evaluation"
 	"tandem/report"
 	"tandem/statistics"
 )
-
-// wantedPrecision is what a threshold for unsafe answers is recommended for: the paper's gate has it on Meta's safety test
-// set (section 3.2.3).
-const wantedPrecision = 0.89
 
 // Report shows the measures.
 func (m RewardMeasures) Report(facts []report.Fact, now time.Time) report.Report {
@@ -45,26 +42,35 @@ func (m RewardMeasures) Report(facts []report.Fact, now time.Time) report.Report
 
 // accuracies is table 8's form: models by data, by degree.
 func (m RewardMeasures) accuracies() report.Section {
-	table := report.Table{Caption: "Accuracy of models on comparisons of each aspect, %, ties counted half, with 95 % intervals (table 8's form)", Columns: []string{"", "on", "pairs", "all"}}
+	table := report.Table{Caption: "Accuracy of models, and of rules that understand nothing, on comparisons of each aspect, % (table 8's form)", Columns: []string{"", "on", "pairs", "all"}}
 	degrees := tandem.Degrees()
 	for i := len(degrees) - 1; i >= 0; i-- {
 		table.Columns = append(table.Columns, strings.ReplaceAll(degrees[i].String(), "_", " "))
 	}
 	bars := &report.Bars{Y: report.Axis{Label: "accuracy, %", Min: report.At(0), Max: report.At(100)}}
-	for _, a := range m.Accuracies {
-		row := []report.Cell{report.Text(string(a.Model)), report.Text(string(a.Data)), report.Number(float64(a.Accuracy.N), 0), report.Interval(hundred(a.Accuracy), 1)}
-		by := make(map[string]statistics.Interval)
-		for _, d := range a.ByDegree {
-			by[d.Degree] = d.Accuracy
-		}
+	row := func(name string, data tandem.Aspect, all statistics.Interval, by []DegreeAccuracy) {
+		cells := []report.Cell{report.Text(name), report.Text(string(data)), report.Number(float64(all.N), 0), report.Interval(hundred(all), 1)}
 		for i := len(degrees) - 1; i >= 0; i-- {
 			cell := report.Cell{}
-			if d, ok := by[degrees[i].String()]; ok {
-				cell = report.Interval(hundred(d), 0)
+			for _, d := range by {
+				if d.Degree == degrees[i].String() {
+					cell = report.Interval(hundred(d.Accuracy), 0)
+				}
 			}
-			row = append(row, cell)
+			cells = append(cells, cell)
 		}
-		table.Rows = append(table.Rows, row)
+		table.Rows = append(table.Rows, cells)
+	}
+	for _, a := range m.Accuracies {
+		row(string(a.Model)+" model", a.Data, a.Accuracy, a.ByDegree)
+	}
+	tables := []report.Table{{Caption: "How far models are ahead of rules on their own comparisons, points", Columns: []string{"model", "rule", "ahead by"}}}
+	for _, r := range m.Rules {
+		row(r.Name, r.Data, r.Accuracy, r.ByDegree)
+		tables[0].Rows = append(tables[0].Rows, []report.Cell{report.Text(string(r.Data)), report.Text(r.Name), report.Interval(hundred(r.Ahead), 1)})
+	}
+	if len(m.Rules) == 0 {
+		tables = nil
 	}
 	for _, model := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
 		series := report.BarSeries{Name: string(model) + " model"}
@@ -79,17 +85,10 @@ func (m RewardMeasures) accuracies() report.Section {
 			bars.Series = append(bars.Series, series)
 		}
 	}
-	s := report.Section{Heading: "Accuracy", Tables: []report.Table{table}, Figures: []report.Figure{{
+	return report.Section{Heading: "Accuracy", Tables: append([]report.Table{table}, tables...), Figures: []report.Figure{{
 		Title: "Each model on its own and on the other's comparisons", Caption: "Share of held-out comparisons whose chosen answer scores higher, with 95 % intervals; chance is 50 %.", Bars: bars,
-	}}}
-	if len(m.Rules) > 0 {
-		rules := report.Table{Caption: "Rules that understand nothing, on the same comparisons; intervals resample openings", Columns: []string{"", "comparisons of", "accuracy", "the model is ahead by"}}
-		for _, r := range m.Rules {
-			rules.Rows = append(rules.Rows, []report.Cell{report.Text(r.Name), report.Text(string(r.Data)), report.Interval(hundred(r.Accuracy), 1).In(" %"), report.Interval(hundred(r.Ahead), 1)})
-		}
-		s.Tables = append(s.Tables, rules)
-	}
-	return s
+	}}, Paragraphs: []string{"Ties count half; 95 % intervals resample openings, since comparisons of one conversation are right or wrong together. The bag of words is fitted to four fifths of these very comparisons and measured on the rest, five times. " +
+		"How far a model is ahead of a rule is measured comparison by comparison."}}
 }
 
 // section is what there is of one model on its own comparisons.
@@ -100,15 +99,21 @@ func (a RewardAccuracy) section() report.Section {
 	}
 	calibration := fmt.Sprintf("Read as probabilities, differences of scores are off by %.1f points on average (expected calibration error of σ(|r_c − r_r|), 20 bins)", 100*a.CalibrationError)
 	if a.Temperature > 0 {
-		calibration += fmt.Sprintf("; divided by %.2f they fit the verdicts best", a.Temperature)
+		calibration += fmt.Sprintf("; divided by %.2f they fit the verdicts best, and are off by %.1f", a.Temperature, 100*a.CalibrationErrorFitted)
 	}
 	s.Paragraphs = append(s.Paragraphs, calibration+".")
 	for _, g := range a.Groups {
-		table := report.Table{Caption: "Accuracy by " + g.By + ", %; intervals resample openings", Columns: []string{g.By, "pairs", "accuracy"}}
+		if g.By == evaluation.SafetyBins && a.Unsafe != nil && a.Model == tandem.Safety {
+			continue // shown beside the recall
+		}
+		table := report.Table{Caption: "Accuracy by " + g.By + ", %", Columns: []string{g.By, "pairs", "accuracy"}}
 		for _, group := range g.Groups {
 			table.Rows = append(table.Rows, []report.Cell{report.Text(group.Name), report.Number(float64(group.Accuracy.N), 0), report.Interval(hundred(group.Accuracy), 1)})
 		}
 		s.Tables = append(s.Tables, table)
+	}
+	if len(a.Robustness) > 0 {
+		s.Tables = append(s.Tables, a.robustness())
 	}
 	s.Figures = []report.Figure{
 		{Title: "Scores of chosen and rejected answers", Caption: fmt.Sprintf("Raw scalars r over the %d held-out comparisons of %s (figure 27's form).", a.Accuracy.N, a.Data),
@@ -117,6 +122,22 @@ func (a RewardAccuracy) section() report.Section {
 			Lines: reliability(a.Reliability, "probability by the scores", "share that was right")},
 	}
 	return s
+}
+
+// robustness is how far paraphrases matter that must not.
+func (a RewardAccuracy) robustness() report.Table {
+	table := report.Table{Caption: "Answers written otherwise, which must not matter: by how much scores move, in deviations of all scores, and how many verdicts turn",
+		Columns: []string{"paraphrase", "answers", "mean |Δ score|", "mean Δ score", "turned by one side, %", "turned by both, %"}}
+	share := func(i statistics.Interval) report.Cell {
+		if i.N == 0 {
+			return report.Cell{}
+		}
+		return report.Interval(hundred(i), 1)
+	}
+	for _, r := range a.Robustness {
+		table.Rows = append(table.Rows, []report.Cell{report.Text(r.Paraphrase), report.Number(float64(r.Answers), 0), report.Number(r.Shift, 2), report.Number(r.Bias, 2), share(r.Turned), share(r.TurnedBoth)})
+	}
+	return table
 }
 
 // reliability is a diagram of bins.
@@ -138,10 +159,10 @@ func (a RewardAccuracy) unsafe() report.Section {
 	s := report.Section{Heading: "Unsafe answers"}
 	s.Paragraphs = []string{fmt.Sprintf("%d answers have a label, and %d of them are unsafe. An answer counts as unsafe where σ(r) is below a threshold. The area under the ROC curve is %.3f, the average precision %.3f; σ(r) is off by %.1f points on average as the probability of a safe answer.",
 		d.Answers, d.Unsafe, d.AUC, d.AveragePrecision, 100*d.CalibrationError)}
-	if at, recall, err := d.Recommended(wantedPrecision); err == nil {
-		s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("A threshold of %.3g finds %.0f %% of the unsafe answers with a precision of at least %g, which the paper's gate of 0.15 has on Meta's test set.", at, 100*recall, wantedPrecision))
+	if r := a.Recommended; r != nil {
+		s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("For a precision of at least %g the recommended threshold is %.3g (r = %.3g): it finds %.0f %% of the unsafe answers.", r.Precision, r.At, r.Scalar, 100*r.Recall))
 	} else {
-		s.Paragraphs = append(s.Paragraphs, "A threshold as precise as the paper's gate is "+err.Error()+".")
+		s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("No threshold has a precision of %g.", a.Wanted))
 	}
 	table := report.Table{Caption: "What thresholds find, %", Columns: []string{"σ(r) below", "called unsafe", "precision", "recall of unsafe"}}
 	for _, t := range d.Thresholds {
@@ -151,7 +172,7 @@ func (a RewardAccuracy) unsafe() report.Section {
 		}
 		table.Rows = append(table.Rows, []report.Cell{report.Number(t.At, 2), report.Number(float64(t.Precision.N), 0), precision, report.Interval(hundred(t.Recall), 1)})
 	}
-	s.Tables = []report.Table{table}
+	s.Tables = []report.Table{a.bins(), table}
 	s.Figures = []report.Figure{
 		{Title: "ROC", Caption: "Recall of unsafe answers against the share of safe ones that are called unsafe, over all thresholds.",
 			Lines: curve(d.ROC, "safe answers called unsafe", "recall of unsafe", true)},
@@ -160,6 +181,26 @@ func (a RewardAccuracy) unsafe() report.Section {
 		{Title: "σ(r) as a probability", Caption: "Share of safe answers by σ(r), in ten bins with 95 % intervals.", Lines: reliability(d.Reliability, "σ(r)", "share that is safe")},
 	}
 	return s
+}
+
+// bins is table 29's form: accuracy by safety bin, and the recall of unsafe answers at 0.5.
+func (a RewardAccuracy) bins() report.Table {
+	table := report.Table{Caption: "Accuracy by safety bin, and recall of unsafe answers at 0.5, % (table 29's form)", Columns: []string{"all"}}
+	row := []report.Cell{report.Interval(hundred(a.Accuracy), 1)}
+	for _, g := range a.Groups {
+		if g.By == evaluation.SafetyBins {
+			for _, bin := range g.Groups {
+				table.Columns, row = append(table.Columns, bin.Name), append(row, report.Interval(hundred(bin.Accuracy), 1))
+			}
+		}
+	}
+	for _, t := range a.Unsafe.Thresholds {
+		if t.At == 0.5 {
+			table.Columns, row = append(table.Columns, "recall of unsafe"), append(row, report.Interval(hundred(t.Recall), 1))
+		}
+	}
+	table.Rows = [][]report.Cell{row}
+	return table
 }
 
 // curvePoints are as many as a plot can show.

@@ -3,7 +3,6 @@ package rewardmodel_test
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -270,19 +269,5 @@ func TestTaskCountsWhatItLeavesOut(t *testing.T) {
 	}
 	if _, _, err := rewardmodel.NewTask(t.Context(), letters{}, nil, rewardmodel.DefaultConfig(tandem.Safety), llama.Config{MaxPositionEmbeddings: 64, PAD: -1}); tandem.CodeOf(err) != tandem.Invalid {
 		t.Errorf("no comparisons at all: %v", err)
-	}
-}
-
-func TestAccuracyByDegree(t *testing.T) {
-	comparisons := []tandem.Comparison{{Degree: tandem.Better}, {Degree: tandem.SlightlyBetter}, {Degree: tandem.Better}, {Degree: tandem.Better}}
-	total, byDegree, err := rewardmodel.AccuracyByDegree(comparisons, []float64{1, 0, 1, 2}, []float64{0, 1, 1, 0})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if total.N != 4 || total.Accuracy.Value != 0.625 {
-		t.Errorf("total %+v", total)
-	}
-	if len(byDegree) != 2 || byDegree[0].Degree != tandem.Better || byDegree[0].N != 3 || math.Abs(byDegree[0].Accuracy.Value-2.5/3) > 1e-12 || byDegree[1].Accuracy.Value != 0 {
-		t.Errorf("by degree %+v", byDegree)
 	}
 }

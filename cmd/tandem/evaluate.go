@@ -39,6 +39,8 @@ type evaluateRewardCommand struct {
 	SafetyData      string  `help:"Comparisons of safety (default: those of --data)." placeholder:"FILE"`
 	Format          string  `enum:"tandem,hh,trl,openrlhf,pku,ultrafeedback" default:"tandem" help:"Of the files: tandem, hh, trl, openrlhf, pku or ultrafeedback (default: tandem)." placeholder:"FORMAT"`
 	HeldOutShare    float64 `default:"0.2" help:"Share of openings to measure on, by the one rule that all stages share, beside the comparisons that are marked; 1 for all (default: 0.2)." placeholder:"SHARE"`
+	Precision       float64 `default:"0.89" help:"Precision to recommend a threshold for unsafe answers for (default: 0.89, that of the paper's gate)." placeholder:"SHARE"`
+	ParaphrasePairs int     `default:"300" help:"Comparisons of each aspect whose answers are written otherwise to see whether scores survive; 0 for none (default: 300)." placeholder:"N"`
 	Out             string  `type:"path" help:"Folder for report.html and report.json (default: none are written)." placeholder:"DIR"`
 	measuringFlags
 }
@@ -51,7 +53,8 @@ type evaluateRewardReport struct {
 }
 
 func (c *evaluateRewardCommand) Run(ctx context.Context, w *world) (err error) {
-	spec := pipeline.RewardPair{Helpfulness: c.Helpfulness, Safety: c.Safety, Format: comparisonFormat(c.Format), HeldOutShare: c.HeldOutShare}
+	spec := pipeline.RewardPair{Helpfulness: c.Helpfulness, Safety: c.Safety, Format: comparisonFormat(c.Format), HeldOutShare: c.HeldOutShare,
+		Precision: c.Precision, ParaphrasePairs: c.ParaphrasePairs}
 	for _, d := range []struct {
 		to    *string
 		given string

@@ -35,6 +35,23 @@ func TestEvaluateReward(t *testing.T) {
 	if page, err = os.ReadFile(reply.Report); err != nil || !strings.Contains(string(page), "Unsafe answers") {
 		t.Errorf("report with labels: %v", err)
 	}
+	for _, shown := range []string{"table 29", "Markdown: a list of sentences", "recommended threshold"} {
+		if !strings.Contains(string(page), shown) {
+			t.Errorf("the report does not show %q", shown)
+		}
+	}
+	reply = object[evaluateRewardReport](t, tandemRun(t, "", "--json", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", f.safety, "--safety-data", f.comparisons,
+		"--held-out-share", "1", "--precision", "0.4", "--paraphrase-pairs", "5").ok(t))
+	a := reply.Accuracies[1]
+	if a.Model != tandem.Safety || len(a.Robustness) == 0 || a.Robustness[0].Answers != 10 || a.Recommended == nil || a.Recommended.Precision != 0.4 || len(reply.Accuracies[0].Robustness) != 0 {
+		t.Errorf("%+v", a)
+	}
+	if n := len(reply.Rules); n == 0 || len(reply.Rules[0].ByDegree) != 4 {
+		t.Errorf("rules %+v", reply.Rules)
+	}
+	if r := tandemRun(t, "", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", f.safety, "--safety-data", f.comparisons, "--precision", "1.5"); r.code != exitFailed || !strings.Contains(r.stderr, "precision") {
+		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	}
 	for _, degree := range tandem.Degrees() {
 		if !strings.Contains(own.out, degree.String()) && degree == tandem.SignificantlyBetter {
 			t.Errorf("no %s in %s", degree, own.out)
