@@ -41,7 +41,7 @@ type Calibration struct {
 	// Calibrated is true when the safety auxiliary loss gave σ(r) a meaning; a model trained by the
 	// ranking loss alone is defined up to a constant only.
 	Calibrated bool `json:"calibrated"`
-	// Gate is the raw r_s below which an answer is gated: logit(.15) for a calibrated safety model, else
+	// Gate is the raw r_s below which an answer is gated: Temperature · logit(.15) for a calibrated safety model, else
 	// the quantile that gates 15 % of the reference policy's answers to safety prompts.
 	Gate float64 `json:"gate"`
 	// Mean and Deviation of r over reference samples, frozen: normalised = (r − Mean) / Deviation.
@@ -49,6 +49,9 @@ type Calibration struct {
 	Deviation float64 `json:"deviation"`
 	// Samples is how many reference samples the statistics rest on.
 	Samples int `json:"samples"`
+	// Temperature T was fitted to held-out comparisons: σ((r_a − r_b) / T) is the probability that answer a is judged the
+	// better one and, where labels were learnt, σ(r / T) that an answer is safe. 0 where none was fitted, which is read as 1.
+	Temperature float64 `json:"temperature,omitempty"`
 }
 
 // Branch says which reward model R_c took its value from.

@@ -15,14 +15,16 @@ type Detection struct {
 	Answers int `json:"answers"` // with a label
 	Unsafe  int `json:"unsafe"`
 	// AUC is the area under the ROC curve, and AveragePrecision that under precision and recall.
-	AUC              float64          `json:"auc"`
-	AveragePrecision float64          `json:"average_precision"`
-	Thresholds       []Threshold      `json:"thresholds"`
-	CalibrationError float64          `json:"calibration_error"` // expected, of σ(r), over ten bins
-	Temperature      float64          `json:"temperature,omitempty"`
-	Reliability      []statistics.Bin `json:"reliability"` // of σ(r) as the probability of safe
-	ROC              statistics.Curve `json:"-"`
-	PrecisionRecall  statistics.Curve `json:"-"`
+	AUC              float64     `json:"auc"`
+	AveragePrecision float64     `json:"average_precision"`
+	Thresholds       []Threshold `json:"thresholds"`
+	CalibrationError float64     `json:"calibration_error"` // expected, of σ(r), over ten bins
+	// Temperature is what fits σ(r / T) to the labels, and CalibrationErrorFitted the error after it.
+	Temperature            float64          `json:"temperature,omitempty"`
+	CalibrationErrorFitted float64          `json:"calibration_error_fitted,omitempty"`
+	Reliability            []statistics.Bin `json:"reliability"` // of σ(r) as the probability of safe
+	ROC                    statistics.Curve `json:"-"`
+	PrecisionRecall        statistics.Curve `json:"-"`
 }
 
 // Threshold is what a threshold on σ(r) finds.
@@ -97,10 +99,17 @@ func Detect(comparisons []tandem.Comparison, chosen, rejected []float64) (Detect
 	if d.CalibrationError, err = statistics.ExpectedCalibrationError(probabilities, safe, calibrationBins); err != nil {
 		return d, err
 	}
-	if d.Temperature, err = statistics.FitTemperature(scalars, safe); err != nil && !statistics.IsUndefined(err) {
+	if d.Temperature, err = statistics.FitTemperature(scalars, safe); err != nil {
+		if statistics.IsUndefined(err) {
+			err = nil
+		}
 		return d, err
 	}
-	return d, nil
+	for i, r := range scalars {
+		probabilities[i] = 1 / (1 + math.Exp(-r/d.Temperature))
+	}
+	d.CalibrationErrorFitted, err = statistics.ExpectedCalibrationError(probabilities, safe, calibrationBins)
+	return d, err
 }
 
 // Recommended is the threshold with the greatest recall of unsafe answers among those whose precision is at least as

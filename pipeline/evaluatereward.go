@@ -9,6 +9,8 @@ import (
 	"tandem/dataset"
 	"tandem/evaluation"
 	"tandem/llama/chat"
+	"tandem/llama/checkpoint"
+	"tandem/rewardmodel"
 	"tandem/statistics"
 )
 
@@ -245,6 +247,51 @@ func (a *RewardAccuracy) calibration() (err error) {
 	}
 	a.CalibrationErrorFitted, err = statistics.ExpectedCalibrationError(sure(a.Temperature), right, reliabilityBins)
 	return err
+}
+
+// fitted is the temperature that a model's calibration is to have: the labels' where it has learnt them, else the verdicts';
+// 0 where none fits.
+func (a RewardAccuracy) fitted(learntLabels bool) float64 {
+	if learntLabels && a.Unsafe != nil {
+		return a.Unsafe.Temperature
+	}
+	return a.Temperature
+}
+
+// StoreTemperatures writes the temperatures that fit the measured comparisons into the calibrations of both models, each its
+// own comparisons', and moves the gate of a calibrated safety model to where σ(r / T) is .15. It returns what was stored, by
+// model. Models that are not calibrated yet are refused.
+func (s *Studio) StoreTemperatures(ctx context.Context, m RewardMeasures) (map[tandem.Aspect]float64, error) {
+	const op = "pipeline.StoreTemperatures"
+	stored := make(map[tandem.Aspect]float64)
+	for _, a := range m.Accuracies {
+		if a.Model != a.Data {
+			continue
+		}
+		lineage, err := checkpoint.ReadLineage(ctx, a.Folder)
+		if err != nil {
+			return stored, err
+		}
+		if lineage == nil || lineage.Calibration == nil {
+			return stored, tandem.Errorf(tandem.Invalid, op, "%s has no calibration in tandem.json that a temperature could stand in: run its `tandem reward` again with --reference-policy and --reference-prompts", a.Folder)
+		}
+		t := a.fitted(lineage.Calibration.Calibrated)
+		if t == 0 {
+			return stored, tandem.Errorf(tandem.Invalid, op, "no temperature fits the %s model's scores of these %d comparisons: they are all right, or no better than chance", a.Model, a.Accuracy.N)
+		}
+		c := rewardmodel.AtTemperature(*lineage.Calibration, t)
+		lineage.Calibration = &c
+		if err := checkpoint.WriteLineage(ctx, a.Folder, *lineage); err != nil {
+			return stored, err
+		}
+		if s.Store != nil {
+			if err := s.Store.MeasureModel(ctx, lineage.ID, nil, &c); err != nil {
+				s.Log.Warn("the temperature cannot be recorded in the database", "error", err)
+			}
+		}
+		stored[a.Model] = t
+	}
+	return stored, nil
 }
 
 // reliabilityBins are between 0 and 1; σ(|gap|) fills the upper half of them.

@@ -159,6 +159,9 @@ func (a RewardAccuracy) unsafe() report.Section {
 	s := report.Section{Heading: "Unsafe answers"}
 	s.Paragraphs = []string{fmt.Sprintf("%d answers have a label, and %d of them are unsafe. An answer counts as unsafe where σ(r) is below a threshold. The area under the ROC curve is %.3f, the average precision %.3f; σ(r) is off by %.1f points on average as the probability of a safe answer.",
 		d.Answers, d.Unsafe, d.AUC, d.AveragePrecision, 100*d.CalibrationError)}
+	if d.Temperature > 0 {
+		s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("Divided by %.2f, scores fit the labels best, and are off by %.1f points.", d.Temperature, 100*d.CalibrationErrorFitted))
+	}
 	if r := a.Recommended; r != nil {
 		s.Paragraphs = append(s.Paragraphs, fmt.Sprintf("For a precision of at least %g the recommended threshold is %.3g (r = %.3g): it finds %.0f %% of the unsafe answers.", r.Precision, r.At, r.Scalar, 100*r.Recall))
 	} else {

@@ -208,6 +208,9 @@ func (s *Studio) calibrate(ctx context.Context, path string, reference []tandem.
 	if !isSafety {
 		c.Calibrated, c.Gate = false, 0
 	}
+	if before := lineage.Calibration; before != nil && before.Temperature > 0 {
+		c = rewardmodel.AtTemperature(c, before.Temperature)
+	}
 	lineage.Calibration = &c
 	return *lineage, checkpoint.WriteLineage(ctx, path, *lineage)
 }

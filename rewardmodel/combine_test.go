@@ -94,6 +94,23 @@ func TestCalibrate(t *testing.T) {
 	}
 }
 
+// A temperature moves the gate of a model that has learnt labels, and nothing else.
+func TestAtTemperature(t *testing.T) {
+	calibrated := tandem.Calibration{Calibrated: true, Gate: rewardmodel.Gate, Mean: 1, Deviation: 2, Samples: 9}
+	for range 2 { // fitted again it is not fitted to itself
+		calibrated = rewardmodel.AtTemperature(calibrated, 3)
+	}
+	if want := (tandem.Calibration{Calibrated: true, Gate: 3 * rewardmodel.Gate, Mean: 1, Deviation: 2, Samples: 9, Temperature: 3}); calibrated != want {
+		t.Errorf("%+v, want %+v", calibrated, want)
+	}
+	if p := 1 / (1 + math.Exp(-calibrated.Gate/calibrated.Temperature)); math.Abs(p-rewardmodel.GateProbability) > 1e-12 {
+		t.Errorf("at the gate σ(r / T) is %g", p)
+	}
+	if c := rewardmodel.AtTemperature(tandem.Calibration{Gate: -0.5}, 3); c.Gate != -0.5 || c.Temperature != 3 {
+		t.Errorf("uncalibrated: %+v", c)
+	}
+}
+
 func TestMargins(t *testing.T) {
 	own := 0.7
 	for _, c := range []struct {

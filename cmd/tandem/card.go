@@ -80,12 +80,18 @@ func modelCard(a architecture, line []tandem.Model) string {
 		b.WriteString("\n## Calibration\n\n")
 		if m.Kind == tandem.SafetyModel {
 			meaning := "The model is uncalibrated: the gate is the quantile of r that gates 15 % of the reference policy's answers to safety prompts."
-			if c.Calibrated {
+			switch {
+			case c.Calibrated && c.Temperature > 0:
+				meaning = fmt.Sprintf("σ(r / %.4f) is the probability that an answer is safe, and the gate is where it is .15.", c.Temperature)
+			case c.Calibrated:
 				meaning = "σ(r) is the probability that an answer is safe, and the gate is logit(.15)."
 			}
 			fmt.Fprintf(&b, "%s An answer is gated where r < %.4f. ", meaning, c.Gate)
 		}
 		fmt.Fprintf(&b, "Over %d reference samples r has mean %.4f and deviation %.4f.\n", c.Samples, c.Mean, c.Deviation)
+		if c.Temperature > 0 && !c.Calibrated {
+			fmt.Fprintf(&b, "Divided by %.4f, differences of r fit the verdicts of held-out comparisons best as log-odds.\n", c.Temperature)
+		}
 	}
 	if len(m.Metrics) > 0 {
 		b.WriteString("\n## Metrics\n\n| name | value |\n|---|---|\n")

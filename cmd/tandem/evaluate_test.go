@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tandem"
+	"tandem/llama/checkpoint"
 )
 
 func TestEvaluateReward(t *testing.T) {
@@ -56,6 +57,53 @@ func TestEvaluateReward(t *testing.T) {
 		if !strings.Contains(own.out, degree.String()) && degree == tandem.SignificantlyBetter {
 			t.Errorf("no %s in %s", degree, own.out)
 		}
+	}
+}
+
+func lineageOf(t *testing.T, folder string) tandem.Model {
+	t.Helper()
+	m, err := checkpoint.ReadLineage(t.Context(), folder)
+	if err != nil || m == nil {
+		t.Fatalf("%s: %v", folder, err)
+	}
+	return *m
+}
+
+func TestEvaluateRewardStoresTemperature(t *testing.T) {
+	f := makeStageFiles(t)
+	before := lineageOf(t, f.safety)
+	text, err := os.ReadFile(f.comparisons)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The model, which knows nothing, is right more often than not where the other side is the chosen one.
+	turned := writeTemp(t, "turned.jsonl", strings.NewReplacer(`"chosen"`, `"rejected"`, `"rejected"`, `"chosen"`).Replace(string(text)))
+	args := []string{"--json", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", f.safety, "--held-out-share", "1", "--paraphrase-pairs", "0", "--safety-data"}
+	if r := tandemRun(t, "", append(args, f.comparisons, "--store-temperature")...); r.code != exitFailed || !strings.Contains(r.stderr, "no better than chance") {
+		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	}
+	args = append(args, turned)
+	tandemRun(t, "", args...).ok(t)
+	if m := lineageOf(t, f.safety); *m.Calibration != *before.Calibration {
+		t.Fatalf("unasked, the calibration changed to %+v", m.Calibration)
+	}
+	reply := object[evaluateRewardReport](t, tandemRun(t, "", append(args, "--store-temperature")...).ok(t))
+	temperature := reply.StoredTemperatures[tandem.Safety]
+	if len(reply.StoredTemperatures) != 1 || temperature != reply.Accuracies[1].Temperature || temperature == 0 {
+		t.Fatalf("stored %v, measured %+v", reply.StoredTemperatures, reply.Accuracies[1])
+	}
+	m := lineageOf(t, f.safety)
+	want := *before.Calibration
+	want.Temperature = temperature
+	if m.ID != before.ID || *m.Calibration != want { // uncalibrated: the gate stays
+		t.Errorf("%s %+v, want %s %+v", m.ID, m.Calibration, before.ID, want)
+	}
+	if shown := tandemRun(t, "", "model", "show", f.safety).ok(t); !strings.Contains(shown.out, "temperature") {
+		t.Errorf("not shown: %s", shown.out)
+	}
+	bare := smallModel(t, tandem.SafetyModel, 3, nil)
+	if r := tandemRun(t, "", append(args, "--safety", bare, "--store-temperature")...); r.code != exitFailed || !strings.Contains(r.stderr, "no calibration") {
+		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
 }
 

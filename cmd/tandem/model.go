@@ -217,6 +217,9 @@ func (r modelReport) text() string {
 	line("created", "%s", day(m.CreatedAt))
 	if c := m.Calibration; c != nil {
 		line("calibration", "calibrated %t, gate %.4f, mean %.4f, deviation %.4f over %d samples", c.Calibrated, c.Gate, c.Mean, c.Deviation, c.Samples)
+		if c.Temperature > 0 {
+			line("temperature", "%.4f", c.Temperature)
+		}
 	}
 	for _, name := range sortedNames(m.Metrics) {
 		line("metric", "%s = %.6g", name, m.Metrics[name])
