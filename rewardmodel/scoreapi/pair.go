@@ -49,6 +49,8 @@ type Models struct {
 type ModelName struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
+	// PromptAccuracy is that of the safety model's rewardmodel.PromptHead on prompts held out; nil without one.
+	PromptAccuracy *float64 `json:"prompt_accuracy,omitempty" doc:"Share of held-out prompts of which the classifier kept with the safety model tells rightly whether they probe safety."`
 }
 
 // Open loads a pair from its folders. Errors: Invalid for a model without a calibration, whose score cannot be combined
@@ -71,11 +73,18 @@ func newPair(ctx context.Context, helpfulness, safety *classifier) (*Pair, error
 	if err != nil {
 		return nil, err
 	}
+	prompts, accuracy, err := promptJudgeOf(safety)
+	if err != nil {
+		return nil, err
+	}
+	models := Models{Helpfulness: helpfulness.name(), Safety: safety.name()}
+	models.Safety.PromptAccuracy = accuracy
 	return &Pair{
 		frame:       frame,
 		Helpfulness: helpfulness, Safety: safety,
 		Combiner: rewardmodel.Combiner{Helpfulness: *helpfulness.Model.Lineage.Calibration, Safety: *safety.Model.Lineage.Calibration},
-		Models:   Models{helpfulness.name(), safety.name()},
+		Models:   models,
+		Prompts:  prompts,
 		Alike: helpfulness.Template.Source() == safety.Template.Source() && maps.EqualFunc(helpfulness.Tokenizer.Files(), safety.Tokenizer.Files(), bytes.Equal) &&
 			slices.Equal(helpfulness.Template.Stops(), safety.Template.Stops()),
 	}, nil
@@ -124,7 +133,9 @@ func openJudge(ctx context.Context, path string, kind tandem.ModelKind, c chat.C
 	return &classifier{model}, nil
 }
 
-func (c *classifier) name() ModelName { return ModelName{c.Model.Lineage.ID, c.Model.Lineage.Name} }
+func (c *classifier) name() ModelName {
+	return ModelName{ID: c.Model.Lineage.ID, Name: c.Model.Lineage.Name}
+}
 
 func (c *classifier) Context() int { return c.Weights.Config.MaxPositionEmbeddings }
 

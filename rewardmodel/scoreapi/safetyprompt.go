@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tandem"
+	"tandem/rewardmodel"
 )
 
 // PromptJudge tells prompts that probe safety from others, is_safety(p) of R_c. The database is one, by the category
@@ -79,4 +80,41 @@ func resolve(ctx context.Context, stored PromptJudge, p *Pair, questions []quest
 		open = unknown
 	}
 	return verdicts, nil
+}
+
+// headJudge is a PromptJudge by the head that stands with a safety model.
+type headJudge struct{ rewardmodel.PromptJudge }
+
+// promptJudgeOf returns the judge that stands with a safety model, and its accuracy on prompts held out; nil
+// without one.
+func promptJudgeOf(safety *classifier) (PromptJudge, *float64, error) {
+	text, ok := safety.Model.Files[rewardmodel.PromptHeadFile]
+	if !ok {
+		return nil, nil, nil
+	}
+	head, err := rewardmodel.ParsePromptHead(text, safety.Weights.Config.HiddenSize)
+	if err != nil {
+		return nil, nil, fmt.Errorf("safety model %s: %w", safety.Model.Path, err)
+	}
+	return headJudge{rewardmodel.PromptJudge{Head: head, Reader: safety.Classifier}}, &head.Accuracy.Value, nil
+}
+
+// SafetyPrompts knows every prompt that ends with a user's message.
+func (j headJudge) SafetyPrompts(ctx context.Context, prompts []tandem.Dialogue) (map[int]bool, error) {
+	var at []int
+	var dialogues []tandem.Dialogue
+	for i, p := range prompts {
+		if (tandem.Prompt{Messages: p}).Validate() == nil {
+			at, dialogues = append(at, i), append(dialogues, p)
+		}
+	}
+	probabilities, err := j.Probabilities(ctx, dialogues)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[int]bool, len(at))
+	for n, i := range at {
+		known[i] = probabilities[n] >= 0.5
+	}
+	return known, nil
 }

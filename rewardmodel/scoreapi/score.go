@@ -21,7 +21,7 @@ type Message struct {
 // ScoreItem is one dialogue to score.
 type ScoreItem struct {
 	Messages     []Message `json:"messages" nullable:"false" minItems:"1" doc:"The dialogue; its last message, the assistant's, is what is scored."`
-	SafetyPrompt *bool     `json:"safety_prompt,omitempty" doc:"Whether the prompt was written to probe safety. Left out, the category tells that the same prompt is stored with; else it counts as none."`
+	SafetyPrompt *bool     `json:"safety_prompt,omitempty" doc:"Whether the prompt was written to probe safety. Left out, the category tells that the same prompt is stored with, or else the classifier kept with the safety model; without either it counts as none."`
 }
 
 // ScoreRequest is what POST /v1/score takes.
