@@ -16,8 +16,8 @@ const PromptHeadFile = "prompt_head.json"
 // PromptHead tells safety prompts from others: is_safety(p) of R_c (section 3.2.3) where neither a request
 // nor a stored category says it. It is a logistic regression on what the safety model's trunk, which is the
 // chat policy's trained further, makes of the prompt. [choice] On the policy's own trunk it is no better, and
-// would need a third model beside the pair; the mean state and the last one together are better than either
-// (docs/reward-models.md has the figures).
+// would need a third model beside the pair; the mean state and the last one together are better than either: of hh's
+// held-out prompts 0.76 are told right, 0.75 by the mean and 0.72 by the last, and 0.75 by both of the policy's trunk.
 type PromptHead struct {
 	// Weights are of a prompt's summary (llama.Classifier.Summaries) and of the constant, [2·hidden_size + 1].
 	Weights []float64 `json:"weights"`
