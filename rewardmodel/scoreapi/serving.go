@@ -80,7 +80,8 @@ type watcher struct {
 	serving             *Serving
 	config              WatchConfig
 	helpfulness, safety opened
-	said                string // the last complaint, which is not repeated
+	served              [2]*classifier // of the pair that was made last
+	said                string         // the last complaint, which is not repeated
 }
 
 // opened is a promoted model as it was when it was opened.
@@ -89,9 +90,8 @@ type opened struct {
 	classifier *classifier
 }
 
-// look opens what has changed since the last look.
+// look opens what has changed since it was opened, and serves what is opened and does not serve yet.
 func (w *watcher) look(ctx context.Context) {
-	changed := false
 	for _, kind := range []tandem.ModelKind{tandem.HelpfulnessModel, tandem.SafetyModel} {
 		place := &w.helpfulness
 		if kind == tandem.SafetyModel {
@@ -109,19 +109,20 @@ func (w *watcher) look(ctx context.Context) {
 			w.complain(ctx, kind, row.ID, err)
 			return
 		}
-		*place, changed = opened{row, c}, true
+		*place = opened{row, c}
 	}
-	w.said = ""
-	if changed {
-		p, err := newPair(ctx, w.helpfulness.classifier, w.safety.classifier)
+	if now := [2]*classifier{w.helpfulness.classifier, w.safety.classifier}; now != w.served {
+		p, err := newPair(ctx, now[0], now[1])
 		if err != nil {
 			w.complain(ctx, tandem.SafetyModel, w.safety.row.ID, err)
 			return
 		}
 		w.serving.Use(p)
+		w.served = now
 		w.serving.metrics.reload("done")
 		w.config.Log.InfoContext(ctx, "reward models serve", "helpfulness", p.Models.Helpfulness.ID, "safety", p.Models.Safety.ID)
 	}
+	w.said = ""
 }
 
 // complain says once why nothing, or nothing new, serves.
