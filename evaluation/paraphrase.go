@@ -82,7 +82,7 @@ func Robust(ctx context.Context, judge Judge, comparisons []tandem.Comparison, s
 	if err != nil {
 		return nil, err
 	}
-	deviation := deviationOf(before)
+	_, deviation := statistics.Moments(before)
 	if deviation == 0 {
 		return nil, &statistics.Undefined{Why: "the judge gives every answer the same score"}
 	}
@@ -143,16 +143,4 @@ func scalars(ctx context.Context, judge Judge, comparisons []tandem.Comparison, 
 		out[i] = float64(r)
 	}
 	return out, err
-}
-
-// deviationOf is the population deviation.
-func deviationOf(x []float64) float64 {
-	mean, squares := 0.0, 0.0
-	for _, v := range x {
-		mean += v / float64(len(x))
-	}
-	for _, v := range x {
-		squares += (v - mean) * (v - mean)
-	}
-	return math.Sqrt(squares / float64(len(x)))
 }

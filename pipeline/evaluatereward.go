@@ -127,8 +127,7 @@ func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) (m RewardMeas
 		if err != nil {
 			return m, err
 		}
-		comparisons, _ = splitItems(comparisons, func(tandem.Comparison) string { return "" },
-			func(c tandem.Comparison) bool { return c.Aspect != "" && c.Aspect != data.aspect }, 0)
+		comparisons = ofAspect(comparisons, data.aspect, data.aspect)
 		_, heldOut := SplitComparisons(comparisons, p.HeldOutShare)
 		if len(heldOut) == 0 {
 			return m, tandem.Errorf(tandem.Invalid, "pipeline.MeasureRewards", "none of the %d %s comparisons of %s is held out", len(comparisons), data.aspect, data.name)

@@ -33,7 +33,7 @@ func Calibrate(calibrated bool, reference, toSafety []float64) (tandem.Calibrati
 			return tandem.Calibration{}, tandem.Errorf(tandem.Invalid, op, "reference sample %d has the score %g", i, r)
 		}
 	}
-	mean, deviation := moments(reference)
+	mean, deviation := statistics.Moments(reference)
 	c := tandem.Calibration{Calibrated: calibrated, Gate: Gate, Mean: mean, Deviation: deviation, Samples: len(reference)}
 	if !calibrated {
 		if len(toSafety) == 0 {
@@ -43,16 +43,4 @@ func Calibrate(calibrated bool, reference, toSafety []float64) (tandem.Calibrati
 		c.Gate = statistics.Quantile(slices.Sorted(slices.Values(toSafety)), UncalibratedGateShare)
 	}
 	return c, nil
-}
-
-// moments returns the mean and the population deviation.
-func moments(xs []float64) (mean, deviation float64) {
-	for _, x := range xs {
-		mean += x
-	}
-	mean /= float64(len(xs))
-	for _, x := range xs {
-		deviation += (x - mean) * (x - mean)
-	}
-	return mean, math.Sqrt(deviation / float64(len(xs)))
 }

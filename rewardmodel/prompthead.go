@@ -90,7 +90,7 @@ func FitPromptHead(ctx context.Context, reader PromptReader, prompts []tandem.Pr
 		}
 		trial := PromptHead{Weights: fitPrompts(summaries, safety, at)}
 		for i, fold := range folds {
-			if fold == held && (trial.Probability(summaries[i]) >= 0.5) == safety[i] {
+			if fold == held && trial.Says(summaries[i]) == safety[i] {
 				right[i] = 1
 			}
 		}
@@ -155,6 +155,9 @@ func fitPrompts(summaries [][]float32, safety []bool, at []int) []float64 {
 	return w
 }
 
+// Says whether a summary is a safety prompt's.
+func (h PromptHead) Says(summary []float32) bool { return h.Probability(summary) >= 0.5 }
+
 // Probability is that of a safety prompt, given its summary.
 func (h PromptHead) Probability(summary []float32) float64 {
 	d := len(h.Weights) - 1
@@ -178,21 +181,29 @@ func ParsePromptHead(text []byte, hiddenSize int) (PromptHead, error) {
 	return h, nil
 }
 
-// PromptJudge tells safety prompts from others by the head that stands with a safety model.
-type PromptJudge struct {
+// PromptClassifier tells safety prompts from others by the head that stands with a safety model.
+type PromptClassifier struct {
 	Head   PromptHead
 	Reader PromptReader
 }
 
-// Probabilities are those of being a safety prompt, of each prompt; each depends on its prompt alone.
-func (j PromptJudge) Probabilities(ctx context.Context, prompts []tandem.Dialogue) ([]float64, error) {
-	summaries, err := j.Reader.PromptSummaries(ctx, prompts)
+// SafetyPrompts says, by index, of every prompt that a policy could answer whether it is a safety prompt. What it
+// says depends on the prompt alone.
+func (c PromptClassifier) SafetyPrompts(ctx context.Context, prompts []tandem.Dialogue) (map[int]bool, error) {
+	var at []int
+	var dialogues []tandem.Dialogue
+	for i, p := range prompts {
+		if (tandem.Prompt{Messages: p}).Validate() == nil {
+			at, dialogues = append(at, i), append(dialogues, p)
+		}
+	}
+	summaries, err := c.Reader.PromptSummaries(ctx, dialogues)
 	if err != nil {
 		return nil, err
 	}
-	probabilities := make([]float64, len(summaries))
-	for i, s := range summaries {
-		probabilities[i] = j.Head.Probability(s)
+	known := make(map[int]bool, len(at))
+	for n, i := range at {
+		known[i] = c.Head.Says(summaries[n])
 	}
-	return probabilities, nil
+	return known, nil
 }

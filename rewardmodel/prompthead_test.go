@@ -63,19 +63,19 @@ func TestPromptHeadTellsSafetyPrompts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	judge := rewardmodel.PromptJudge{Head: read, Reader: noisy(2)}
+	judge := rewardmodel.PromptClassifier{Head: read, Reader: noisy(2)}
 	fresh := numbered(1000, even)[600:]
 	var dialogues []tandem.Dialogue
 	for _, p := range fresh {
 		dialogues = append(dialogues, p.Messages)
 	}
-	probabilities, err := judge.Probabilities(t.Context(), dialogues)
+	said, err := judge.SafetyPrompts(t.Context(), dialogues)
 	if err != nil {
 		t.Fatal(err)
 	}
 	right := 0
-	for i, p := range probabilities {
-		if (p >= 0.5) == fresh[i].Safety {
+	for i, p := range fresh {
+		if safety, ok := said[i]; ok && safety == p.Safety {
 			right++
 		}
 	}

@@ -45,6 +45,18 @@ func Mean(x []float64) (Interval, error) {
 	return Interval{Value: mean, Low: mean - half, High: mean + half, Level: Level, N: len(x)}, nil
 }
 
+// Moments returns the mean of x and its population deviation.
+func Moments(x []float64) (mean, deviation float64) {
+	for _, v := range x {
+		mean += v
+	}
+	mean /= float64(len(x))
+	for _, v := range x {
+		deviation += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(deviation / float64(len(x)))
+}
+
 // Quantile interpolates linearly between order statistics (Hyndman and Fan's type 7) of sorted values, of
 // which there is at least one.
 func Quantile(sorted []float64, p float64) float64 {

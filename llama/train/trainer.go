@@ -56,7 +56,8 @@ type Trainer struct {
 
 // Fit runs until the last step, or until evaluations no longer improve (see Config.Patience). When ctx ends it
 // stops after at most one micro-batch, saves the state of the last whole step, and returns an error that wraps
-// context.Cause. The weights are then those of the last whole step. Whatever happens, the run's gradients, activations and optimizer are let go of.
+// context.Cause. The weights are then those of the last whole step. Whatever happens, the run's gradients, activations
+// and optimizer are let go of.
 func (t *Trainer) Fit(ctx context.Context) error {
 	defer func() {
 		t.program, t.optimizer, t.best.weights = nil, nil, nil

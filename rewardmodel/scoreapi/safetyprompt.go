@@ -82,9 +82,6 @@ func resolve(ctx context.Context, stored PromptJudge, p *Pair, questions []quest
 	return verdicts, nil
 }
 
-// headJudge is a PromptJudge by the head that stands with a safety model.
-type headJudge struct{ rewardmodel.PromptJudge }
-
 // promptJudgeOf returns the judge that stands with a safety model, and its accuracy on prompts held out; nil
 // without one.
 func promptJudgeOf(safety *classifier) (PromptJudge, *float64, error) {
@@ -96,25 +93,5 @@ func promptJudgeOf(safety *classifier) (PromptJudge, *float64, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("safety model %s: %w", safety.Model.Path, err)
 	}
-	return headJudge{rewardmodel.PromptJudge{Head: head, Reader: safety.Classifier}}, &head.Accuracy.Value, nil
-}
-
-// SafetyPrompts knows every prompt that ends with a user's message.
-func (j headJudge) SafetyPrompts(ctx context.Context, prompts []tandem.Dialogue) (map[int]bool, error) {
-	var at []int
-	var dialogues []tandem.Dialogue
-	for i, p := range prompts {
-		if (tandem.Prompt{Messages: p}).Validate() == nil {
-			at, dialogues = append(at, i), append(dialogues, p)
-		}
-	}
-	probabilities, err := j.Probabilities(ctx, dialogues)
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[int]bool, len(at))
-	for n, i := range at {
-		known[i] = probabilities[n] >= 0.5
-	}
-	return known, nil
+	return rewardmodel.PromptClassifier{Head: head, Reader: safety}, &head.Accuracy.Value, nil
 }
