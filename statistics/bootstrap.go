@@ -60,6 +60,15 @@ func (b Bootstrap) Difference(x, y []float64) (Interval, error) {
 	})
 }
 
+// Crossed resamples the indices of two crossed samples, such as the seeds that models were trained with and the items that
+// all of them were measured on, each by itself (the pigeonhole bootstrap: Owen 2007, https://arxiv.org/abs/0712.1111): what
+// varies with one or the other is in the interval, which tends to be too wide rather than too narrow. Its N is n.
+func (b Bootstrap) Crossed(n, m int, statistic func(of, by []int) (float64, error)) (Interval, error) {
+	interval, err := b.resample([]int{n, m}, func(items [][]int) (float64, error) { return statistic(items[0], items[1]) })
+	interval.N = n
+	return interval, err
+}
+
 // resample draws from samples of the given sizes.
 func (b Bootstrap) resample(sizes []int, statistic func(items [][]int) (float64, error)) (Interval, error) {
 	items := make([][]int, len(sizes))

@@ -28,6 +28,13 @@ func (i Interval) Overlaps(o Interval) bool { return i.Low <= o.High && o.Low <=
 // Contains reports whether v lies in the interval.
 func (i Interval) Contains(v float64) bool { return i.Low <= v && v <= i.High }
 
+// Detectable is the smallest true effect that would be told from none with the given probability, the power, by an interval
+// as wide as i: (z_{(1+level)/2} + z_power) standard errors, the error being read off i's width.
+func (i Interval) Detectable(power float64) float64 {
+	z := distuv.UnitNormal.Quantile((1 + i.Level) / 2)
+	return (z + distuv.UnitNormal.Quantile(power)) * (i.High - i.Low) / (2 * z)
+}
+
 func (i Interval) String() string { return fmt.Sprintf("%.3g [%.3g, %.3g]", i.Value, i.Low, i.High) }
 
 // Mean is the mean of x with its 95 % interval by Student's t distribution of n − 1 degrees of freedom.

@@ -134,3 +134,14 @@ func TestBootstrapUndefined(t *testing.T) {
 		t.Errorf("a statistic that many resamples leave undefined: error %v", err)
 	}
 }
+
+// With 80 % power an effect must be 2.80 standard errors large to be told from none at 95 %.
+func TestDetectable(t *testing.T) {
+	i := Interval{Value: 7, Low: 7 - 1.959964, High: 7 + 1.959964, Level: 0.95}
+	if got := i.Detectable(0.8); math.Abs(got-2.801585) > 1e-5 {
+		t.Errorf("got %v", got)
+	}
+	if got := (Interval{Value: 1, Low: 1, High: 1, Level: 0.95}).Detectable(0.8); got != 0 {
+		t.Errorf("without error: %v", got)
+	}
+}
