@@ -90,6 +90,7 @@ const (
 	drawChoice
 	drawLabel
 	drawRating
+	drawCollection
 )
 
 // Judge compares two answers to a prompt of the practice world. It is a pure function of the annotator

@@ -29,15 +29,9 @@ func Ceiling(panel []*Annotator, aspect tandem.Aspect, pairs []Pair) (map[tandem
 			if err != nil {
 				return nil, err
 			}
-			credit := 0.0
-			switch chosen, other := verdicts[j.Choice].Of(aspect), verdicts[1-j.Choice].Of(aspect); {
-			case chosen > other:
-				credit = 1
-			case chosen == other:
-				credit = 0.5
-			}
+			agrees := credit(verdicts[j.Choice].Of(aspect), verdicts[1-j.Choice].Of(aspect))
 			for _, d := range []tandem.Degree{j.Degree, tandem.Unrated} {
-				agreed[d] += credit
+				agreed[d] += agrees
 				count[d]++
 			}
 		}
