@@ -44,6 +44,15 @@ var binNames = map[tandem.SafetyBin]string{
 	tandem.ChosenSafe: "chosen safe, the other not", tandem.BothSafe: "both safe", tandem.BothUnsafe: "both unsafe",
 }
 
+// SafetyBinNames are the groups' names, in table 29's order.
+func SafetyBinNames() []string {
+	var names []string
+	for _, b := range binOrder {
+		names = append(names, binNames[b])
+	}
+	return names
+}
+
 // turnsOf counts the person's messages; four and more are one group.
 func turnsOf(c tandem.Comparison) (int, string) {
 	n := 0

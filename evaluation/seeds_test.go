@@ -45,6 +45,13 @@ func TestOverSeeds(t *testing.T) {
 	if err != nil || all.High-all.Low >= alone.High-alone.Low {
 		t.Errorf("five seeds %+v are no surer than one %+v, %v", all, alone, err)
 	}
+	share, err := v.ShareOverSeeds(one, one[0])
+	if err != nil || math.Abs(share.Value-all.Value/alone.Value) > 1e-12 || share.Low > share.Value || share.High < share.Value {
+		t.Errorf("share %+v of %+v, which are %+v, %v", share, alone, all, err)
+	}
+	if _, err := v.ShareOverSeeds(one, make([]float64, pairs)); !statistics.IsUndefined(err) {
+		t.Errorf("of a judge that is never right: %v", err)
+	}
 	// Skills that differ by seed widen the interval, however many pairs there are.
 	for s := range seeds {
 		for i := range pairs {
