@@ -16,8 +16,9 @@ import (
 
 // evaluateCommand measures models (section 3.4).
 type evaluateCommand struct {
-	Reward evaluateRewardCommand `cmd:"" help:"Accuracy of a pair of reward models on held-out comparisons, by degree."`
-	Policy evaluatePolicyCommand `cmd:"" help:"Policies side by side on the same prompts: scores, wins over the first, KL."`
+	Reward    evaluateRewardCommand    `cmd:"" help:"Accuracy of a pair of reward models on held-out comparisons, by degree."`
+	Ablations evaluateAblationsCommand `cmd:"" help:"What reward models owe to margins, safety labels, their start and the number of pairs: trained over seeds and compared on held-out pairs, in one table."`
+	Policy    evaluatePolicyCommand    `cmd:"" help:"Policies side by side on the same prompts: scores, wins over the first, KL."`
 }
 
 // measuringFlags open a studio that makes no model.
