@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,16 +27,19 @@ type Ablations struct {
 	Data  map[tandem.Aspect]AblationData `json:"data"`
 	// Config is the common configuration, of each aspect that is looked at.
 	Config map[tandem.Aspect]rewardmodel.Config `json:"config"`
-	// Margins, AuxiliaryWeights (of safety models) and Pairs are what is tried; others are compared with the first of
-	// them. Pairs are numbers of the aspect's own training comparisons, the first ones; the other aspect's grow with
-	// them.
+	// CommonPairs is how many of their own training comparisons, the first ones, models learn from that do not differ
+	// in that number; the other aspect's shrink with them. It keeps small what many models are trained for. Defaults
+	// to all of them.
+	CommonPairs int `json:"common_pairs,omitempty"`
+	// Margins and AuxiliaryWeights (of safety models) are what is tried; others are compared with the first of them.
 	Margins          []rewardmodel.MarginTable `json:"margins,omitempty"`
 	AuxiliaryWeights []float64                 `json:"auxiliary_weights,omitempty"`
-	Pairs            []int                     `json:"pairs,omitempty"`
 	// FromScratch trains models from random weights too.
-	FromScratch bool   `json:"from_scratch,omitempty"`
-	Seeds       int    `json:"seeds"` // the configuration's seed is the first
-	Folder      string `json:"folder"`
+	FromScratch bool `json:"from_scratch,omitempty"`
+	// Shares of both aspects' training comparisons are learnt from, beside all of them.
+	Shares []float64 `json:"shares,omitempty"`
+	Seeds  int       `json:"seeds"` // the configuration's seed is the first
+	Folder string    `json:"folder"`
 }
 
 // AblationData are the comparisons of one aspect.
@@ -58,8 +62,10 @@ func (a Ablations) Validate() error {
 		return tandem.Errorf(tandem.Invalid, op, "%d seeds train nothing", a.Seeds)
 	case len(a.Config) == 0:
 		return tandem.Errorf(tandem.Invalid, op, "no aspect is looked at")
-	case slices.ContainsFunc(a.Pairs, func(n int) bool { return n < 1 }):
-		return tandem.Errorf(tandem.Invalid, op, "pairs are %v, not all positive", a.Pairs)
+	case a.CommonPairs < 0:
+		return tandem.Errorf(tandem.Invalid, op, "models cannot learn from %d pairs", a.CommonPairs)
+	case slices.ContainsFunc(a.Shares, func(x float64) bool { return !(x > 0 && x <= 1) }):
+		return tandem.Errorf(tandem.Invalid, op, "shares are %v, not all above 0 and up to 1", a.Shares)
 	case slices.ContainsFunc(a.AuxiliaryWeights, func(w float64) bool { return !(w >= 0) }):
 		return tandem.Errorf(tandem.Invalid, op, "auxiliary weights are %v, not all 0 or more", a.AuxiliaryWeights)
 	}
@@ -109,7 +115,7 @@ type Factor struct {
 	Levels []Level
 }
 
-// Level is a factor's value with the variant that has it and is the common one otherwise.
+// Level is a factor's value with the variant that has it.
 type Level struct {
 	Name    string
 	Variant AblationVariant
@@ -123,41 +129,51 @@ const (
 	PairsFactor     = "pairs"
 )
 
-// common is an aspect's variant that others differ from in one thing.
-func (a Ablations) common(aspect tandem.Aspect) AblationVariant {
+// whole is an aspect's variant that learns from all there is: what it is worth is compared with the other aspect's.
+func (a Ablations) whole(aspect tandem.Aspect) AblationVariant {
 	c := a.Config[aspect]
 	return AblationVariant{Aspect: aspect, Margin: c.Margin, AuxiliaryWeight: c.AuxiliaryWeight}
+}
+
+// of is a variant that learns from so many of its own comparisons, of all.
+func (v AblationVariant) of(pairs, all int) AblationVariant {
+	if v.Pairs = pairs; pairs >= all {
+		v.Pairs = 0
+	}
+	return v
 }
 
 // factors are an aspect's, each of two levels or more, for so many training comparisons.
 func (a Ablations) factors(aspect tandem.Aspect, pairs int) []Factor {
 	margins, weights, starts, sizes := Factor{Name: MarginFactor}, Factor{Name: AuxiliaryFactor}, Factor{Name: StartFactor}, Factor{Name: PairsFactor}
+	common := a.whole(aspect)
+	if a.CommonPairs > 0 {
+		common = common.of(a.CommonPairs, pairs)
+	}
 	for _, m := range a.Margins {
-		v := a.common(aspect)
+		v := common
 		v.Margin = m
 		margins.Levels = append(margins.Levels, Level{string(m), v})
 	}
-	for _, w := range a.AuxiliaryWeights {
-		v := a.common(aspect)
-		if aspect == tandem.Safety {
+	if aspect == tandem.Safety {
+		for _, w := range a.AuxiliaryWeights {
+			v := common
 			v.AuxiliaryWeight = w
 			weights.Levels = append(weights.Levels, Level{fmt.Sprintf("weight %g", w), v})
 		}
 	}
 	if a.FromScratch {
-		scratch := a.common(aspect)
+		scratch := common
 		scratch.FromScratch = true
-		starts.Levels = []Level{{"from scratch", scratch}, {"from the policy", a.common(aspect)}}
+		starts.Levels = []Level{{"from scratch", scratch}, {"from the policy", common}}
 	}
-	for _, n := range slices.Compact(slices.Sorted(slices.Values(a.Pairs))) {
-		v := a.common(aspect)
-		if n < pairs {
-			v.Pairs = n
-			sizes.Levels = append(sizes.Levels, Level{strconv.Itoa(n), v})
-		}
+	var numbers []int
+	for _, share := range append(slices.Clone(a.Shares), 1) {
+		numbers = append(numbers, max(1, int(math.Round(share*float64(pairs)))))
 	}
-	if len(sizes.Levels) > 0 {
-		sizes.Levels = append(sizes.Levels, Level{strconv.Itoa(pairs), a.common(aspect)})
+	slices.Sort(numbers)
+	for _, n := range slices.Compact(numbers) {
+		sizes.Levels = append(sizes.Levels, Level{strconv.Itoa(n), a.whole(aspect).of(n, pairs)})
 	}
 	return slices.DeleteFunc([]Factor{margins, weights, starts, sizes}, func(f Factor) bool { return len(f.Levels) < 2 })
 }
@@ -285,7 +301,7 @@ func (a Ablations) runs(data map[tandem.Aspect]*ablated) []run {
 					runs = append(runs, run{v, c.Fit.Seed + uint64(n)})
 				}
 			}
-			add(a.common(aspect))
+			add(a.whole(aspect))
 			for _, f := range data[aspect].things {
 				for _, l := range f.Levels {
 					add(l.Variant)
@@ -309,7 +325,7 @@ type scored struct {
 	Data   map[tandem.Aspect]string     `json:"data"`
 }
 
-// ablate trains one model, or finds it, and scores the held-out comparisons of its aspect; the common variant also those of
+// ablate trains one model, or finds it, and scores the held-out comparisons of its aspect; the whole variant also those of
 // the other, as table 8 does.
 func (s *Studio) ablate(ctx context.Context, a Ablations, data map[tandem.Aspect]*ablated, r run) (map[tandem.Aspect]PairScores, error) {
 	config := a.Config[r.variant.Aspect]
@@ -327,7 +343,7 @@ func (s *Studio) ablate(ctx context.Context, a Ablations, data map[tandem.Aspect
 	}
 	now := scored{Model: model.ID, Scores: make(map[tandem.Aspect]PairScores), Data: make(map[tandem.Aspect]string)}
 	for aspect, d := range data {
-		if aspect == r.variant.Aspect || r.variant == a.common(r.variant.Aspect) {
+		if aspect == r.variant.Aspect || r.variant == a.whole(r.variant.Aspect) {
 			now.Data[aspect] = fingerprint(d.heldOut)
 		}
 	}

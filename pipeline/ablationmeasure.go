@@ -25,9 +25,9 @@ type AblationAspect struct {
 	HeldOut  int           `json:"held_out"`
 	Openings int           `json:"openings"` // of them
 	LeftOut  int           `json:"left_out"` // chosen unsafe, the other safe
-	// Common is the aspect's common variant, Other the other aspect's on these comparisons, and AheadOfOther the paired
-	// difference. Nil where there is none.
-	Common       *AblationRow     `json:"common,omitempty"`
+	// Own is the aspect's own model, trained on everything, Other the other aspect's on these comparisons, and AheadOfOther
+	// the paired difference. Nil where there is none.
+	Own          *AblationRow     `json:"own,omitempty"`
 	Other        *AblationRow     `json:"other,omitempty"`
 	AheadOfOther []CutAccuracy    `json:"ahead_of_other,omitempty"`
 	Reference    []CutAccuracy    `json:"reference,omitempty"`
@@ -180,13 +180,13 @@ func (m measuring) aspect() (AblationAspect, error) {
 		if _, looked := m.Config[aspect]; !looked {
 			continue
 		}
-		row, of, err := m.row(Level{string(aspect) + " model", m.common(aspect)})
+		row, of, err := m.row(Level{string(aspect) + " model", m.whole(aspect)})
 		if err != nil {
 			return found, err
 		}
 		both[i] = &of
 		if i == 0 {
-			found.Common = &row
+			found.Own = &row
 		} else {
 			found.Other = &row
 		}

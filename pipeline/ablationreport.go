@@ -22,9 +22,9 @@ func (o AblationOutcome) Report(reference string, facts []report.Fact, now time.
 	}
 	for _, a := range o.Aspects {
 		r.Sections = append(r.Sections, a.overview(reference))
-		if a.Common != nil {
-			r.Highlights = append(r.Highlights, report.Highlight{Label: fmt.Sprintf("Accuracy of %s models", a.Aspect), Value: fmt.Sprintf("%.1f %%", 100*a.Common.Cuts[0].Accuracy.Value),
-				Note: fmt.Sprintf("95 %% interval %.1f to %.1f, %d comparisons", 100*a.Common.Cuts[0].Accuracy.Low, 100*a.Common.Cuts[0].Accuracy.High, a.HeldOut)})
+		if a.Own != nil {
+			r.Highlights = append(r.Highlights, report.Highlight{Label: fmt.Sprintf("Accuracy of %s models", a.Aspect), Value: fmt.Sprintf("%.1f %%", 100*a.Own.Cuts[0].Accuracy.Value),
+				Note: fmt.Sprintf("95 %% interval %.1f to %.1f, %d comparisons", 100*a.Own.Cuts[0].Accuracy.Low, 100*a.Own.Cuts[0].Accuracy.High, a.HeldOut)})
 		}
 	}
 	for _, a := range o.Aspects {
@@ -107,16 +107,16 @@ func (a AblationAspect) overview(reference string) report.Section {
 			}{name, cuts})
 		}
 	}
-	if a.Common != nil {
-		add(a.Common.Level, a.Common.Cuts)
+	if a.Own != nil {
+		add(a.Own.Level, a.Own.Cuts)
 	}
 	if a.Other != nil {
 		add(a.Other.Level, a.Other.Cuts)
 	}
 	add("its own model ahead, points", a.AheadOfOther)
 	add(reference, a.Reference)
-	if a.Common != nil {
-		add("share of "+reference, a.Common.OfReference)
+	if a.Own != nil {
+		add("share of "+reference, a.Own.OfReference)
 	}
 	all := make([][]CutAccuracy, len(rows))
 	for i, r := range rows {

@@ -28,7 +28,7 @@ const undefinedShare = 0.05
 // them. The statistic's value is the one of the whole sample. Resamples on which the statistic is
 // undefined are left out; more than one in twenty of them leave the interval undefined.
 func (b Bootstrap) Interval(n int, statistic func(items []int) (float64, error)) (Interval, error) {
-	return b.resample([]int{n}, func(items [][]int) (float64, error) { return statistic(items[0]) })
+	return b.resample([]int{n}, []int{n}, func(items [][]int) (float64, error) { return statistic(items[0]) })
 }
 
 // Mean is the mean of x with its interval.
@@ -50,7 +50,7 @@ func (b Bootstrap) PairedDifference(x, y []float64) (Interval, error) {
 // Difference is the mean of x minus the mean of y for two independent samples, each resampled by itself.
 // The interval's N is the size of the smaller one.
 func (b Bootstrap) Difference(x, y []float64) (Interval, error) {
-	return b.resample([]int{len(x), len(y)}, func(items [][]int) (float64, error) {
+	return b.resample([]int{len(x), len(y)}, []int{len(x), len(y)}, func(items [][]int) (float64, error) {
 		of, err := meanOf(x, items[0])
 		if err != nil {
 			return 0, err
@@ -60,17 +60,20 @@ func (b Bootstrap) Difference(x, y []float64) (Interval, error) {
 	})
 }
 
-// Crossed resamples the indices of two crossed samples, such as the seeds that models were trained with and the items that
-// all of them were measured on, each by itself (the pigeonhole bootstrap: Owen 2007, https://arxiv.org/abs/0712.1111): what
-// varies with one or the other is in the interval, which tends to be too wide rather than too narrow. Its N is n.
+// Crossed resamples the indices of two crossed samples, such as the items that models were measured on and the seeds that
+// they were trained with, each by itself (the pigeonhole bootstrap: Owen 2007, https://arxiv.org/abs/0712.1111): what varies
+// with one or the other is in the interval. Of each sample one index less than it has is drawn, which keeps the variance of
+// a mean over few of them from being understated (Rao and Wu 1988, https://doi.org/10.2307/2288945). Still, where five
+// seeds make all the difference, an interval at 95 % was measured to hold the true value in 85 % of samples, since it knows
+// nothing of Student's t; where items make most of it, in 95 %. Its N is n.
 func (b Bootstrap) Crossed(n, m int, statistic func(of, by []int) (float64, error)) (Interval, error) {
-	interval, err := b.resample([]int{n, m}, func(items [][]int) (float64, error) { return statistic(items[0], items[1]) })
+	interval, err := b.resample([]int{n, m}, []int{max(1, n-1), max(1, m-1)}, func(items [][]int) (float64, error) { return statistic(items[0], items[1]) })
 	interval.N = n
 	return interval, err
 }
 
-// resample draws from samples of the given sizes.
-func (b Bootstrap) resample(sizes []int, statistic func(items [][]int) (float64, error)) (Interval, error) {
+// resample draws so many items each from samples of the given sizes.
+func (b Bootstrap) resample(sizes, drawn []int, statistic func(items [][]int) (float64, error)) (Interval, error) {
 	items := make([][]int, len(sizes))
 	for s, size := range sizes {
 		if size == 0 {
@@ -87,6 +90,7 @@ func (b Bootstrap) resample(sizes []int, statistic func(items [][]int) (float64,
 	}
 	interval, err := b.percentiles(func(draw *rand.Rand) (float64, error) {
 		for s, size := range sizes {
+			items[s] = items[s][:drawn[s]]
 			for i := range items[s] {
 				items[s][i] = draw.IntN(size)
 			}

@@ -145,3 +145,44 @@ func TestDetectable(t *testing.T) {
 		t.Errorf("without error: %v", got)
 	}
 }
+
+// Of samples that are drawn with a known truth, intervals of crossed ones hold it about as often as they say.
+func TestCrossedCoverage(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		seeds, items float64 // deviations
+		least, most  float64
+	}{{"items", 0.02, 1, 0.9, 0.99}, {"seeds", 1, 0.02, 0.8, 0.92}} {
+		const trials, n, m = 300, 60, 5
+		held := 0
+		for trial := range uint64(trials) {
+			rng := rand.New(rand.NewPCG(trial, 7))
+			seed, item := make([]float64, m), make([]float64, n)
+			for i := range seed {
+				seed[i] = c.seeds * rng.NormFloat64()
+			}
+			for i := range item {
+				item[i] = c.items * rng.NormFloat64()
+			}
+			interval, err := Bootstrap{Replicates: 400, Seed: trial}.Crossed(n, m, func(of, by []int) (float64, error) {
+				one, err := meanOf(item, of)
+				if err != nil {
+					return 0, err
+				}
+				two, err := meanOf(seed, by)
+				return one + two, err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if interval.Contains(0) {
+				held++
+			}
+		}
+		if share := float64(held) / trials; share < c.least || share > c.most {
+			t.Errorf("where %s make the difference, %.3f of the intervals hold the truth, not %g to %g", c.name, share, c.least, c.most)
+		} else {
+			t.Logf("%s: %.3f", c.name, share)
+		}
+	}
+}

@@ -31,14 +31,15 @@ type evaluateAblationsCommand struct {
 
 	Practice            bool   `help:"On the practice world instead of files: its answers, judged by simulated annotators, beside what the world's truth makes of the same judgments." group:"practice world"`
 	PracticeSeed        uint64 `default:"1" help:"Seed of the world and the annotators (default: 1)." placeholder:"N" group:"practice world"`
-	PracticeHelpfulness int    `default:"4000" help:"Comparisons of helpfulness to train on (default: 4000)." placeholder:"N" group:"practice world"`
+	PracticeHelpfulness int    `default:"64000" help:"Comparisons of helpfulness to train on (default: 64000)." placeholder:"N" group:"practice world"`
 	PracticeSafety      int    `default:"4000" help:"Comparisons of safety to train on (default: 4000)." placeholder:"N" group:"practice world"`
 	PracticePerDegree   int    `default:"1500" help:"Held-out comparisons of each degree, of each aspect (default: 1500)." placeholder:"N" group:"practice world"`
 
 	Margins          []rewardmodel.MarginTable `default:"none,small,large" help:"Margins to compare, with the first (default: none,small,large)." placeholder:"TABLE,…" group:"what differs"`
 	AuxiliaryWeights []float64                 `default:"0,1" help:"Weights of the safety labels' loss to compare, with the first (default: 0,1)." placeholder:"X,…" group:"what differs"`
-	FromScratch      bool                      `help:"Compare with models that start from random weights, too." group:"what differs"`
-	Pairs            []int                     `help:"Numbers of pairs to train on, beside all (default: all alone)." placeholder:"N,…" group:"what differs"`
+	FromScratch      bool                      `default:"true" negatable:"" help:"Compare with models that start from random weights, too (default: yes)." group:"what differs"`
+	CommonPairs      int                       `default:"4000" help:"Pairs of its own aspect that a model learns from whose margin, labels' loss or start is compared; 0 for all (default: 4000)." placeholder:"N" group:"what differs"`
+	Shares           []float64                 `default:"0.0625,0.25" help:"Shares of all pairs to train on, beside all, for the curve of accuracy by the number of pairs (default: 0.0625,0.25)." placeholder:"SHARE,…" group:"what differs"`
 	Seeds            int                       `default:"5" help:"Seeds to train each with, from --seed on (default: 5)." placeholder:"N" group:"what differs"`
 
 	Preset          string   `default:"llama2-7b" help:"Configuration that is common to all: llama2-7b, llama2-70b or practice (default: llama2-7b; practice with --practice)." placeholder:"NAME"`
@@ -110,7 +111,7 @@ func ablationRows(o pipeline.AblationOutcome) (rows [][]string) {
 			}
 			rows = append(rows, row)
 		}
-		for _, r := range []*pipeline.AblationRow{a.Common, a.Other} {
+		for _, r := range []*pipeline.AblationRow{a.Own, a.Other} {
 			if r != nil {
 				add("", *r)
 			}
@@ -138,7 +139,7 @@ func (c *evaluateAblationsCommand) preset() string {
 func (c *evaluateAblationsCommand) spec() (pipeline.Ablations, error) {
 	spec := pipeline.Ablations{
 		Model: c.Model, Data: make(map[tandem.Aspect]pipeline.AblationData), Config: make(map[tandem.Aspect]rewardmodel.Config),
-		Margins: c.Margins, AuxiliaryWeights: c.AuxiliaryWeights, Pairs: c.Pairs, FromScratch: c.FromScratch, Seeds: c.Seeds, Folder: c.Out,
+		Margins: c.Margins, AuxiliaryWeights: c.AuxiliaryWeights, Shares: c.Shares, CommonPairs: c.CommonPairs, FromScratch: c.FromScratch, Seeds: c.Seeds, Folder: c.Out,
 	}
 	for _, aspect := range c.Aspects {
 		config, err := rewardmodel.Preset(c.preset(), aspect)

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,19 +35,19 @@ func TestEvaluateAblations(t *testing.T) {
 	f := makeStageFiles(t)
 	out := filepath.Join(t.TempDir(), "ablations")
 	args := []string{"--json", "evaluate", "ablations", "--model", f.policy, "--helpfulness-data", ablationPairs(t, tandem.Helpfulness, 120), "--safety-data", ablationPairs(t, tandem.Safety, 120),
-		"--preset", "practice", "--learning-rate", "0.01", "--epochs", "3", "--batch", "8", "--margin", "small", "--seeds", "2", "--from-scratch", "--pairs", "20,5000", "--out", out}
+		"--preset", "practice", "--learning-rate", "0.01", "--epochs", "3", "--batch", "8", "--margin", "small", "--seeds", "2", "--common-pairs", "60", "--shares", "0.25", "--out", out}
 	reply := object[ablationsReport](t, tandemRun(t, "", args...).ok(t))
 	if len(reply.Aspects) != 2 || reply.Report != filepath.Join(out, "report.html") {
 		t.Fatalf("%+v", reply)
 	}
 	for _, a := range reply.Aspects {
-		if a.Training+a.HeldOut != 120 || a.HeldOut < 5 || a.Common == nil || a.Other == nil || len(a.Common.Cuts) < 4 || len(a.Common.BySeed) != 2 || a.Reference != nil {
+		if a.Training+a.HeldOut != 120 || a.HeldOut < 5 || a.Own == nil || a.Other == nil || len(a.Own.Cuts) < 4 || len(a.Own.BySeed) != 2 || a.Reference != nil {
 			t.Errorf("%s: %+v", a.Aspect, a)
 		}
-		if a.Common.Cuts[0].Accuracy.Value < 0.9 {
-			t.Errorf("%s models learnt nothing: %+v", a.Aspect, a.Common.Cuts[0])
+		if a.Own.Cuts[0].Accuracy.Value < 0.9 {
+			t.Errorf("%s models learnt nothing: %+v", a.Aspect, a.Own.Cuts[0])
 		}
-		want := map[string][]string{"margin": {"none", "small", "large"}, "start": {"from scratch", "from the policy"}, "pairs": {"20", ""}}
+		want := map[string][]string{"margin": {"none", "small", "large"}, "start": {"from scratch", "from the policy"}, "pairs": {strconv.Itoa((a.Training + 2) / 4), strconv.Itoa(a.Training)}}
 		if a.Aspect == tandem.Safety {
 			want["auxiliary loss"] = []string{"weight 0", "weight 1"}
 		}
@@ -60,7 +61,7 @@ func TestEvaluateAblations(t *testing.T) {
 				continue
 			}
 			for i, l := range factor.Levels {
-				if l.Level != names[i] && names[i] != "" || (len(l.Ahead) == 0) != (i == 0) || (len(l.Unsafe) > 0) != (a.Aspect == tandem.Safety) {
+				if l.Level != names[i] || (len(l.Ahead) == 0) != (i == 0) || (len(l.Unsafe) > 0) != (a.Aspect == tandem.Safety) {
 					t.Errorf("%s, %s %d: %+v", a.Aspect, factor.Name, i, l)
 				}
 				if i > 0 && (l.Ahead[0].Accuracy.Value-(l.Cuts[0].Accuracy.Value-factor.Levels[0].Cuts[0].Accuracy.Value) > 1e-9) {
@@ -96,11 +97,11 @@ func TestEvaluateAblations(t *testing.T) {
 		return stamps
 	}
 	before := stamp()
-	if len(before) != 2*2*(5+6) { // of each, two seeds; safety's common variant is also one of the weights
+	if len(before) != 2*2*(6+7) { // of each, two seeds: all pairs, a quarter, three margins and a start from scratch of 60 pairs; safety also without labels
 		t.Errorf("%d models and scores", len(before))
 	}
 	again := object[ablationsReport](t, tandemRun(t, "", args...).ok(t))
-	if strings.Join(stamp(), "\n") != strings.Join(before, "\n") || again.Aspects[0].Common.Cuts[0] != reply.Aspects[0].Common.Cuts[0] {
+	if strings.Join(stamp(), "\n") != strings.Join(before, "\n") || again.Aspects[0].Own.Cuts[0] != reply.Aspects[0].Own.Cuts[0] {
 		t.Error("done again, something was made again")
 	}
 }
@@ -108,7 +109,7 @@ func TestEvaluateAblations(t *testing.T) {
 func TestEvaluateAblationsOnThePracticeWorld(t *testing.T) {
 	f := makeStageFiles(t)
 	args := []string{"--json", "evaluate", "ablations", "--practice", "--model", f.policy, "--practice-helpfulness", "20", "--practice-safety", "20", "--practice-per-degree", "15", "--seeds", "1",
-		"--margins", "none", "--aspects", "safety", "--steps", "2", "--out", filepath.Join(t.TempDir(), "out")}
+		"--margins", "none", "--no-from-scratch", "--shares", "1", "--aspects", "safety", "--steps", "2", "--out", filepath.Join(t.TempDir(), "out")}
 	reply := object[ablationsReport](t, tandemRun(t, "", args...).ok(t))
 	var safety *pipeline.AblationAspect
 	for i, a := range reply.Aspects {
@@ -117,14 +118,14 @@ func TestEvaluateAblationsOnThePracticeWorld(t *testing.T) {
 		}
 		if a.Aspect == tandem.Safety {
 			safety = &reply.Aspects[i]
-		} else if a.Common != nil || a.Other == nil {
+		} else if a.Own != nil || a.Other == nil {
 			t.Errorf("%s: no model of it was wanted: %+v", a.Aspect, a)
 		}
 	}
-	if safety == nil || len(safety.Common.OfReference) == 0 || len(safety.Factors) != 1 {
+	if safety == nil || len(safety.Own.OfReference) == 0 || len(safety.Factors) != 1 {
 		t.Fatalf("%+v", safety)
 	}
-	for _, wrong := range [][]string{{"--data", f.comparisons}, {"--margins", "huge"}, {"--pairs", "0"}, {"--seeds", "0"}, {"--practice-per-degree", "0"}} {
+	for _, wrong := range [][]string{{"--data", f.comparisons}, {"--margins", "huge"}, {"--shares", "0"}, {"--shares", "1.5"}, {"--common-pairs=-1"}, {"--seeds", "0"}, {"--practice-per-degree", "0"}} {
 		if r := tandemRun(t, "", append(args, wrong...)...); r.code != exitFailed {
 			t.Errorf("%v: exit code %d, %s", wrong, r.code, r.stderr)
 		}

@@ -14,7 +14,8 @@ type Collection struct {
 	Split  practice.Split
 	// Pairs is how many comparisons are wanted, as they come; PerDegree, if not 0, how many of each degree instead.
 	Pairs, PerDegree int
-	// Answers to each prompt, of which every pair is judged by one of the panel. Defaults to 4, which are 6 pairs.
+	// Answers to each prompt, of which every pair is judged by one of the panel. Defaults to 2, as people compare: the same
+	// number of comparisons of more answers to a prompt teaches less.
 	Answers int
 	// Harmless is the share of harmless how-to and borderline prompts among those of the safety project. Defaults to 0.4, as
 	// in the demo: without them a safety model takes every instruction for a harmful one.
@@ -26,7 +27,7 @@ type Collection struct {
 
 // DefaultCollection returns the defaults; the numbers of comparisons are left to be said.
 func DefaultCollection(aspect tandem.Aspect, split practice.Split, seed uint64) Collection {
-	return Collection{Aspect: aspect, Split: split, Answers: 4, Harmless: 0.4, Quality: practice.DefaultConfig(seed).Quality, Seed: seed}
+	return Collection{Aspect: aspect, Split: split, Answers: 2, Harmless: 0.4, Quality: practice.DefaultConfig(seed).Quality, Seed: seed}
 }
 
 // Validate reports what could not be collected.
