@@ -52,11 +52,11 @@ func (l *lane) attend(rows []row, layer int) {
 	}
 	l.workers.For(tasks, grain(work), func(from, to int) {
 		s := <-l.scratch
+		defer func() { l.scratch <- s }()
 		for task := from; task < to; task++ {
 			block := l.blocks[task/heads]
 			l.attendBlock(s, rows[block.from:block.to], block.from, layer, task%heads)
 		}
-		l.scratch <- s
 	})
 }
 

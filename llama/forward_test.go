@@ -380,3 +380,32 @@ func TestForwardStopsWithItsContext(t *testing.T) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
 }
+
+// A pass that panics keeps nothing that later ones need.
+func TestForwardAfterAPanic(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	w := randomWeights(testConfig(), false, rng)
+	f := newTestForward(t, w, ForwardConfig{Workers: 2})
+	sequences := randomSequences(w.Config, 12, 40, rng)
+	want, err := f.Hidden(t.Context(), sequences)
+	if err != nil {
+		t.Fatal(err)
+	}
+	norm := w.Layers[1].MLPNorm
+	for range 5 {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("a layer without its gains computes")
+				}
+			}()
+			w.Layers[1].MLPNorm = nil
+			_, _ = f.Hidden(t.Context(), sequences)
+		}()
+	}
+	w.Layers[1].MLPNorm = norm
+	got, err := f.Hidden(t.Context(), sequences)
+	if err != nil || !slices.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("after panics: %v, and other hidden states", err)
+	}
+}

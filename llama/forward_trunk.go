@@ -113,8 +113,8 @@ func (t *trunk) run(rows []row, wanted []int) []float32 {
 	t.hidden = resize(t.hidden, len(wanted)*d)
 	t.workers.Each(len(t.cuts), func(i int) {
 		c, l := t.cuts[i], <-t.own
+		defer func() { t.own <- l }() // also after a panic: the next pass needs it
 		copy(t.hidden[c.wantedFrom*d:c.wantedTo*d], l.run(rows[c.from:c.to], wanted[c.wantedFrom:c.wantedTo], c.from))
-		t.own <- l
 	})
 	return t.hidden
 }
