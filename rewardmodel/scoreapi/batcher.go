@@ -3,6 +3,7 @@ package scoreapi
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -35,9 +36,8 @@ func (c BatchConfig) Validate() error {
 	return nil
 }
 
-// Batcher computes the raw scalars of items that many goroutines bring at once. It has no goroutine of its own: who
-// finds nothing at work computes the first batch, and hands the lead to whoever has waited longest. It is safe for
-// concurrent use.
+// Batcher computes the raw scalars of items that many goroutines bring at once. One goroutine computes as long as
+// anything waits; who finds nothing at work starts it. It is safe for concurrent use.
 type Batcher struct {
 	config  BatchConfig
 	metrics *Metrics
@@ -45,8 +45,11 @@ type Batcher struct {
 	mutex   sync.Mutex
 	waiting []*item       // in the order in which they came
 	tokens  int           // of those
-	led     bool          // somebody computes, or is about to
-	arrived chan struct{} // wakes a leader that waits for more
+	working bool          // a goroutine computes, or is about to
+	arrived chan struct{} // wakes one that waits for more
+
+	batch []*item            // that is computed now
+	stop  context.CancelFunc // of it
 
 	pace float64 // seconds for a token, lately
 }
@@ -75,10 +78,9 @@ func (i *item) length() int { return max(len(i.helpfulness), len(i.safety)) }
 
 // call is the items of one request.
 type call struct {
-	ctx  context.Context
 	left int           // items without an answer
 	done chan struct{} // closed when there are none
-	lead chan struct{} // receives the lead, once
+	gone bool          // nobody waits for it any more
 }
 
 // fullError says that too many items wait.
@@ -89,40 +91,32 @@ type fullError struct {
 
 func (e *fullError) Error() string { return fmt.Sprintf("%d items wait", e.waiting) }
 
-// Score computes the scalars of items, which share a pair, into them. Errors: a fullError when too many wait; ctx's when it ends,
-// and then those that were not begun are not computed. What is wrong with a single item stands in the item.
+// Score computes the scalars of items, which share a pair, into them. Errors: a fullError when too many wait; ctx's
+// as soon as it ends, and then what nobody else waits for is not computed. What is wrong with a single item stands in
+// the item.
 func (b *Batcher) Score(ctx context.Context, items []*item) error {
-	if len(items) == 0 {
-		return nil
-	}
-	c := &call{ctx: ctx, left: len(items), done: make(chan struct{}), lead: make(chan struct{}, 1)}
-	lead, err := b.join(c, items)
-	if err != nil {
+	if err := ctx.Err(); err != nil || len(items) == 0 {
 		return err
 	}
-	idle := lead
-	for {
-		if lead {
-			return b.leadUntilDone(c, idle)
-		}
-		select {
-		case <-c.done:
-			return nil
-		case <-c.lead:
-			lead = true
-		case <-ctx.Done():
-			b.leave(c)
-			return ctx.Err()
-		}
+	c := &call{left: len(items), done: make(chan struct{})}
+	if err := b.join(c, items); err != nil {
+		return err
+	}
+	select {
+	case <-c.done:
+		return nil
+	case <-ctx.Done():
+		b.leave(c)
+		return ctx.Err()
 	}
 }
 
-// join puts a call's items behind those that wait. The first to come where nobody computes has the lead.
-func (b *Batcher) join(c *call, items []*item) (lead bool, err error) {
+// join puts a call's items behind those that wait, and starts the work where nothing is at work.
+func (b *Batcher) join(c *call, items []*item) error {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	if n := len(b.waiting); n > 0 && n+len(items) > b.config.Waiting {
-		return false, &fullError{n, time.Duration(b.pace * float64(b.tokens) * float64(time.Second))}
+		return &fullError{n, time.Duration(b.pace * float64(b.tokens) * float64(time.Second))}
 	}
 	now := time.Now()
 	for _, i := range items {
@@ -131,24 +125,26 @@ func (b *Batcher) join(c *call, items []*item) (lead bool, err error) {
 		b.tokens += i.length()
 	}
 	b.metrics.depth(len(b.waiting), b.tokens)
-	lead = !b.led
-	b.led = true
+	if !b.working {
+		b.working = true
+		go b.work()
+		return nil
+	}
 	select {
 	case b.arrived <- struct{}{}:
 	default:
 	}
-	return lead, nil
+	return nil
 }
 
-// leave takes the items of a call that has ended out of the queue, and passes on the lead if it was just given it.
+// leave takes the items of a call that has ended out of the queue, and stops the batch that is computed for nobody else.
 func (b *Batcher) leave(c *call) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
+	c.gone = true
 	b.remove(func(i *item) bool { return i.call == c })
-	select {
-	case <-c.lead:
-		b.handOver()
-	default:
+	if len(b.batch) > 0 && !slices.ContainsFunc(b.batch, func(i *item) bool { return !i.call.gone }) {
+		b.stop()
 	}
 }
 
@@ -164,73 +160,51 @@ func (b *Batcher) remove(drop func(*item) bool) {
 	b.metrics.depth(len(b.waiting), b.tokens)
 }
 
-// handOver gives the lead to whoever has waited longest, and to nobody where nobody waits.
-func (b *Batcher) handOver() {
-	b.remove(func(i *item) bool { return i.call.ctx.Err() != nil })
-	if len(b.waiting) == 0 {
-		b.led = false
-		return
-	}
-	b.waiting[0].call.lead <- struct{}{}
-}
-
-// leadUntilDone computes batch after batch until the call's own items are answered; others' go with them. idle says
-// that nobody was at work when the call came: it waits for nobody.
-func (b *Batcher) leadUntilDone(c *call, idle bool) error {
-	defer func() {
-		b.mutex.Lock()
-		defer b.mutex.Unlock()
-		b.remove(func(i *item) bool { return i.call == c })
-		b.handOver()
-	}()
+// work computes batch after batch until nothing waits. What came first waits for nobody: there was nothing at work.
+func (b *Batcher) work() {
 	for {
-		if !idle {
-			b.gather(c.ctx)
+		ctx, stop := context.WithCancel(context.Background()) // its requests end one by one: see leave
+		batch := b.take(stop)
+		if len(batch) == 0 {
+			stop()
+			return
 		}
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-		b.compute(c.ctx, b.take())
-		select {
-		case <-c.done:
-			return nil
-		default:
-		}
+		start := time.Now()
+		compute(ctx, batch)
+		b.answer(batch, time.Since(start), ctx.Err() == nil)
+		stop()
+		b.gather()
 	}
 }
 
 // gather waits until a whole batch is there or the oldest item has waited for the delay.
-func (b *Batcher) gather(ctx context.Context) {
+func (b *Batcher) gather() {
 	for {
 		b.mutex.Lock()
-		tokens, waited := b.tokens, b.config.Delay
+		tokens, left := b.tokens, time.Duration(0)
 		if len(b.waiting) > 0 {
-			waited = time.Since(b.waiting[0].came)
+			left = b.config.Delay - time.Since(b.waiting[0].came)
 		}
 		b.mutex.Unlock()
-		if tokens >= b.config.Tokens || waited >= b.config.Delay {
+		if tokens >= b.config.Tokens || left <= 0 {
 			return
 		}
-		timer := time.NewTimer(b.config.Delay - waited)
+		timer := time.NewTimer(left)
 		select {
 		case <-b.arrived:
 		case <-timer.C:
-		case <-ctx.Done():
 		}
 		timer.Stop()
-		if ctx.Err() != nil {
-			return
-		}
 	}
 }
 
 // take removes the next batch from the queue: the oldest item, and of those for the same pair the nearest to it in
-// length, as many as fit. Long ones among short would make all wait for them. Items whose request has ended are dropped.
-func (b *Batcher) take() []*item {
+// length, as many as fit. Long ones among short would make all wait for them. Where nothing waits the work ends.
+func (b *Batcher) take(stop context.CancelFunc) []*item {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	b.remove(func(i *item) bool { return i.call.ctx.Err() != nil })
 	if len(b.waiting) == 0 {
+		b.working = false
 		return nil
 	}
 	oldest := b.waiting[0]
@@ -253,39 +227,35 @@ func (b *Batcher) take() []*item {
 		taken[i] = true
 	}
 	b.remove(func(i *item) bool { return taken[i] })
+	b.batch, b.stop = batch, stop
 	return batch
 }
 
-// compute runs both models over a batch and answers its items, whatever happens.
-func (b *Batcher) compute(ctx context.Context, batch []*item) {
-	if len(batch) == 0 {
+// compute runs both models over a batch, whatever happens.
+func compute(ctx context.Context, batch []*item) {
+	err := scalars(ctx, batch)
+	if err == nil {
 		return
 	}
-	// The leader's end is not the others': what was begun is finished.
-	ctx = context.WithoutCancel(ctx)
-	start := time.Now()
-	finished := false
-	defer func() {
-		if !finished { // a panic goes on to the leader's request; the others must not wait for ever
-			for _, i := range batch {
-				i.err = tandem.Errorf(tandem.Internal, "scoreapi.Batcher", "the batch was not finished")
-			}
+	if len(batch) == 1 || ctx.Err() != nil {
+		for _, i := range batch {
+			i.err = err
 		}
-		b.answer(batch, time.Since(start))
-	}()
-	if err := scalars(ctx, batch); err != nil && len(batch) > 1 {
-		// One of them is to blame; an item's error, like its score, does not depend on its batch.
-		for n := range batch {
-			batch[n].err = scalars(ctx, batch[n:n+1])
-		}
-	} else if err != nil {
-		batch[0].err = err
+		return
 	}
-	finished = true
+	// One of them is to blame; an item's error, like its score, does not depend on its batch.
+	for n, i := range batch {
+		i.err = scalars(ctx, batch[n:n+1])
+	}
 }
 
-// scalars runs both models over items.
-func scalars(ctx context.Context, items []*item) error {
+// scalars runs both models over items. A panic of theirs is an error like others: it must end no other request's batch.
+func scalars(ctx context.Context, items []*item) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = tandem.Errorf(tandem.Internal, "scoreapi.Batcher", "panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	tokens := make([][]int32, len(items))
 	for n, i := range items {
 		tokens[n] = i.helpfulness
@@ -307,20 +277,25 @@ func scalars(ctx context.Context, items []*item) error {
 	return nil
 }
 
-// answer tells the calls of a batch that it is computed.
-func (b *Batcher) answer(batch []*item, took time.Duration) {
+// answer tells the calls of a batch that it is over. One that was stopped says nothing of the pace.
+func (b *Batcher) answer(batch []*item, took time.Duration, whole bool) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	tokens := 0
+	b.batch = nil
+	length, tokens := 0, 0
 	for _, i := range batch {
+		length += i.length()
 		tokens += len(i.helpfulness) + len(i.safety)
 		if i.call.left--; i.call.left == 0 {
 			close(i.call.done)
 		}
 	}
+	if !whole {
+		return
+	}
 	b.metrics.batch(len(batch), tokens)
 	const old = 0.8 // of the pace that was
-	pace := took.Seconds() / float64(tokens) * 2
+	pace := took.Seconds() / float64(length)
 	if b.pace > 0 {
 		pace = old*b.pace + (1-old)*pace
 	}

@@ -1,9 +1,11 @@
 package scoreapi_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -105,6 +107,7 @@ type server struct {
 	t       testing.TB
 	handler http.Handler
 	serving *scoreapi.Serving
+	log     bytes.Buffer
 }
 
 // newServer changes the defaults before it registers.
@@ -127,7 +130,7 @@ func newServer(t testing.TB, p *scoreapi.Pair, batch func(*scoreapi.BatchConfig)
 	}
 	s := &server{t: t, serving: c.Serving}
 	// A site has a bound on requests that tests of load would meet.
-	if s.handler, err = site.Handler(site.Config{Keys: keys{}, Rates: site.Rates{Callers: 1 << 30, Strangers: 1 << 30}},
+	if s.handler, err = site.Handler(site.Config{Keys: keys{}, Rates: site.Rates{Callers: 1 << 30, Strangers: 1 << 30}, Log: slog.New(slog.NewTextHandler(&s.log, nil))},
 		func(api web.API) error { return scoreapi.Register(api, c) }); err != nil {
 		t.Fatal(err)
 	}
