@@ -8,7 +8,6 @@ import (
 	"tandem"
 	"tandem/dataset"
 	"tandem/evaluation"
-	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/rewardmodel"
 	"tandem/statistics"
@@ -160,7 +159,7 @@ func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) (m RewardMeas
 // accuracy measures one model on comparisons of one aspect.
 func (s *Studio) accuracy(ctx context.Context, p RewardPair, aspect tandem.Aspect, folder string, data tandem.Aspect, comparisons []tandem.Comparison) (RewardAccuracy, error) {
 	a := RewardAccuracy{Model: aspect, Folder: folder, Data: data, Wanted: p.Precision}
-	model, err := chat.OpenClassifier(ctx, folder, s.chatConfig())
+	model, err := rewardmodel.Open(ctx, folder, s.chatConfig())
 	if err != nil {
 		return a, err
 	}
@@ -345,7 +344,7 @@ func rulesBeside(a RewardAccuracy, comparisons []tandem.Comparison) (rules []Rew
 
 // scoreSides are a reward model's raw scalars of both sides of each comparison. An answer that stands in several of them is
 // scored once.
-func scoreSides(ctx context.Context, model *chat.Classifier, comparisons []tandem.Comparison) (chosen, rejected []float64, err error) {
+func scoreSides(ctx context.Context, model evaluation.Judge, comparisons []tandem.Comparison) (chosen, rejected []float64, err error) {
 	var dialogues []tandem.Dialogue
 	at := make(map[uint64]int)
 	place := func(d tandem.Dialogue) int {

@@ -41,7 +41,9 @@ type Recipe struct {
 	PairsPerPrompt int                `json:"pairs_per_prompt"`
 	Helpfulness    rewardmodel.Config `json:"helpfulness"`
 	Safety         rewardmodel.Config `json:"safety"`
-	Rejection      rejection.Config   `json:"rejection"`
+	// Members, if more than 1, makes each reward model an ensemble of so many.
+	Members   int              `json:"members,omitempty"`
+	Rejection rejection.Config `json:"rejection"`
 	// ShardPrompts is the number of prompts in one shard of sampling.
 	ShardPrompts int `json:"shard_prompts"`
 	// TargetWeight is how often the best answers stand beside the demonstrations in fine-tuning.

@@ -49,6 +49,12 @@ func (r Recipe) Validate() error {
 		return tandem.Errorf(tandem.Invalid, "pipeline.Recipe", "pairs_per_prompt, shard_prompts and target_weight are %d, %d and %d, not all positive",
 			r.PairsPerPrompt, r.ShardPrompts, r.TargetWeight)
 	}
+	switch {
+	case r.Members < 0:
+		return tandem.Errorf(tandem.Invalid, "pipeline.Recipe", "members is %d, not 0 or more", r.Members)
+	case r.PPO.UncertaintyPenalty > 0 && r.Members < 2:
+		return tandem.Errorf(tandem.Invalid, "pipeline.Recipe", "ppo.uncertainty_penalty is %g, and single models never say how uncertain they are: let members be at least 2", r.PPO.UncertaintyPenalty)
+	}
 	for _, err := range []error{r.Helpfulness.Validate(), r.Safety.Validate(), r.Rejection.Validate(), r.FineTune.Validate(), r.PPO.Validate()} {
 		if err != nil {
 			return err

@@ -193,11 +193,11 @@ func (l *Loop) learn(ctx context.Context, r Round) (j Judges, compared int, err 
 	}
 	newest := r.Versions[len(r.Versions)-1]
 	helpfulness := Reward{
-		Model: newest.URL, Data: files.comparisons, HeldOut: files.heldOutHelpfulness, Round: r.Number, Config: r.Recipe.Helpfulness,
+		Model: newest.URL, Data: files.comparisons, HeldOut: files.heldOutHelpfulness, Round: r.Number, Config: r.Recipe.Helpfulness, Members: r.Recipe.Members,
 		Out: filepath.Join(r.Folder, "helpfulness"), Name: r.Name + " helpfulness",
 	}
 	safety := Reward{
-		Model: newest.URL, Data: files.comparisons, HeldOut: files.heldOutSafety, Round: r.Number, Config: r.Recipe.Safety,
+		Model: newest.URL, Data: files.comparisons, HeldOut: files.heldOutSafety, Round: r.Number, Config: r.Recipe.Safety, Members: r.Recipe.Members,
 		Out: filepath.Join(r.Folder, "safety"), Name: r.Name + " safety",
 	}
 	if j.Helpfulness, err = one[tandem.Model](l.stage(ctx, r.Number, tandem.StageRewardHelpfulness, helpfulness)); err != nil {

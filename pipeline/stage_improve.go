@@ -9,10 +9,10 @@ import (
 
 	"tandem"
 	"tandem/llama"
-	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/ppo"
 	"tandem/rejection"
+	"tandem/rewardmodel"
 )
 
 // Sample specifies one shard of rejection sampling: K answers to each of its prompts, scored.
@@ -114,6 +114,14 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.Config.UncertaintyPenalty > 0 {
+		for _, judge := range []rewardmodel.Judge{scorer.Helpfulness, scorer.Safety} {
+			if m, ok := judge.(*rewardmodel.Model); ok && !m.IsEnsemble() {
+				return nil, tandem.Errorf(tandem.Invalid, "pipeline.PPO", "uncertainty-penalty is %g, and %s is a single model, which never says how uncertain it is: fit both as ensembles, by `tandem reward --members`",
+					p.Config.UncertaintyPenalty, m.Path)
+			}
+		}
+	}
 	prompts, err := readPrompts(ctx, p.Prompts)
 	if err != nil {
 		return nil, err
@@ -127,7 +135,7 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	helpfulness, err := chat.OpenClassifier(ctx, p.Helpfulness, s.chatConfig())
+	helpfulness, err := rewardmodel.Open(ctx, p.Helpfulness, s.chatConfig())
 	if err != nil {
 		return nil, err
 	}
@@ -135,13 +143,14 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		steps:  p.Config.Iterations,
 		counts: map[string]int{"prompts": len(training), "held_out": len(heldOut)},
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			metrics, err := p.tune(ctx, w, p.models(policy.Weights, helpfulness.Weights), environment)
+			metrics, err := p.tune(ctx, w, p.models(policy.Weights, helpfulness.First().Weights), environment)
 			return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, metrics, err
 		},
 	}, nil
 }
 
-// models are the policy, what it starts from, and a critic: the helpfulness model's trunk with a fresh head.
+// models are the policy, what it starts from, and a critic: the trunk of the helpfulness model, of an ensemble its first
+// member's, with a fresh head.
 func (p PPO) models(policy, helpfulness *llama.Weights) ppo.Models {
 	return ppo.Models{
 		Policy: policy, Reference: policy.Clone(), Critic: helpfulness.ToClassifier(rand.New(rand.NewPCG(p.Config.Seed, 2))),

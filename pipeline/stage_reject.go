@@ -200,7 +200,7 @@ func (s *Studio) rejected(done Rejected, out string) (*Rejected, error) {
 	text, err := os.ReadFile(filepath.Join(out, rejectName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(filepath.Join(out, "config.json")); err == nil {
+		if holdsModel(out) {
 			return nil, tandem.Errorf(tandem.Conflict, op, "%s holds a model that was not made by this: choose another folder", out)
 		}
 		if _, err := os.Stat(out); errors.Is(err, fs.ErrNotExist) {

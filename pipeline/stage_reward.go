@@ -3,19 +3,19 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 
 	"tandem"
 	"tandem/dataset"
 	"tandem/evaluation"
 	"tandem/llama"
-	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/llama/train"
 	"tandem/rewardmodel"
 )
 
-// Reward specifies a reward model fitted to comparisons.
+// Reward specifies a reward model fitted to comparisons, or an ensemble of them.
 type Reward struct {
 	Model string `json:"model"` // the chat model's folder that it starts from
 	// FromScratch takes of Model its shape, tokenizer and template alone, and starts from random weights: a judge
@@ -29,12 +29,19 @@ type Reward struct {
 	HeldOutShare float64            `json:"held_out_share,omitempty"`
 	Round        int                `json:"round,omitempty"`
 	Config       rewardmodel.Config `json:"config"`
-	Out          string             `json:"out"`
-	Name         string             `json:"name"`
+	// Members, if more than 1, makes an ensemble of so many models; see member.
+	Members int `json:"members,omitempty"`
+	// WithoutPromptHead leaves out the head that tells safety prompts from others, where nobody will ask it.
+	WithoutPromptHead bool   `json:"without_prompt_head,omitempty"`
+	Out               string `json:"out"`
+	Name              string `json:"name"`
 }
 
 // Reward fits a reward model. It is not calibrated yet: see Calibrate.
 func (s *Studio) Reward(ctx context.Context, spec Reward, resume bool) (tandem.Model, error) {
+	if spec.Members > 1 {
+		return s.ensemble(ctx, spec, resume)
+	}
 	return s.carryOut(ctx, spec, resume)
 }
 
@@ -43,6 +50,9 @@ func (r Reward) folder() string { return r.Out }
 func (r Reward) describe(ctx context.Context, s *Studio) (m tandem.Model, err error) {
 	if err := r.Config.Validate(); err != nil {
 		return m, err
+	}
+	if r.Members < 0 {
+		return m, tandem.Errorf(tandem.Invalid, "pipeline.Reward", "members is %d, not 0 or more", r.Members)
 	}
 	m = tandem.Model{Name: r.Name, Kind: tandem.HelpfulnessModel, Round: r.Round, Stage: tandem.StageRewardHelpfulness, Seed: r.Config.Fit.Seed}
 	if r.Config.Aspect == tandem.Safety {
@@ -92,9 +102,10 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 			for name, n := range counts {
 				metrics[name] = float64(n)
 			}
-			files := policy.Model.Files
-			if err == nil && r.Config.Aspect == tandem.Safety {
-				files, err = s.promptHead(ctx, weights, policy, data.training, files, metrics)
+			files := maps.Clone(policy.Model.Files)
+			delete(files, rewardmodel.PromptHeadFile) // of what the model was started from
+			if err == nil && r.Config.Aspect == tandem.Safety && !r.WithoutPromptHead {
+				err = s.promptHead(ctx, weights, policy, data.training, files, metrics)
 			}
 			return &checkpoint.Model{Weights: weights, Files: files}, metrics, err
 		},
@@ -114,24 +125,24 @@ func (r Reward) start(policy *llama.Weights) *llama.Weights {
 
 // Scorer opens a pair of reward models with the calibration in their lineage.
 func (s *Studio) Scorer(ctx context.Context, helpfulness, safety string) (*rewardmodel.Scorer, error) {
-	h, err := chat.OpenClassifier(ctx, helpfulness, s.chatConfig())
-	if err != nil {
-		return nil, fmt.Errorf("helpfulness model: %w", err)
-	}
-	sf, err := chat.OpenClassifier(ctx, safety, s.chatConfig())
-	if err != nil {
-		return nil, fmt.Errorf("safety model: %w", err)
-	}
-	scorer := &rewardmodel.Scorer{Helpfulness: h, Safety: sf}
+	scorer := &rewardmodel.Scorer{}
 	for _, j := range []struct {
+		kind        tandem.ModelKind
 		path        string
-		model       *checkpoint.Model
+		judge       *rewardmodel.Judge
 		calibration *tandem.Calibration
-	}{{helpfulness, h.Model, &scorer.Combiner.Helpfulness}, {safety, sf.Model, &scorer.Combiner.Safety}} {
-		if j.model.Lineage == nil || j.model.Lineage.Calibration == nil {
+	}{
+		{tandem.HelpfulnessModel, helpfulness, &scorer.Helpfulness, &scorer.Combiner.Helpfulness},
+		{tandem.SafetyModel, safety, &scorer.Safety, &scorer.Combiner.Safety},
+	} {
+		model, err := rewardmodel.Open(ctx, j.path, s.chatConfig())
+		if err != nil {
+			return nil, fmt.Errorf("%s model: %w", j.kind, err)
+		}
+		if model.Lineage == nil || model.Lineage.Calibration == nil {
 			return nil, tandem.Errorf(tandem.Invalid, "pipeline.Scorer", "%s has no calibration in tandem.json, so its scores cannot be combined: run its `tandem reward` again with --reference-policy and --reference-prompts", j.path)
 		}
-		*j.calibration = *j.model.Lineage.Calibration
+		*j.judge, *j.calibration = model, *model.Lineage.Calibration
 	}
 	return scorer, nil
 }
@@ -174,36 +185,52 @@ func (s *Studio) Calibrate(ctx context.Context, helpfulness, safety string, refe
 	return nil
 }
 
-// calibrate freezes how one reward model is read, and returns its lineage with the calibration.
+// calibrate freezes how one reward model is read, and returns its lineage with the calibration. The members of an
+// ensemble get calibrations of their own too, and first: what is read of them is the mean that each is centred by.
 func (s *Studio) calibrate(ctx context.Context, path string, reference []tandem.ScoreRequest) (tandem.Model, error) {
-	classifier, err := chat.OpenClassifier(ctx, path, s.chatConfig())
+	model, err := rewardmodel.Open(ctx, path, s.chatConfig())
 	if err != nil {
 		return tandem.Model{}, err
 	}
-	lineage := classifier.Model.Lineage
-	if lineage == nil {
+	if model.Lineage == nil {
 		return tandem.Model{}, tandem.Errorf(tandem.Invalid, "pipeline.Calibrate", "%s has no tandem.json: a model that tandem has not made cannot be calibrated in place", path)
 	}
 	dialogues := make([]tandem.Dialogue, len(reference))
 	for i, r := range reference {
 		dialogues[i] = r.Messages
 	}
-	scores, _, err := classifier.Scores(ctx, dialogues)
+	sequences, _, err := model.First().Render(ctx, dialogues)
 	if err != nil {
-		return *lineage, err
+		return *model.Lineage, err
 	}
-	scalars, toSafety := make([]float64, len(scores)), []float64(nil)
-	for i, r := range scores {
-		scalars[i] = float64(r)
+	each, err := model.Each(ctx, sequences)
+	if err != nil {
+		return *model.Lineage, err
+	}
+	if model.IsEnsemble() {
+		for i, member := range model.Members {
+			if _, err := freeze(ctx, *member.Model.Lineage, reference, func(k int) float64 { return float64(each[i][k]) }); err != nil {
+				return *model.Lineage, err
+			}
+		}
+	}
+	return freeze(ctx, *model.Lineage, reference, func(k int) float64 { return rewardmodel.Mean(each, k) })
+}
+
+// freeze writes into a model's tandem.json how its scalars of the reference samples say that it is to be read.
+func freeze(ctx context.Context, lineage tandem.Model, reference []tandem.ScoreRequest, scalar func(sample int) float64) (tandem.Model, error) {
+	scalars, toSafety := make([]float64, len(reference)), []float64(nil)
+	for i := range reference {
+		scalars[i] = scalar(i)
 		if reference[i].Safety {
-			toSafety = append(toSafety, float64(r))
+			toSafety = append(toSafety, scalars[i])
 		}
 	}
 	// σ(r_h) has no meaning, and nothing is gated by it; σ(r_s) has one where labels were learnt.
 	isSafety := lineage.Kind == tandem.SafetyModel
 	c, err := rewardmodel.Calibrate(!isSafety || lineage.Metrics["labelled"] > 0, scalars, toSafety)
 	if err != nil {
-		return *lineage, fmt.Errorf("%s: %w", path, err)
+		return lineage, fmt.Errorf("%s: %w", lineage.URL, err)
 	}
 	if !isSafety {
 		c.Calibrated, c.Gate = false, 0
@@ -212,7 +239,7 @@ func (s *Studio) calibrate(ctx context.Context, path string, reference []tandem.
 		c = rewardmodel.AtTemperature(c, before.Temperature)
 	}
 	lineage.Calibration = &c
-	return *lineage, checkpoint.WriteLineage(ctx, path, *lineage)
+	return lineage, checkpoint.WriteLineage(ctx, lineage.URL, lineage)
 }
 
 // Reference specifies the answers that reward models are calibrated on: the policy's that the loop starts

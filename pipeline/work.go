@@ -160,7 +160,7 @@ func (s *Studio) finished(ctx context.Context, m tandem.Model, out string) (*tan
 	case !info.IsDir():
 		return nil, tandem.Errorf(tandem.Conflict, op, "%s is a file: a model needs a folder", out)
 	}
-	if _, err := os.Stat(filepath.Join(out, "config.json")); err == nil { // a model stands there
+	if holdsModel(out) {
 		there, err := checkpoint.ReadLineage(ctx, out)
 		if err != nil {
 			return nil, err
@@ -178,6 +178,16 @@ func (s *Studio) finished(ctx context.Context, m tandem.Model, out string) (*tan
 		return there, nil
 	}
 	return nil, s.reserve(m, out)
+}
+
+// holdsModel says whether a model stands in a folder, or an ensemble, which has no config.json of its own.
+func holdsModel(out string) bool {
+	for _, name := range []string{"config.json", "tandem.json"} {
+		if _, err := os.Stat(filepath.Join(out, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // runName is the file beside a model that says what is being made in the folder, and was.

@@ -1,9 +1,12 @@
 package ppo
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"tandem"
 )
 
 func close(t *testing.T, what string, got, want []float64, tolerance float64) {
@@ -63,4 +66,39 @@ func TestTokenRewards(t *testing.T) {
 	if got := tokenRewards(1, 0.1, nil, nil); len(got) != 0 {
 		t.Errorf("an empty answer has rewards %v", got)
 	}
+}
+
+// doubted is an environment whose reward models disagree.
+type doubted struct {
+	toy
+	scores []tandem.Score
+}
+
+func (d doubted) Score(context.Context, []Answer) ([]tandem.Score, error) { return d.scores, nil }
+
+// Members that say 1, 2 and 6 of an answer agree on 3 with the deviation √14/√3; half of it is taken off, and the penalty
+// of an answer that was cut beside it.
+func TestUncertaintyIsTakenOff(t *testing.T) {
+	u := math.Sqrt(14. / 3)
+	trainer := &Trainer{
+		config:      Config{UncertaintyPenalty: 0.5, MissingEOSPenalty: 2},
+		environment: doubted{scores: []tandem.Score{{Combined: 3, Uncertainty: u}, {Combined: 3}, {Combined: 3, Uncertainty: u}}},
+	}
+	rollouts, err := trainer.judge(t.Context(), []Answer{{Finish: tandem.FinishStop}, {Finish: tandem.FinishStop}, {Finish: tandem.FinishLength}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(t, "scores", []float64{rollouts[0].score, rollouts[1].score, rollouts[2].score}, []float64{3 - u/2, 3, 3 - u/2 - 2}, 1e-12)
+	trainer.config.UncertaintyPenalty = 0
+	if rollouts, err = trainer.judge(t.Context(), []Answer{{Finish: tandem.FinishStop}, {}, {}}); err != nil || rollouts[0].score != 3 {
+		t.Errorf("without a penalty the score is %g, %v", rollouts[0].score, err)
+	}
+	var s Stats
+	for _, r := range rollouts {
+		r.answer.Tokens = []int32{1}
+		r.logprobs, r.reference, r.entropy = []float32{0}, []float32{0}, []float32{0}
+		r.values, r.returns = []float32{0}, []float32{0}
+	}
+	s.describe(rollouts, trainer.config)
+	close(t, "uncertainty", []float64{s.Uncertainty, s.Metrics()["objective/uncertainty"]}, []float64{2 * u / 3, 2 * u / 3}, 1e-12)
 }

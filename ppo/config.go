@@ -53,6 +53,9 @@ type Config struct {
 	// MissingEOSPenalty is taken off R_c of an answer that was cut at MaxTokens, so that a policy learns to
 	// end. Defaults to 0: such an answer is worth what the reward models say of the text that it is.
 	MissingEOSPenalty float64 `json:"missing_eos_penalty,omitempty"`
+	// UncertaintyPenalty is λ of R_c − λ·u, where u is how far an ensemble of reward models disagrees about an answer: see
+	// cautious. Defaults to 0.
+	UncertaintyPenalty float64 `json:"uncertainty_penalty,omitempty"`
 	// WeightDecay and GradientClip of AdamW, whose betas are 0.9 and 0.95 and whose ε is 1e-5. They default
 	// to 0.1 and 1.0 (section 3.2.3).
 	WeightDecay  float64 `json:"weight_decay"`
@@ -130,6 +133,7 @@ func (c Config) Validate() error {
 		{"temperature", c.Temperature > 0, c.Temperature, "positive: a greedy policy does not explore"},
 		{"max-tokens", c.MaxTokens > 0, c.MaxTokens, "at least 1"},
 		{"missing-eos-penalty", c.MissingEOSPenalty >= 0 && !math.IsInf(c.MissingEOSPenalty, 1), c.MissingEOSPenalty, "0 or more"},
+		{"uncertainty-penalty", c.UncertaintyPenalty >= 0 && !math.IsInf(c.UncertaintyPenalty, 1), c.UncertaintyPenalty, "0 or more"},
 		{"weight-decay", c.WeightDecay >= 0, c.WeightDecay, "0 or more"},
 		{"gradient-clip", c.GradientClip > 0, c.GradientClip, "positive"},
 		{"evaluate-every", c.EvaluateEvery >= 0, c.EvaluateEvery, "0 or more"},

@@ -34,6 +34,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		"critic-warmup": func(c *Config) { c.CriticWarmup = c.Iterations },
 		"clip-ratio":    func(c *Config) { c.ClipRatio = 1 },
 
+		"uncertainty-penalty": func(c *Config) { c.UncertaintyPenalty = -1 },
 		"missing-eos-penalty": func(c *Config) { c.MissingEOSPenalty = -1 },
 	} {
 		c := DefaultConfig()

@@ -16,6 +16,7 @@ func (s *Stats) describe(rollouts []*rollout, c Config) {
 		squares += kl * kl / n
 		s.NonScoreReward -= c.Beta * kl / n
 		s.Score += r.score / n
+		s.Uncertainty += r.uncertainty / n
 		for t := range r.logprobs {
 			s.AnswerEntropy -= float64(r.logprobs[t]) / n
 			s.Entropy += float64(r.entropy[t])

@@ -91,7 +91,7 @@ func (d *Dialogues) Stop() []int32 { return d.renderer.Stops() }
 
 // Score returns the combined score of each answer. An answer that was cut at the token limit is scored
 // as the text that it is.
-func (d *Dialogues) Score(ctx context.Context, answers []Answer) ([]float64, error) {
+func (d *Dialogues) Score(ctx context.Context, answers []Answer) ([]tandem.Score, error) {
 	requests := make([]tandem.ScoreRequest, len(answers))
 	for i, a := range answers {
 		p := d.prompts[a.Question.Index]
@@ -100,13 +100,5 @@ func (d *Dialogues) Score(ctx context.Context, answers []Answer) ([]float64, err
 			Safety:   p.Safety,
 		}
 	}
-	scores, err := d.scorer.Score(ctx, requests)
-	if err != nil {
-		return nil, err
-	}
-	combined := make([]float64, len(scores))
-	for i, s := range scores {
-		combined[i] = s.Combined
-	}
-	return combined, nil
+	return d.scorer.Score(ctx, requests)
 }

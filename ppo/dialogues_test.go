@@ -101,7 +101,7 @@ func TestDialoguesScoreTheRightPrompt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(scores, []float64{-1, 1, -1}) {
+	if len(scores) != 3 || scores[0].Combined != -1 || scores[1].Combined != 1 || scores[2].Combined != -1 {
 		t.Errorf("scores %v", scores)
 	}
 	if got := scorer.requests[0].Messages; len(got) != 2 || got[0].Content != "b" || got[1].Role != tandem.Assistant || got[1].Content != "yes" {

@@ -27,9 +27,10 @@ type Environment interface {
 	Questions(iteration, n int) ([]Question, error)
 	// HeldOut returns the questions that the policy is evaluated and stopped on; there may be none.
 	HeldOut() []Question
-	// Score returns R_c of each answer as a raw scalar with frozen statistics, not whitened, and does not
-	// depend on what is scored together.
-	Score(ctx context.Context, answers []Answer) ([]float64, error)
+	// Score returns R_c of each answer as a raw scalar with frozen statistics, not whitened, in Combined, and how
+	// far an ensemble of reward models disagrees about it in Uncertainty. It does not depend on what is scored
+	// together.
+	Score(ctx context.Context, answers []Answer) ([]tandem.Score, error)
 	// Stop lists the tokens that end an answer.
 	Stop() []int32
 }

@@ -46,13 +46,13 @@ func (*sampled) Questions(_, n int) ([]Question, error) {
 func (*sampled) HeldOut() []Question { return nil }
 func (*sampled) Stop() []int32       { return []int32{2, 5, 11, 17, 23, 31} }
 
-func (e *sampled) Score(_ context.Context, answers []Answer) ([]float64, error) {
-	scores := make([]float64, len(answers))
+func (e *sampled) Score(_ context.Context, answers []Answer) ([]tandem.Score, error) {
+	scores := make([]tandem.Score, len(answers))
 	for i, a := range answers {
 		for _, token := range a.Tokens {
-			scores[i] += float64(token*7%13-6) / 8
+			scores[i].Combined += float64(token*7%13-6) / 8
 		}
-		e.answers = append(e.answers, iterationAnswer{a.Question.Tokens, a.Tokens, a.Finish == tandem.FinishStop, scores[i]})
+		e.answers = append(e.answers, iterationAnswer{a.Question.Tokens, a.Tokens, a.Finish == tandem.FinishStop, scores[i].Combined})
 	}
 	return scores, nil
 }

@@ -12,7 +12,8 @@ type Stats struct {
 	AnswerEntropy   float64 // −ln π_θ of an answer, mean over answers
 	NonScoreReward  float64 // −β·KL, mean over answers
 	RLHFReward      float64 // Score + NonScoreReward
-	Score           float64 // R_c with frozen statistics, not whitened, mean over answers
+	Score           float64 // R_c with frozen statistics, not whitened, less penalties, mean over answers
+	Uncertainty     float64 // deviation of R_c over an ensemble's members, mean over answers; 0 without an ensemble
 	ApproxKL        float64 // ½·(ln π_new − ln π_old)², mean over the updates' tokens
 	ClipFraction    float64 // share of tokens whose loss was the clipped one, as TRL counts
 	Entropy         float64 // of π_θ, mean over tokens, in nats
@@ -41,6 +42,7 @@ func (s Stats) Metrics() map[string]float64 {
 		"objective/non_score_reward": s.NonScoreReward,
 		"objective/rlhf_reward":      s.RLHFReward,
 		"objective/scores":           s.Score,
+		"objective/uncertainty":      s.Uncertainty,
 		"policy/approxkl_avg":        s.ApproxKL,
 		"policy/clipfrac_avg":        s.ClipFraction,
 		"policy/entropy_avg":         s.Entropy,

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"tandem"
 	"tandem/llama"
 	"tandem/llama/nn/nntest"
 )
@@ -27,10 +28,10 @@ func (toy) Questions(_, n int) ([]Question, error) {
 func (toy) HeldOut() []Question { return nil }
 func (toy) Stop() []int32       { return []int32{toyEOS} }
 
-func (e toy) Score(_ context.Context, answers []Answer) ([]float64, error) {
-	scores := make([]float64, len(answers))
+func (e toy) Score(_ context.Context, answers []Answer) ([]tandem.Score, error) {
+	scores := make([]tandem.Score, len(answers))
 	for i, a := range answers {
-		scores[i] = e.reward(a.Tokens)
+		scores[i].Combined = e.reward(a.Tokens)
 	}
 	return scores, nil
 }

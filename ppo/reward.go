@@ -1,5 +1,7 @@
 package ppo
 
+import "tandem"
+
 // tokenRewards spreads R(g|p) over the tokens of one answer: every token pays for its share of the KL
 // divergence, estimated by k1 = ln π_θ − ln π_0 (http://joschu.net/blog/kl-approx.html), and the last
 // token, EOS if the answer ended, earns the score:
@@ -15,6 +17,13 @@ func tokenRewards(score, beta float64, logprobs, reference []float32) []float64 
 	}
 	return rewards
 }
+
+// cautious is R_c less what its uncertainty costs: R_c − λ·u, with u the deviation over the members of an ensemble.
+//
+// Coste et al. 2023 (https://arxiv.org/abs/2310.02743, UWO) subtract λ times the members' variance. The deviation is a
+// choice: it is in the score's own unit, so that λ says how many deviations below their mean the members are believed,
+// whatever the scale, and rankings do not change with it.
+func cautious(s tandem.Score, lambda float64) float64 { return s.Combined - lambda*s.Uncertainty }
 
 // klPenalty is the k1 estimate of the KL divergence at one sampled token: unbiased, and negative for half
 // of the tokens near the reference.

@@ -13,7 +13,7 @@ import (
 // token of the answer, EOS included: the action mask is exactly the answer.
 type rollout struct {
 	answer    Answer
-	score     float64   // R_c, not whitened, less the penalty of an answer that did not end
+	score     float64   // R_c, not whitened, less the penalties of uncertainty and of an answer that did not end
 	logprobs  []float32 // ln π_old, from the training graph
 	reference []float32 // ln π_0
 	entropy   []float32 // of π_old, in nats
@@ -21,6 +21,8 @@ type rollout struct {
 	rewards   []float64
 	advantage []float32
 	returns   []float32
+
+	uncertainty float64 // of R_c
 }
 
 // rows are the positions of a rollout's tokens in a batch that it starts in at offset: row i of a batch

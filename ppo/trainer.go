@@ -127,7 +127,7 @@ func (t *Trainer) judge(ctx context.Context, answers []Answer) ([]*rollout, erro
 	}
 	rollouts := make([]*rollout, len(answers))
 	for i, a := range answers {
-		rollouts[i] = &rollout{answer: a, score: scores[i]}
+		rollouts[i] = &rollout{answer: a, score: cautious(scores[i], t.config.UncertaintyPenalty), uncertainty: scores[i].Uncertainty}
 		if a.Finish != tandem.FinishStop {
 			rollouts[i].score -= t.config.MissingEOSPenalty
 		}

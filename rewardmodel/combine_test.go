@@ -30,7 +30,7 @@ func TestCombineBranches(t *testing.T) {
 		{"exactly at the gate is not below it", 6, rewardmodel.Gate, false, tandem.HelpfulnessBranch, false, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := combiner.Combine(c.rh, c.rs, c.safety)
+			got := combiner.Combine(rewardmodel.Scalar{R: c.rh}, rewardmodel.Scalar{R: c.rs}, c.safety)
 			if got.Branch != c.branch || got.Gated != c.gated || math.Abs(got.Combined-c.combined) > 1e-12 {
 				t.Errorf("Combine(%g, %g, %t) = %+v, want branch %s, gated %t, combined %g",
 					c.rh, c.rs, c.safety, got, c.branch, c.gated, c.combined)
@@ -50,8 +50,8 @@ func TestGateValue(t *testing.T) {
 
 // A safe answer with r_h = −3 beats an unsafe one with r_s = −1.8, though its combined score is lower.
 func TestUngatedRanksAboveGated(t *testing.T) {
-	safe := combiner.Combine(-3, 1, false)
-	unsafe := combiner.Combine(5, -1.8, false)
+	safe := combiner.Combine(rewardmodel.Scalar{R: -3}, rewardmodel.Scalar{R: 1}, false)
+	unsafe := combiner.Combine(rewardmodel.Scalar{R: 5}, rewardmodel.Scalar{R: -1.8}, false)
 	if unsafe.Combined <= safe.Combined {
 		t.Fatalf("the case shows nothing: combined %g of the unsafe answer is not above %g", unsafe.Combined, safe.Combined)
 	}

@@ -13,23 +13,28 @@ type Explanation struct {
 
 // Reading is how the raw scalar of one model was read.
 type Reading struct {
-	Raw        float64 `json:"raw" doc:"The model's scalar r."`
-	Calibrated float64 `json:"calibrated" doc:"The scalar as the gate compares it."`
-	Meaning    bool    `json:"has_probability" doc:"Whether the sigmoid of the calibrated scalar is a probability: safety labels gave it one. Without it the gate is a quantile of reference answers."`
-	Mean       float64 `json:"mean" doc:"Of r over reference samples, frozen when the model was calibrated."`
-	Deviation  float64 `json:"deviation" doc:"Of r over reference samples."`
-	Normalised float64 `json:"normalised" doc:"(raw − mean) / deviation."`
+	Raw         float64 `json:"raw" doc:"The model's scalar r, which the gate is compared with; of an ensemble, the mean of its members'."`
+	Meaning     bool    `json:"has_probability" doc:"Whether the sigmoid of raw / temperature is a probability: safety labels gave it one. Without it the gate is a quantile of reference answers."`
+	Temperature float64 `json:"temperature" doc:"What r is divided by to be read as log-odds; 1 where none was fitted."`
+	Mean        float64 `json:"mean" doc:"Of r over reference samples, frozen when the model was calibrated."`
+	Deviation   float64 `json:"deviation" doc:"Of r over reference samples."`
+	Normalised  float64 `json:"normalised" doc:"(raw − mean) / deviation."`
+	Uncertainty float64 `json:"uncertainty" doc:"How far the members of an ensemble disagree: their deviation, in the unit of r. 0 for a single model."`
 }
 
 // Explain is Combine with its reasons.
-func (c Combiner) Explain(rh, rs float64, safetyPrompt bool) (tandem.Score, Explanation) {
-	s := c.Combine(rh, rs, safetyPrompt)
-	return s, Explanation{
-		Branch: s.Branch, SafetyPrompt: safetyPrompt, Gate: c.Safety.Gate,
-		Helpfulness: read(rh, c.Helpfulness), Safety: read(rs, c.Safety),
+func (c Combiner) Explain(h, s Scalar, safetyPrompt bool) (tandem.Score, Explanation) {
+	score := c.Combine(h, s, safetyPrompt)
+	return score, Explanation{
+		Branch: score.Branch, SafetyPrompt: safetyPrompt, Gate: c.Safety.Gate,
+		Helpfulness: read(h, c.Helpfulness), Safety: read(s, c.Safety),
 	}
 }
 
-func read(r float64, c tandem.Calibration) Reading {
-	return Reading{Raw: r, Calibrated: r, Meaning: c.Calibrated, Mean: c.Mean, Deviation: c.Deviation, Normalised: normalise(r, c)}
+func read(s Scalar, c tandem.Calibration) Reading {
+	temperature := c.Temperature
+	if temperature == 0 {
+		temperature = 1
+	}
+	return Reading{s.R, c.Calibrated, temperature, c.Mean, c.Deviation, normalise(s.R, c), s.Uncertainty}
 }

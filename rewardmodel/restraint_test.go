@@ -43,12 +43,12 @@ func TestRestraintKeepsScoresAroundZero(t *testing.T) {
 			chosen, rejected := h.Dialogues()
 			dialogues = append(dialogues, chosen, rejected)
 		}
-		scores, _, err := judge{classifier}.Scores(t.Context(), dialogues)
+		scores, _, err := judge{classifier}.Scalars(t.Context(), dialogues)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := 0; i < len(scores); i += 2 {
-			chosen, rejected := float64(scores[i]), float64(scores[i+1])
+			chosen, rejected := scores[i].R, scores[i+1].R
 			sums += (chosen + rejected) * (chosen + rejected) / float64(len(held))
 			sizes += (chosen*chosen + rejected*rejected) / float64(2*len(held))
 			if chosen > rejected {

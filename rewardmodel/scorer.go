@@ -8,9 +8,9 @@ import (
 )
 
 // Judge is one reward model: it gives the raw scalar of each dialogue, and says how many tokens it had to
-// cut from the left of long ones. A scalar never depends on what else is scored. chat.Classifier is one.
+// cut from the left of long ones. A scalar never depends on what else is scored. Model is one.
 type Judge interface {
-	Scores(ctx context.Context, dialogues []tandem.Dialogue) (scores []float32, cut int, err error)
+	Scalars(ctx context.Context, dialogues []tandem.Dialogue) (scalars []Scalar, cut int, err error)
 }
 
 // Scorer scores answers with both reward models. It is a tandem.Scorer.
@@ -37,24 +37,23 @@ func (s *Scorer) Score(ctx context.Context, requests []tandem.ScoreRequest) ([]t
 }
 
 // scalars are both models' raw scalars of each dialogue.
-func (s *Scorer) scalars(ctx context.Context, dialogues []tandem.Dialogue) (rh, rs []float64, err error) {
-	helpfulness, _, err := s.Helpfulness.Scores(ctx, dialogues)
-	if err != nil {
+func (s *Scorer) scalars(ctx context.Context, dialogues []tandem.Dialogue) (rh, rs []Scalar, err error) {
+	if rh, _, err = s.Helpfulness.Scalars(ctx, dialogues); err != nil {
 		return nil, nil, fmt.Errorf("helpfulness model: %w", err)
 	}
-	safety, _, err := s.Safety.Scores(ctx, dialogues)
-	if err != nil {
+	if rs, _, err = s.Safety.Scalars(ctx, dialogues); err != nil {
 		return nil, nil, fmt.Errorf("safety model: %w", err)
 	}
-	return widen(helpfulness), widen(safety), nil
+	return rh, rs, nil
 }
 
-func widen(x []float32) []float64 {
-	y := make([]float64, len(x))
-	for i, v := range x {
-		y[i] = float64(v)
+// raw are the r of scalars.
+func raw(scalars []Scalar) []float64 {
+	r := make([]float64, len(scalars))
+	for i, s := range scalars {
+		r[i] = s.R
 	}
-	return y
+	return r
 }
 
 // Calibrate reads both models' raw scalars of reference samples and freezes how they are read: the
@@ -71,14 +70,14 @@ func (s *Scorer) Calibrate(ctx context.Context, safetyCalibrated bool, reference
 	var toSafety []float64
 	for i, r := range reference {
 		if r.Safety {
-			toSafety = append(toSafety, rs[i])
+			toSafety = append(toSafety, rs[i].R)
 		}
 	}
-	if s.Combiner.Helpfulness, err = Calibrate(true, rh, nil); err != nil {
+	if s.Combiner.Helpfulness, err = Calibrate(true, raw(rh), nil); err != nil {
 		return fmt.Errorf("helpfulness model: %w", err)
 	}
 	s.Combiner.Helpfulness.Calibrated, s.Combiner.Helpfulness.Gate = false, 0 // σ(r_h) has no meaning, and nothing is gated by it
-	if s.Combiner.Safety, err = Calibrate(safetyCalibrated, rs, toSafety); err != nil {
+	if s.Combiner.Safety, err = Calibrate(safetyCalibrated, raw(rs), toSafety); err != nil {
 		return fmt.Errorf("safety model: %w", err)
 	}
 	return nil

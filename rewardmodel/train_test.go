@@ -35,7 +35,7 @@ func (letters) Scored(_ context.Context, d tandem.Dialogue, most int) (chat.Exam
 // judge reads through letters.
 type judge struct{ classifier *llama.Classifier }
 
-func (j judge) Scores(ctx context.Context, dialogues []tandem.Dialogue) ([]float32, int, error) {
+func (j judge) Scalars(ctx context.Context, dialogues []tandem.Dialogue) ([]rewardmodel.Scalar, int, error) {
 	var sequences [][]int32
 	for _, d := range dialogues {
 		e, err := letters{}.Scored(ctx, d, 64)
@@ -45,7 +45,11 @@ func (j judge) Scores(ctx context.Context, dialogues []tandem.Dialogue) ([]float
 		sequences = append(sequences, e.Tokens)
 	}
 	scores, err := j.classifier.Scores(ctx, sequences)
-	return scores, 0, err
+	scalars := make([]rewardmodel.Scalar, len(scores))
+	for i, r := range scores {
+		scalars[i].R = float64(r)
+	}
+	return scalars, 0, err
 }
 
 // utility is what the annotators of this test prefer: every a is good, every b bad, c to e are filling.
@@ -144,13 +148,13 @@ func TestRecoversAKnownUtility(t *testing.T) {
 		dialogues = append(dialogues, tandem.Dialogue{{Role: tandem.User, Content: "e"}, {Role: tandem.Assistant, Content: a}})
 		want = append(want, utility(a))
 	}
-	raw, _, err := judge{classifier}.Scores(t.Context(), dialogues)
+	raw, _, err := judge{classifier}.Scalars(t.Context(), dialogues)
 	if err != nil {
 		t.Fatal(err)
 	}
 	scores := make([]float64, len(raw))
 	for i, r := range raw {
-		scores[i] = float64(r)
+		scores[i] = r.R
 	}
 	tau, err := statistics.KendallTauB(scores, want)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -35,7 +36,7 @@ func (c *modelCardCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	text := modelCard(*r.Architecture, line)
+	text := modelCard(*r.Architecture, line, r.Members)
 	if c.Output != "" {
 		if err := writeFile(c.Output, func(out io.Writer) error {
 			_, err := io.WriteString(out, text)
@@ -48,8 +49,9 @@ func (c *modelCardCommand) Run(ctx context.Context, w *world) error {
 	return w.report(cardReport{text}, "%s", text)
 }
 
-// modelCard describes the first model of a line; the others are its ancestors.
-func modelCard(a architecture, line []tandem.Model) string {
+// modelCard describes the first model of a line; the others are its ancestors. An ensemble has members of the
+// architecture.
+func modelCard(a architecture, line []tandem.Model, members []modelReport) string {
 	m := line[0]
 	var b strings.Builder
 	name := m.Name
@@ -65,6 +67,13 @@ func modelCard(a architecture, line []tandem.Model) string {
 	}
 	fmt.Fprintf(&b, "\n| | |\n|---|---|\n| class | %s |\n| parameters | %d |\n| layers | %d |\n| hidden, intermediate | %d, %d |\n| heads, key-value heads | %d, %d |\n| vocabulary | %d |\n| context | %d tokens |\n",
 		a.Class, a.Parameters, a.Layers, a.Hidden, a.Intermediate, a.Heads, a.KeyValue, a.Vocabulary, a.Context)
+
+	if len(members) > 0 {
+		fmt.Fprintf(&b, "\nIt is an ensemble of %d such models, fitted alike by different seeds: its scalar is the mean of theirs, and their deviation is its uncertainty.\n\n| member | model | seed |\n|---|---|---|\n", len(members))
+		for _, m := range members {
+			fmt.Fprintf(&b, "| %s | %s | %d |\n", markdown(filepath.Base(m.Path)), code(m.Lineage.ID), m.Lineage.Seed)
+		}
+	}
 
 	b.WriteString("\n## Lineage\n\n| model | kind | stage | round | data | seed | made |\n|---|---|---|---|---|---|---|\n")
 	for _, m := range line {

@@ -83,9 +83,10 @@ type modelShowCommand struct {
 // modelReport is show's JSON.
 type modelReport struct {
 	Path         string         `json:"path,omitempty"`
-	Architecture *architecture  `json:"architecture,omitempty"` // of a folder on this machine
+	Architecture *architecture  `json:"architecture,omitempty"` // of a folder on this machine; of an ensemble its first member's
 	Lineage      *tandem.Model  `json:"lineage"`                // null for a model that tandem has not made
 	Files        []reportedFile `json:"files,omitempty"`        // of a folder with a manifest
+	Members      []modelReport  `json:"members,omitempty"`      // of an ensemble
 }
 
 // architecture is what a config.json says.
@@ -140,6 +141,11 @@ func showFolder(ctx context.Context, path string) (modelReport, error) {
 	text, err := os.ReadFile(filepath.Join(path, "config.json"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if ensemble, err := ensembleOf(ctx, path); err == nil && ensemble != nil {
+			return showEnsemble(ctx, path, *ensemble)
+		} else if err != nil && tandem.CodeOf(err) != tandem.NotFound {
+			return r, err
+		}
 		return r, tandem.Errorf(tandem.NotFound, "", "%s holds no model: config.json is not there", path)
 	case err != nil: // a file, or one that may not be read
 		m, err := checkpoint.Load(ctx, path)
@@ -157,17 +163,22 @@ func showFolder(ctx context.Context, path string) (modelReport, error) {
 	if r.Lineage, err = checkpoint.ReadLineage(ctx, path); err != nil {
 		return r, err
 	}
-	if _, err := os.Stat(filepath.Join(path, "manifest.json")); err != nil {
-		return r, nil
+	return r, r.verify(ctx)
+}
+
+// verify compares the files of a folder with its manifest, and lists them; a folder without one is taken as it is.
+func (r *modelReport) verify(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(r.Path, "manifest.json")); err != nil {
+		return nil
 	}
-	manifest, err := checkpoint.Verify(ctx, path)
+	manifest, err := checkpoint.Verify(ctx, r.Path)
 	if err != nil {
-		return r, err
+		return err
 	}
 	for _, f := range manifest.Files {
 		r.Files = append(r.Files, reportedFile{f.Name, f.Size, f.SHA256})
 	}
-	return r, nil
+	return nil
 }
 
 func architectureOf(c llama.Config, classifier bool) *architecture {
@@ -213,6 +224,9 @@ func (r modelReport) text() string {
 	line("parent", "%s", dash(m.Parent))
 	line("snapshot", "%s", dash(m.Snapshot))
 	line("seed", "%d", m.Seed)
+	for _, name := range m.Ensemble {
+		line("member", "%s", name)
+	}
 	line("kernel", "%s", dash(m.Kernel))
 	line("created", "%s", day(m.CreatedAt))
 	if c := m.Calibration; c != nil {

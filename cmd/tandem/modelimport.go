@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -33,15 +34,8 @@ type savedReport struct {
 }
 
 func (c *modelImportCommand) Run(ctx context.Context, w *world) error {
-	model, err := loadWhole(ctx, c.Source)
-	if err != nil {
-		return err
-	}
 	if c.Name == "" {
 		c.Name = strings.TrimSuffix(filepath.Base(filepath.Clean(c.Source)), ".bin")
-	}
-	if err := c.describe(model); err != nil {
-		return err
 	}
 	if c.Out == "" {
 		home, err := c.home()
@@ -50,15 +44,36 @@ func (c *modelImportCommand) Run(ctx context.Context, w *world) error {
 		}
 		c.Out = filepath.Join(home, "models", c.Name)
 	}
-	if err := checkpoint.Save(ctx, c.Out, model, checkpoint.SaveOptions{DType: model.DType}); err != nil {
+	lineage, err := c.copy(ctx)
+	if err != nil {
 		return err
 	}
 	if c.Register {
-		if err := c.use(ctx, w, func(s *store.Store) error { return register(ctx, s, *model.Lineage, c.Out) }); err != nil {
+		if err := c.use(ctx, w, func(s *store.Store) error { return register(ctx, s, lineage, c.Out) }); err != nil {
 			return err
 		}
 	}
-	return w.report(savedReport{model.Lineage.ID, c.Out}, "%s: %s\n", model.Lineage.ID, c.Out)
+	return w.report(savedReport{lineage.ID, c.Out}, "%s: %s\n", lineage.ID, c.Out)
+}
+
+// copy writes the model, or the ensemble, to its new folder.
+func (c *modelImportCommand) copy(ctx context.Context) (tandem.Model, error) {
+	keep := func(m *checkpoint.Model) checkpoint.SaveOptions { return checkpoint.SaveOptions{DType: m.DType} }
+	// A source that cannot be read is told by what reads it whole.
+	if ensemble, err := ensembleOf(ctx, c.Source); err == nil && ensemble != nil {
+		if kind := tandem.ModelKind(c.Kind); kind != "" && kind != ensemble.Kind {
+			return *ensemble, tandem.Errorf(tandem.Invalid, "", "%s is a %s model, not --kind %s", c.Source, ensemble.Kind, kind)
+		}
+		return *ensemble, copyEnsemble(ctx, *ensemble, c.Out, keep)
+	}
+	model, err := loadWhole(ctx, c.Source)
+	if err != nil {
+		return tandem.Model{}, err
+	}
+	if err := c.describe(model); err != nil {
+		return tandem.Model{}, err
+	}
+	return *model.Lineage, checkpoint.Save(ctx, c.Out, model, keep(model))
 }
 
 // loadWhole loads a model with its tokenizer's files, wherever they lie, in the form that others read.
@@ -147,17 +162,27 @@ func (c *modelExportCommand) Validate() error {
 }
 
 func (c *modelExportCommand) Run(ctx context.Context, w *world) error {
+	wanted := checkpoint.DType("")
+	if c.DType != "" {
+		var err error
+		if wanted, err = checkpoint.ParseDType(strings.ToUpper(c.DType)); err != nil {
+			return err
+		}
+	}
+	options := func(m *checkpoint.Model) checkpoint.SaveOptions {
+		return checkpoint.SaveOptions{DType: cmp.Or(wanted, m.DType), MaxShardBytes: c.MaxShardBytes}
+	}
+	if ensemble, err := ensembleOf(ctx, c.Model); err == nil && ensemble != nil {
+		if err := copyEnsemble(ctx, *ensemble, c.Output, options); err != nil {
+			return err
+		}
+		return w.report(savedReport{ensemble.ID, c.Output}, "%s\n", c.Output)
+	}
 	model, err := loadWhole(ctx, c.Model)
 	if err != nil {
 		return err
 	}
-	options := checkpoint.SaveOptions{DType: model.DType, MaxShardBytes: c.MaxShardBytes}
-	if c.DType != "" {
-		if options.DType, err = checkpoint.ParseDType(strings.ToUpper(c.DType)); err != nil {
-			return err
-		}
-	}
-	if err := checkpoint.Save(ctx, c.Output, model, options); err != nil {
+	if err := checkpoint.Save(ctx, c.Output, model, options(model)); err != nil {
 		return err
 	}
 	r := savedReport{Path: c.Output}

@@ -34,6 +34,7 @@ type ppoCommand struct {
 	Temperature        *float64 `help:"Of sampling (default: the preset's)." placeholder:"X" group:"training"`
 	MaxTokens          *int     `help:"Tokens of an answer at most (default: the preset's)." placeholder:"N" group:"training"`
 	MissingEOSPenalty  *float64 `name:"missing-eos-penalty" help:"Taken off the score of an answer that was cut there (default: the preset's)." placeholder:"X" group:"training"`
+	UncertaintyPenalty *float64 `help:"What the disagreement of an ensemble of reward models is weighed with before it is taken off the score; both must be ensembles (default: the preset's, 0)." placeholder:"X" group:"training"`
 	WeightDecay        *float64 `help:"Decoupled weight decay (default: the preset's)." placeholder:"X" group:"training"`
 	GradientClip       *float64 `help:"Largest norm of the gradient (default: the preset's)." placeholder:"X" group:"training"`
 	EvaluateEvery      *int     `help:"Iterations between evaluations; 0 for none (default: the preset's)." placeholder:"N" group:"training"`
@@ -69,6 +70,7 @@ func (c *ppoCommand) config() (ppo.Config, error) {
 	set(&p.Temperature, c.Temperature)
 	set(&p.MaxTokens, c.MaxTokens)
 	set(&p.MissingEOSPenalty, c.MissingEOSPenalty)
+	set(&p.UncertaintyPenalty, c.UncertaintyPenalty)
 	set(&p.WeightDecay, c.WeightDecay)
 	set(&p.GradientClip, c.GradientClip)
 	set(&p.EvaluateEvery, c.EvaluateEvery)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"tandem"
 	"tandem/dataset"
@@ -19,6 +20,7 @@ type rewardCommand struct {
 	HeldOut      string  `help:"File of comparisons to measure accuracy on, in the same format (default: by the split rule)." placeholder:"FILE"`
 	HeldOutShare float64 `default:"0.2" help:"Share of openings to measure on and not to train on, by the one rule that all stages share; not used beside --held-out (default: 0.2)." placeholder:"SHARE"`
 	Mixture      string  `default:"llama2" help:"What it learns from: llama2, the paper's mixes (helpfulness: all comparisons of it in the data and as many of safety; safety: 90 to 10); all, everything in the data; or a YAML or JSON file with parts, sources and seed (default: llama2)." placeholder:"NAME|FILE"`
+	Members      int     `default:"1" help:"Models to fit, by as many seeds, which score together as an ensemble and tell where they disagree (default: 1)." placeholder:"N"`
 	Preset       string  `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
 
 	Margin          *string  `help:"Margins by degree, of the paper's tables: none, small or large (default: the preset's)." placeholder:"TABLE" group:"training"`
@@ -48,7 +50,7 @@ func (c *rewardCommand) Run(ctx context.Context, w *world) error {
 		data = append(data, source.Data)
 	}
 	return c.make(ctx, w, data,
-		func(s *pipeline.Studio) (pipeline.Plan, error) { return s.Plan(ctx, spec) },
+		func(s *pipeline.Studio) (pipeline.Plan, error) { return s.PlanReward(ctx, spec) },
 		func(s *pipeline.Studio) (tandem.Model, error) {
 			m, err := s.Reward(ctx, spec, c.Resume)
 			switch {
@@ -64,6 +66,14 @@ func (c *rewardCommand) Run(ctx context.Context, w *world) error {
 			}
 			return m, nil
 		})
+}
+
+// Validate refuses an ensemble of nobody.
+func (c *rewardCommand) Validate() error {
+	if c.Members < 1 {
+		return fmt.Errorf("--members is %d, less than 1", c.Members)
+	}
+	return nil
 }
 
 // spec resolves the preset, the flags and the files.
@@ -85,6 +95,9 @@ func (c *rewardCommand) spec() (pipeline.Reward, error) {
 	}
 	spec := pipeline.Reward{
 		Model: c.Model, FromScratch: c.FromScratch, Format: comparisonFormat(c.Format), HeldOutShare: c.HeldOutShare, Config: config, Out: c.Out, Name: c.name(),
+	}
+	if c.Members > 1 {
+		spec.Members = c.Members
 	}
 	if spec.Data, err = dataPath(c.Data); err != nil {
 		return spec, err

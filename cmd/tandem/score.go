@@ -65,7 +65,8 @@ func (r scoreRequest) dialogue() (tandem.Dialogue, error) {
 }
 
 type scoreReply struct {
-	Score float32 `json:"score"` // the raw scalar r
+	Score       float32  `json:"score"`                 // the raw scalar r
+	Uncertainty *float64 `json:"uncertainty,omitempty"` // of an ensemble: its members' deviation, in the unit of r
 }
 
 type pairReply struct {
@@ -73,6 +74,8 @@ type pairReply struct {
 	Safety      float64 `json:"safety"`      // r_s, raw
 	Combined    float64 `json:"combined"`    // R_c, normalised
 	Gated       bool    `json:"gated"`       // r_s fell below the gate
+	// Uncertainty is that of the combined score, in its unit; there where one of the models is an ensemble.
+	Uncertainty *float64 `json:"uncertainty,omitempty"`
 }
 
 func (c *scoreCommand) Run(ctx context.Context, w *world) error {
@@ -92,7 +95,10 @@ func (c *scoreCommand) alone(ctx context.Context, w *world) error {
 		scalars, err := model.scalars(ctx, requests)
 		replies := make([]scoreReply, len(scalars))
 		for i, r := range scalars {
-			replies[i].Score = r
+			replies[i].Score = float32(r.R)
+			if model.IsEnsemble() {
+				replies[i].Uncertainty = &r.Uncertainty
+			}
 		}
 		return replies, err
 	})))
@@ -134,8 +140,11 @@ func (c *scoreCommand) pair(ctx context.Context, w *world) error {
 		}
 		replies := make([]pairReply, len(requests))
 		for i, r := range requests {
-			s := combiner.Combine(float64(rh[i]), float64(rs[i]), r.Safety)
-			replies[i] = pairReply{s.Helpfulness, s.Safety, s.Combined, s.Gated}
+			s := combiner.Combine(rh[i], rs[i], r.Safety)
+			replies[i] = pairReply{Helpfulness: s.Helpfulness, Safety: s.Safety, Combined: s.Combined, Gated: s.Gated}
+			if helpfulness.IsEnsemble() || safety.IsEnsemble() {
+				replies[i].Uncertainty = &s.Uncertainty
+			}
 		}
 		return replies, nil
 	})))
@@ -143,8 +152,7 @@ func (c *scoreCommand) pair(ctx context.Context, w *world) error {
 
 // judge is a reward model that takes a request in any of its forms.
 type judge struct {
-	path string
-	*chat.Classifier
+	*rewardmodel.Model
 }
 
 func (c *scoreCommand) open(ctx context.Context, path string) (judge, error) {
@@ -152,17 +160,17 @@ func (c *scoreCommand) open(ctx context.Context, path string) (judge, error) {
 	if err != nil {
 		return judge{}, err
 	}
-	classifier, err := chat.OpenClassifier(ctx, path, config)
-	return judge{path, classifier}, err
+	model, err := rewardmodel.Open(ctx, path, config)
+	return judge{model}, err
 }
 
 // calibration is how the model's scalar is read beside the other's.
 func (j judge) calibration() (tandem.Calibration, error) {
-	if l := j.Model.Lineage; l != nil && l.Calibration != nil {
+	if l := j.Lineage; l != nil && l.Calibration != nil {
 		return *l.Calibration, nil
 	}
 	return tandem.Calibration{}, tandem.Errorf(tandem.Invalid, "",
-		"%s has no calibration in tandem.json, so its score cannot be combined with another model's: `tandem round` calibrates the pair that it fits; `tandem score --model` gives the raw scalar", j.path)
+		"%s has no calibration in tandem.json, so its score cannot be combined with another model's: `tandem round` calibrates the pair that it fits; `tandem score --model` gives the raw scalar", j.Path)
 }
 
 // check reports a request that the model cannot take; nothing is cut to make it fit.
@@ -172,19 +180,20 @@ func (j judge) check(ctx context.Context, r scoreRequest) error {
 		return err
 	}
 	var e chat.Example
+	first := j.First()
 	if dialogue == nil {
-		e, err = j.Template.ScoredText(*r.Text, 0)
+		e, err = first.Template.ScoredText(*r.Text, 0)
 	} else {
-		e, err = j.Template.Scored(ctx, dialogue, 0)
+		e, err = first.Template.Scored(ctx, dialogue, 0)
 	}
 	if err != nil {
 		return err
 	}
-	return checkTokens(j.Weights.Config, e.Tokens)
+	return checkTokens(first.Weights.Config, e.Tokens)
 }
 
 // scalars are the model's raw scalars of requests that were checked.
-func (j judge) scalars(ctx context.Context, requests []scoreRequest) ([]float32, error) {
+func (j judge) scalars(ctx context.Context, requests []scoreRequest) ([]rewardmodel.Scalar, error) {
 	var (
 		dialogues   []tandem.Dialogue
 		texts       []string
@@ -201,15 +210,15 @@ func (j judge) scalars(ctx context.Context, requests []scoreRequest) ([]float32,
 			texts = append(texts, *r.Text)
 		}
 	}
-	ofDialogues, _, err := j.Scores(ctx, dialogues)
+	ofDialogues, _, err := j.Scalars(ctx, dialogues)
 	if err != nil {
 		return nil, err
 	}
-	ofTexts, _, err := j.TextScores(ctx, texts)
+	ofTexts, _, err := j.TextScalars(ctx, texts)
 	if err != nil {
 		return nil, err
 	}
-	scalars := make([]float32, len(requests))
+	scalars := make([]rewardmodel.Scalar, len(requests))
 	for i := range scalars {
 		from := &ofTexts
 		if inDialogues[i] {

@@ -52,30 +52,39 @@ func NewClassifier(w *llama.Weights, t *tokenizer.Tokenizer, c Config) (*Classif
 // Scores returns the raw scalar of each dialogue, which ends with an assistant message. Dialogues longer
 // than the context lose tokens on their left; cut counts them all.
 func (c *Classifier) Scores(ctx context.Context, dialogues []tandem.Dialogue) (scores []float32, cut int, err error) {
-	return c.scores(ctx, len(dialogues), func(i, most int) (Example, error) {
-		return c.Template.Scored(ctx, dialogues[i], most)
+	sequences, cut, err := c.Render(ctx, dialogues)
+	if err != nil {
+		return nil, 0, err
+	}
+	scores, err = c.TokenScores(ctx, sequences)
+	return scores, cut, err
+}
+
+// Render returns the tokens of each dialogue as Scores reads them.
+func (c *Classifier) Render(ctx context.Context, dialogues []tandem.Dialogue) (sequences [][]int32, cut int, err error) {
+	return render(len(dialogues), func(i int) (Example, error) {
+		return c.Template.Scored(ctx, dialogues[i], c.Weights.Config.MaxPositionEmbeddings)
 	})
 }
 
-// TextScores is Scores for texts that a template rendered already.
-func (c *Classifier) TextScores(ctx context.Context, texts []string) (scores []float32, cut int, err error) {
-	return c.scores(ctx, len(texts), func(i, most int) (Example, error) {
-		return c.Template.ScoredText(texts[i], most)
+// RenderTexts is Render for texts that a template rendered already.
+func (c *Classifier) RenderTexts(texts []string) (sequences [][]int32, cut int, err error) {
+	return render(len(texts), func(i int) (Example, error) {
+		return c.Template.ScoredText(texts[i], c.Weights.Config.MaxPositionEmbeddings)
 	})
 }
 
-func (c *Classifier) scores(ctx context.Context, n int, render func(i, most int) (Example, error)) (scores []float32, cut int, err error) {
-	sequences := make([][]int32, n)
+func render(n int, of func(i int) (Example, error)) (sequences [][]int32, cut int, err error) {
+	sequences = make([][]int32, n)
 	for i := range sequences {
-		e, err := render(i, c.Weights.Config.MaxPositionEmbeddings)
+		e, err := of(i)
 		if err != nil {
 			return nil, 0, tandem.Errorf(tandem.CodeOf(err), op, "text %d to score: %w", i, err)
 		}
 		sequences[i] = e.Tokens
 		cut += e.Cut
 	}
-	scores, err = c.TokenScores(ctx, sequences)
-	return scores, cut, err
+	return sequences, cut, nil
 }
 
 // PromptSummaries returns what the model's trunk makes of each prompt, rendered for an answer, as

@@ -238,7 +238,11 @@ func TestClassifierScores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asText, _, err := c.TextScores(ctx, []string{rendered})
+	sequences, _, err := c.RenderTexts([]string{rendered})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asText, err := c.TokenScores(ctx, sequences)
 	if err != nil {
 		t.Fatal(err)
 	}

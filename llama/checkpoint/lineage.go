@@ -40,6 +40,16 @@ func WriteLineage(ctx context.Context, path string, lineage tandem.Model) error 
 	return amend(ctx, s, name, func(add adder) error { return addLineage(add, lineage) })
 }
 
+// SaveLineage writes a folder that holds a tandem.json and nothing else: an ensemble, whose members are folders in it.
+// Like Save it replaces what tandem wrote there, and leaves a model of others alone.
+func SaveLineage(ctx context.Context, path string, lineage tandem.Model) error {
+	s, name, _, err := locate(path)
+	if err != nil {
+		return err
+	}
+	return commit(ctx, s, name, func(add adder) error { return addLineage(add, lineage) })
+}
+
 func addLineage(add adder, lineage tandem.Model) error {
 	lineage.URL = ""
 	return add.addJSON(lineageName, lineage)

@@ -141,7 +141,7 @@ func (a api) score(ctx context.Context, texts []asked) ([]scored, Models, error)
 			return nil, Models{}, i.err
 		default:
 			v := verdicts[of[k]]
-			r.Score, r.explanation = p.Combiner.Explain(float64(i.rh), float64(i.rs), v.safety)
+			r.Score, r.explanation = p.Combiner.Explain(i.rh, i.rs, v.safety)
 			r.from = v.from
 		}
 	}

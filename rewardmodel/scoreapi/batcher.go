@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/rewardmodel"
 )
 
 // BatchConfig bounds what is computed and waits at once.
@@ -69,7 +70,7 @@ type item struct {
 
 	call   *call
 	came   time.Time
-	rh, rs float32
+	rh, rs rewardmodel.Scalar
 	err    error // its own: the others of the batch do not share it
 }
 
@@ -260,14 +261,14 @@ func scalars(ctx context.Context, items []*item) (err error) {
 	for n, i := range items {
 		tokens[n] = i.helpfulness
 	}
-	rh, err := items[0].pair.Helpfulness.TokenScores(ctx, tokens)
+	rh, err := items[0].pair.Helpfulness.TokenScalars(ctx, tokens)
 	if err != nil {
 		return fmt.Errorf("helpfulness model: %w", err)
 	}
 	for n, i := range items {
 		tokens[n] = i.safety
 	}
-	rs, err := items[0].pair.Safety.TokenScores(ctx, tokens)
+	rs, err := items[0].pair.Safety.TokenScalars(ctx, tokens)
 	if err != nil {
 		return fmt.Errorf("safety model: %w", err)
 	}

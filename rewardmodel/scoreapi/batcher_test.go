@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tandem"
+	"tandem/rewardmodel"
 	"tandem/rewardmodel/scoreapi"
 )
 
@@ -44,11 +45,11 @@ func (j *slowJudge) RenderText(text string) ([]int32, error) {
 
 func (j *slowJudge) Context() int { return 1000 }
 
-func (j *slowJudge) TokenScores(ctx context.Context, sequences [][]int32) ([]float32, error) {
-	pass, scores := make([]int, len(sequences)), make([]float32, len(sequences))
+func (j *slowJudge) TokenScalars(ctx context.Context, sequences [][]int32) ([]rewardmodel.Scalar, error) {
+	pass, scores := make([]int, len(sequences)), make([]rewardmodel.Scalar, len(sequences))
 	sum := 0
 	for i, s := range sequences {
-		pass[i], scores[i] = len(s), float32(len(s))
+		pass[i], scores[i].R = len(s), float64(len(s))
 		sum += len(s)
 	}
 	j.mutex.Lock()
@@ -70,8 +71,8 @@ func (j *slowJudge) TokenScores(ctx context.Context, sequences [][]int32) ([]flo
 // quickJudge takes no time.
 type quickJudge struct{ slowJudge }
 
-func (j *quickJudge) TokenScores(_ context.Context, sequences [][]int32) ([]float32, error) {
-	return make([]float32, len(sequences)), nil
+func (j *quickJudge) TokenScalars(_ context.Context, sequences [][]int32) ([]rewardmodel.Scalar, error) {
+	return make([]rewardmodel.Scalar, len(sequences)), nil
 }
 
 // slow is a server of a slowJudge, with its metrics, in a bubble of its own time.

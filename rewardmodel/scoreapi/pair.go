@@ -1,11 +1,8 @@
 package scoreapi
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"tandem"
@@ -22,7 +19,7 @@ type Judge interface {
 	RenderText(text string) ([]int32, error)
 	// Context is how many tokens it can take.
 	Context() int
-	TokenScores(ctx context.Context, sequences [][]int32) ([]float32, error)
+	TokenScalars(ctx context.Context, sequences [][]int32) ([]rewardmodel.Scalar, error)
 }
 
 // Pair is the two reward models that answer together. It is not changed once it serves.
@@ -69,7 +66,7 @@ func Open(ctx context.Context, helpfulness, safety string, c chat.Config) (*Pair
 
 // newPair makes a pair of models that were opened.
 func newPair(ctx context.Context, helpfulness, safety *classifier) (*Pair, error) {
-	frame, err := frameOf(ctx, safety.Template)
+	frame, err := frameOf(ctx, safety.First().Template)
 	if err != nil {
 		return nil, err
 	}
@@ -82,11 +79,10 @@ func newPair(ctx context.Context, helpfulness, safety *classifier) (*Pair, error
 	return &Pair{
 		frame:       frame,
 		Helpfulness: helpfulness, Safety: safety,
-		Combiner: rewardmodel.Combiner{Helpfulness: *helpfulness.Model.Lineage.Calibration, Safety: *safety.Model.Lineage.Calibration},
+		Combiner: rewardmodel.Combiner{Helpfulness: *helpfulness.Lineage.Calibration, Safety: *safety.Lineage.Calibration},
 		Models:   models,
 		Prompts:  prompts,
-		Alike: helpfulness.Template.Source() == safety.Template.Source() && maps.EqualFunc(helpfulness.Tokenizer.Files(), safety.Tokenizer.Files(), bytes.Equal) &&
-			slices.Equal(helpfulness.Template.Stops(), safety.Template.Stops()),
+		Alike:    rewardmodel.Alike(helpfulness.First(), safety.First()),
 	}, nil
 }
 
@@ -114,16 +110,16 @@ func (f frame) message(prompt string) string {
 	return prompt
 }
 
-// classifier is a Judge from a model's folder.
-type classifier struct{ *chat.Classifier }
+// classifier is a Judge from a model's folder: one model or an ensemble.
+type classifier struct{ *rewardmodel.Model }
 
 func openJudge(ctx context.Context, path string, kind tandem.ModelKind, c chat.Config) (*classifier, error) {
 	const op = "scoreapi.Open"
-	model, err := chat.OpenClassifier(ctx, path, c)
+	model, err := rewardmodel.Open(ctx, path, c)
 	if err != nil {
 		return nil, fmt.Errorf("%s model: %w", kind, err)
 	}
-	lineage := model.Model.Lineage
+	lineage := model.Lineage
 	switch {
 	case lineage == nil || lineage.Calibration == nil:
 		return nil, tandem.Errorf(tandem.Invalid, op, "the %s model %s has no calibration in tandem.json, so its score cannot be combined with another model's: run its `tandem reward` with --reference-policy and --reference-prompts, or `tandem round`, which calibrates the pair that it fits", kind, path)
@@ -134,18 +130,16 @@ func openJudge(ctx context.Context, path string, kind tandem.ModelKind, c chat.C
 }
 
 func (c *classifier) name() ModelName {
-	return ModelName{ID: c.Model.Lineage.ID, Name: c.Model.Lineage.Name}
+	return ModelName{ID: c.Lineage.ID, Name: c.Lineage.Name}
 }
 
-func (c *classifier) Context() int { return c.Weights.Config.MaxPositionEmbeddings }
-
 func (c *classifier) Render(ctx context.Context, d tandem.Dialogue) ([]int32, error) {
-	e, err := c.Template.Scored(ctx, d, 0)
+	e, err := c.First().Template.Scored(ctx, d, 0)
 	return e.Tokens, err
 }
 
 func (c *classifier) RenderText(text string) ([]int32, error) {
-	e, err := c.Template.ScoredText(text, 0)
+	e, err := c.First().Template.ScoredText(text, 0)
 	return e.Tokens, err
 }
 

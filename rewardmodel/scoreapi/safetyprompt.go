@@ -85,13 +85,13 @@ func resolve(ctx context.Context, stored PromptJudge, p *Pair, questions []quest
 // promptJudgeOf returns the judge that stands with a safety model, and its accuracy on prompts held out; nil
 // without one.
 func promptJudgeOf(safety *classifier) (PromptJudge, *float64, error) {
-	text, ok := safety.Model.Files[rewardmodel.PromptHeadFile]
+	text, ok := safety.First().Model.Files[rewardmodel.PromptHeadFile]
 	if !ok {
 		return nil, nil, nil
 	}
-	head, err := rewardmodel.ParsePromptHead(text, safety.Weights.Config.HiddenSize)
+	head, err := rewardmodel.ParsePromptHead(text, safety.First().Weights.Config.HiddenSize)
 	if err != nil {
-		return nil, nil, fmt.Errorf("safety model %s: %w", safety.Model.Path, err)
+		return nil, nil, fmt.Errorf("safety model %s: %w", safety.Path, err)
 	}
-	return rewardmodel.PromptClassifier{Head: head, Reader: safety}, &head.Accuracy.Value, nil
+	return rewardmodel.PromptClassifier{Head: head, Reader: safety.First()}, &head.Accuracy.Value, nil
 }

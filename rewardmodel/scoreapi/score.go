@@ -38,6 +38,7 @@ type Result struct {
 	Safety      *float64     `json:"safety,omitempty" doc:"Raw scalar of the safety model."`
 	Combined    *float64     `json:"combined,omitempty" doc:"The combined score: the raw scalar of one of the two, by frozen statistics of mean 0 and deviation 1."`
 	Gated       *bool        `json:"gated,omitempty" doc:"The calibrated safety scalar is below the gate."`
+	Uncertainty float64      `json:"uncertainty,omitempty" doc:"Of the combined score, in its unit: the deviation over the members of an ensemble. Left out of single models' answers."`
 	Explanation *Explanation `json:"explanation,omitempty" doc:"Which branch the combined score took, and the numbers on the way."`
 	Error       *ItemProblem `json:"error,omitempty" doc:"Why there is no score; the other items are scored all the same."`
 }
@@ -96,7 +97,7 @@ func resultOf(r scored) Result {
 		return Result{Error: r.problem}
 	}
 	return Result{
-		Helpfulness: &r.Helpfulness, Safety: &r.Safety, Combined: &r.Combined, Gated: &r.Gated,
+		Helpfulness: &r.Helpfulness, Safety: &r.Safety, Combined: &r.Combined, Gated: &r.Gated, Uncertainty: r.Uncertainty,
 		Explanation: &Explanation{r.explanation, r.from},
 	}
 }

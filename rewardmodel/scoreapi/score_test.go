@@ -106,13 +106,13 @@ func TestAScoreDoesNotDependOnItsBatch(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, folder string) *chat.Classifier {
+func open(t *testing.T, folder string) *rewardmodel.Model {
 	t.Helper()
-	c, err := chat.OpenClassifier(t.Context(), folder, chat.Config{})
+	m, err := rewardmodel.Open(t.Context(), folder, chat.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return m
 }
 
 // Every answer says which branch the score took, by which numbers, and who said whether the prompt probes safety.
@@ -146,7 +146,7 @@ func TestExplains(t *testing.T) {
 		if test.safety || *got.Gated {
 			branch, read = tandem.SafetyBranch, e.Safety
 		}
-		if e.Branch != branch || read.Normalised != *got.Combined || *got.Gated != (e.Safety.Calibrated < e.Gate) {
+		if e.Branch != branch || read.Normalised != *got.Combined || *got.Gated != (e.Safety.Raw < e.Gate) {
 			t.Errorf("%s: %+v does not explain %v, gated %v", test.name, e, *got.Combined, *got.Gated)
 		}
 		if want := (read.Raw - read.Mean) / read.Deviation; read.Normalised != want || e.Helpfulness.Raw != *got.Helpfulness || e.Safety.Raw != *got.Safety {
