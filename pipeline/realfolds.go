@@ -124,7 +124,7 @@ func (r Real) crossValidate(ctx context.Context, round int, pairs map[tandem.Asp
 				config = r.Config.Recipe.Safety
 			}
 			specs = append(specs, Evaluation{Fold: &Fold{Pairs: f.pairs, Reward: Reward{
-				Model: f.start, Data: f.comparisons, Round: round, Config: config,
+				Model: f.start, Data: f.comparisons, Round: round, Config: config, WithoutPromptHead: true,
 				Out: filepath.Join(f.folder, string(aspect)), Name: fmt.Sprintf("%s, without fold %d", aspect, f.number),
 			}}})
 		}
