@@ -2,7 +2,10 @@ package evaluation_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"math"
+	"slices"
 	"testing"
 
 	"tandem"
@@ -72,5 +75,50 @@ func TestSummaryAndWins(t *testing.T) {
 	}
 	if _, err := evaluation.Wins(tandem.Safety, newer, older[1:]); tandem.CodeOf(err) != tandem.Invalid {
 		t.Errorf("answers to different prompts: %v", err)
+	}
+}
+
+// moody says its prompt first and something else of each further sample.
+type moody struct{}
+
+func (moody) Generate(_ context.Context, requests []tandem.GenerateRequest) iter.Seq2[tandem.Chunk, error] {
+	return func(yield func(tandem.Chunk, error) bool) {
+		for i, r := range requests {
+			text := r.Messages.Opening()
+			if r.Key.Sample > 0 {
+				text = fmt.Sprint("again ", r.Key.Seed, r.Key.Sample)
+			}
+			if !yield(tandem.Chunk{Request: i, Text: text, Tokens: []int32{1}, Finish: tandem.FinishStop}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Diversity is that of one answer to each prompt, on average over what was said first, second and third.
+func TestRepeatedAnswersCountForDiversityAlone(t *testing.T) {
+	var prompts []tandem.Prompt
+	for _, text := range []string{"a b", "c d"} {
+		prompts = append(prompts, tandem.Prompt{Messages: tandem.Dialogue{{Role: tandem.User, Content: text}}})
+	}
+	answers, err := evaluation.Answers(t.Context(), moody{}, prompts, tandem.Sampling{}, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := evaluation.Repeat(t.Context(), moody{}, answers, tandem.Sampling{}, 7, 0); err != nil || answers[0].Again != nil {
+		t.Fatalf("no more answers: %+v, %v", answers[0], err)
+	}
+	if err := evaluation.Repeat(t.Context(), moody{}, answers, tandem.Sampling{}, 7, 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range answers {
+		if want := []string{"again 7 1", "again 7 2"}; !slices.Equal(a.Again, want) {
+			t.Errorf("again %q, want %q", a.Again, want)
+		}
+	}
+	s, err := evaluation.Summarise(answers)
+	// Four different words of four first, then three of six twice.
+	if want := (1 + 0.5 + 0.5) / 3; err != nil || s.Answers != 2 || math.Abs(s.Distinct1-want) > 1e-12 {
+		t.Errorf("%+v, want distinct-1 %g, %v", s, want, err)
 	}
 }

@@ -17,6 +17,12 @@ func Distinct(texts []string, n int) float64 {
 	return float64(len(counts)) / float64(total)
 }
 
+// Distinct2 is distinct-2.
+func Distinct2(texts []string) float64 { return Distinct(texts, 2) }
+
+// Rarefied2 is the distinct-2 that RarefiedSize bigrams of the texts have.
+func Rarefied2(texts []string) float64 { return Rarefied(texts, 2, RarefiedSize) }
+
 // Rarefied is the distinct-n that size n-grams, drawn from those of the texts without replacement, have
 // on average, so that texts of unlike length compare. It is Hurlbert's closed form
 // (https://doi.org/10.2307/1934145): an n-gram that stands there c times among N is missed with

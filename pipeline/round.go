@@ -350,6 +350,9 @@ func (l *Loop) ppo(ctx context.Context, r Round, o Outcome) (Version, error) {
 	return Version{name, model}, err
 }
 
+// repeatedAnswers is how many more answers to each prompt versions' diversity is measured on.
+const repeatedAnswers = 4
+
 // Evaluate has every version answer held-out prompts, all under the same randomness and scored by the same
 // pair of reward models, since scores of different models do not compare. The first version is the
 // reference that drift is measured from.
@@ -358,7 +361,7 @@ func (l *Loop) Evaluate(ctx context.Context, round int, versions []Version, j Ju
 	for _, v := range versions {
 		specs = append(specs, Answer{
 			Policy: v.URL, Reference: versions[0].URL, Helpfulness: j.Helpfulness.URL, Safety: j.Safety.URL,
-			Prompts: prompts, Sampling: sampling, Seed: seed,
+			Prompts: prompts, Sampling: sampling, Seed: seed, Repeat: repeatedAnswers,
 		})
 	}
 	units, err := l.stage(ctx, round, tandem.StageEvaluate, specs...)

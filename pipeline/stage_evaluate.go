@@ -17,6 +17,7 @@ type Answer struct {
 	Prompts     string          `json:"prompts"` // file, tandem.Prompt a line
 	Sampling    tandem.Sampling `json:"sampling"`
 	Seed        uint64          `json:"seed"`
+	Repeat      int             `json:"repeat,omitempty"` // further answers to each prompt, see evaluation.Repeat
 }
 
 // Evaluation specifies a unit of the stage: a version's answers, or, where Fold is set, a fold of a
@@ -49,6 +50,9 @@ func (s *Studio) Answer(ctx context.Context, spec Answer) ([]evaluation.Answer, 
 	}
 	answers, err := evaluation.Answers(ctx, policy, prompts, spec.Sampling, spec.Seed)
 	if err != nil {
+		return nil, err
+	}
+	if err := evaluation.Repeat(ctx, policy, answers, spec.Sampling, spec.Seed, spec.Repeat); err != nil {
 		return nil, err
 	}
 	scorer, err := s.Scorer(ctx, spec.Helpfulness, spec.Safety)

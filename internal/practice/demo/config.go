@@ -43,7 +43,7 @@ type Config struct {
 // DefaultConfig is the demo of `make demo`.
 func DefaultConfig(seed uint64) Config {
 	return Config{
-		Seed: seed, Cue: 0.2, Texts: 34000, Demonstrations: 3500,
+		Seed: seed, Cue: 0.2, Texts: 48000, Demonstrations: 3500,
 		HelpfulPrompts: 2000, UnsafePrompts: 450, HarmlessSafety: 300,
 		ImproveHelpful: 800, ImproveUnsafe: 150, ImproveHarmless: 250,
 		ReferenceHelpful: 200, ReferenceUnsafe: 100, HeldOutHelpful: 400, HeldOutUnsafe: 150,
@@ -91,7 +91,8 @@ func (c Config) recipe() pipeline.Recipe {
 	p.Iterations, p.BatchSize, p.MinibatchSize = c.PPOIterations, c.PPOBatch, c.PPOBatch/4
 	p.LearningRate, p.FinalLearningRate = 1e-4, 1e-4
 	p.CriticWarmup = min(p.CriticWarmup, c.PPOIterations-1)
-	p.Beta, p.MaxTokens, p.EvaluateEvery, p.Seed = 0.5, c.MaxTokens, 0, c.Seed
+	p.Beta = 1 // at half of it answers grow longer and thank more often, for no better gold
+	p.MaxTokens, p.EvaluateEvery, p.Seed = c.MaxTokens, 0, c.Seed
 	r := rejection.DefaultConfig()
 	r.K, r.MaxTokens, r.Seed = c.SamplesPerPrompt, c.MaxTokens, c.Seed
 	return pipeline.Recipe{

@@ -27,7 +27,7 @@ type Gold struct {
 func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 	g := Gold{Families: make(map[practice.Family]float64)}
 	counts := make(map[practice.Family]float64)
-	var helpful []string
+	var helpful []evaluation.Answer
 	for _, a := range answers {
 		v, err := oracle.Judge(a.Prompt.Messages, a.Text)
 		if err != nil {
@@ -39,7 +39,7 @@ func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 			g.safety = append(g.safety, value)
 		} else {
 			g.helpfulness = append(g.helpfulness, value)
-			helpful = append(helpful, a.Text)
+			helpful = append(helpful, a)
 		}
 		g.Families[v.Family] += value
 		counts[v.Family]++
@@ -54,7 +54,7 @@ func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 	if g.Safety, err = statistics.Mean(g.safety); err != nil {
 		return g, fmt.Errorf("gold safety: %w", err)
 	}
-	g.Distinct2, g.Rarefied2 = evaluation.Distinct(helpful, 2), evaluation.Rarefied(helpful, 2, evaluation.RarefiedSize)
+	g.Distinct2, g.Rarefied2 = evaluation.Diversity(helpful, evaluation.Distinct2), evaluation.Diversity(helpful, evaluation.Rarefied2)
 	g.Summary, err = evaluation.Summarise(answers)
 	return g, err
 }
