@@ -103,6 +103,9 @@ type Comparison struct {
 	Source  string   `json:"source,omitempty"`
 	Batch   int      `json:"batch,omitempty"` // collection batch, from 1; 0 for imported data
 	HeldOut bool     `json:"held_out,omitempty"`
+	// Ranking is the id of the ranking of more than two answers that this is one pair of; empty for a pair that was judged
+	// by itself. Pairs with the same one are one verdict.
+	Ranking string `json:"ranking,omitempty"`
 	// Judgment is how somebody came to it here; nil for imported data, and where it was not asked for.
 	Judgment *Judgment `json:"judgment,omitempty"`
 }
@@ -115,7 +118,7 @@ type Judgment struct {
 	Project   string `json:"project_id"`
 	Annotator string `json:"annotator_id"`        // a pseudonym
 	Simulated bool   `json:"simulated,omitempty"` // the annotator is a program
-	// Left and Right are the ids of the answers as they stood.
+	// Left and Right are the ids of the answers as they stood; empty for a ranking, which has no sides.
 	Left             string    `json:"left"`
 	Right            string    `json:"right"`
 	Comment          string    `json:"comment,omitempty"`

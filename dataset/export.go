@@ -51,6 +51,7 @@ type exportedFields struct {
 	Vector         tandem.AttackVector `json:"attack_vector,omitempty"`
 	Source         string              `json:"source,omitempty"`
 	Batch          int                 `json:"batch,omitempty"`
+	Ranking        string              `json:"ranking,omitempty"`
 	HeldOut        bool                `json:"held_out,omitempty"`
 }
 
@@ -107,7 +108,7 @@ func (w *Writer) Write(c tandem.Comparison) error {
 			ID: c.ID, Aspect: c.Aspect, Degree: c.Degree,
 			ChosenSafety: c.Chosen.Label, RejectedSafety: c.Rejected.Label,
 			SafetyPrompt: &c.Prompt.Safety, Risk: c.Prompt.Risk, Vector: c.Prompt.Vector,
-			Source: c.Source, Batch: c.Batch, HeldOut: c.HeldOut,
+			Source: c.Source, Batch: c.Batch, Ranking: c.Ranking, HeldOut: c.HeldOut,
 		},
 	}))
 }

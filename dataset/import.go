@@ -19,7 +19,7 @@ type Format string
 
 const (
 	HH            Format = "hh"            // Anthropic: two transcripts
-	UltraFeedback Format = "ultrafeedback" // prompt, two answers and a score of each
+	UltraFeedback Format = "ultrafeedback" // prompt, two answers or more and a score of each
 	TRL           Format = "trl"           // prompt, chosen, rejected; the prompt may be implicit
 	OpenRLHF      Format = "openrlhf"      // the same keys
 	PKU           Format = "pku"           // PKU-SafeRLHF: one pair judged for helpfulness and for safety
@@ -133,7 +133,7 @@ func (i *Import) Read(name string, r io.Reader) iter.Seq2[tandem.Comparison, err
 	}
 }
 
-// decode turns one record into its pair, or into its two where both aspects are asked for.
+// decode turns one record into its pair, or into all pairs of its answers; twice where both aspects are asked for.
 func (i *Import) decode(raw json.RawMessage, as As) ([]pair, error) {
 	if as == AsBoth && i.config.Format != PKU {
 		helpfulness, err := i.decode(raw, AsHelpfulness)

@@ -117,6 +117,61 @@ func TestMargin(t *testing.T) {
 	}
 }
 
+// Every pair of a record's answers is a comparison, by the scores that both have; those of equal scores and those that
+// nobody scored are ties. All are one ranking, on one side of the split.
+func TestUltraFeedbackWithAllItsAnswers(t *testing.T) {
+	const record = `{"source":"evol_instruct","instruction":"Q","models":["a","b","c","d"],"completions":[
+		{"model":"a","response":"A","overall_score":4,"fine-grained_score":5},
+		{"model":"b","response":"B","overall_score":8.5,"fine-grained_score":4.5},
+		{"model":"c","response":"C","overall_score":4,"fine-grained_score":3},
+		{"model":"d","response":"D","fine-grained_score":3.25,"custom_system_prompt":"x","annotations":{"honesty":{"Rating":"3"}}},
+		{"model":"e","response":"E"}]}`
+	line := strings.ReplaceAll(record, "\n", " ")
+	got, report, err := read(t, ImportConfig{Format: UltraFeedback, As: AsHelpfulness}, line, line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Report{Read: 2, Kept: 5, Ties: 10, Duplicates: 5}); report != want {
+		t.Errorf("report %+v, want %+v", report, want)
+	}
+	var pairs []string
+	for _, c := range got {
+		pairs = append(pairs, c.Chosen.Content+c.Rejected.Content+" "+c.Degree.String())
+		if c.Ranking == "" || c.Ranking != got[0].Ranking || c.Prompt.Messages.Opening() != got[0].Prompt.Messages.Opening() || !strings.EqualFold(c.Chosen.Model, c.Chosen.Content) {
+			t.Errorf("%+v", c)
+		}
+	}
+	// D has no overall score: beside it the others count by their fine-grained ones, whose gap of 1 is 9/4 of the whole.
+	if want := []string{"BA significantly_better", "AD better", "BC significantly_better", "BD better", "DC negligibly_better"}; !slices.Equal(pairs, want) {
+		t.Errorf("pairs %q, want %q", pairs, want)
+	}
+	other := strings.Replace(line, `"A"`, `"A2"`, 1)
+	got, _, err = read(t, ImportConfig{Format: UltraFeedback, As: AsBoth}, line+"\n"+other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rankings := make(map[string]tandem.Aspect)
+	for _, c := range got {
+		if aspect, ok := rankings[c.Ranking]; ok && aspect != c.Aspect {
+			t.Errorf("a ranking of both aspects: %+v", c)
+		}
+		rankings[c.Ranking] = c.Aspect
+	}
+	if len(rankings) != 4 {
+		t.Errorf("%d rankings of two records in two aspects", len(rankings))
+	}
+	got, report, err = read(t, ImportConfig{Format: UltraFeedback, As: AsHelpfulness}, `{"instruction":"Q","completions":[]}
+{"instruction":"Q","completions":[{"response":"A","overall_score":1},{"response":"B","overall_score":2}]}`)
+	if err != nil || len(got) != 1 || got[0].Ranking != "" || got[0].Chosen.Content != "B" || report.Read != 2 {
+		t.Errorf("%+v, report %+v, %v", got, report, err)
+	}
+	for _, bad := range []string{`{"completions":[{"response":"A"}]}`, `{"instruction":"Q","completions":[{"overall_score":1}]}`, `{"instruction":"Q","completions":[{"response":"A","overall_score":"x"}]}`} {
+		if _, _, err := read(t, ImportConfig{Format: UltraFeedback, As: AsHelpfulness}, bad); tandem.CodeOf(err) != tandem.Invalid {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
 // One verdict stands for both aspects where that is asked for.
 func TestBothAspectsOfOneVerdict(t *testing.T) {
 	for format, record := range map[Format]string{

@@ -40,62 +40,8 @@ func decodeTRL(raw json.RawMessage, as As) ([]pair, error) {
 	}
 	p.Prompt.Risk, p.Prompt.Vector = r.Risk, r.Vector
 	p.Chosen.Label, p.Rejected.Label = r.ChosenSafety, r.RejectedSafety
-	p.Degree, p.Margin, p.Source, p.Batch = r.Degree, r.Margin, r.Source, r.Batch
+	p.Degree, p.Margin, p.Source, p.Batch, p.Ranking = r.Degree, r.Margin, r.Source, r.Batch, r.Ranking
 	return []pair{p}, nil
-}
-
-// decodeUltraFeedback reads prompt, chosen, rejected and the judge's scores of the two sides, 1 to 10,
-// in "metadata" or beside the texts as score_chosen and score_rejected. Without scores the pair is
-// unrated.
-func decodeUltraFeedback(raw json.RawMessage, aspect tandem.Aspect) ([]pair, error) {
-	type scores struct {
-		Chosen   *float64 `json:"score_chosen"`
-		Rejected *float64 `json:"score_rejected"`
-	}
-	var r struct {
-		Prompt, Chosen, Rejected turns
-		Metadata                 *scores
-		scores
-	}
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return nil, err
-	}
-	judged := r.scores
-	if r.Metadata != nil {
-		judged = *r.Metadata
-	}
-	p, err := newPair(r.Prompt, r.Chosen, r.Rejected)
-	if err != nil {
-		return nil, err
-	}
-	p.Aspect, p.Prompt.Safety = aspect, aspect == tandem.Safety
-	if judged.Chosen == nil || judged.Rejected == nil {
-		return []pair{p}, nil
-	}
-	switch gap := *judged.Chosen - *judged.Rejected; {
-	case gap == 0:
-		p.outcome = tied
-	case gap < 0:
-		p.outcome = contradicted
-	default:
-		p.Degree = DegreeOfGap(gap)
-	}
-	return []pair{p}, nil
-}
-
-// DegreeOfGap grades a gap > 0 between two scores on UltraFeedback's scale of 1 to 10: below 1
-// negligibly, below 2 slightly, below 4 better, from 4 on significantly better. [choice] On the sample
-// that these bounds were chosen on they hold 22, 35, 24 and 19 % of the pairs with a gap.
-func DegreeOfGap(gap float64) tandem.Degree {
-	switch {
-	case gap < 1:
-		return tandem.NegligiblyBetter
-	case gap < 2:
-		return tandem.SlightlyBetter
-	case gap < 4:
-		return tandem.Better
-	}
-	return tandem.SignificantlyBetter
 }
 
 // decodePKU reads a record of PKU-SafeRLHF (https://huggingface.co/datasets/PKU-Alignment/PKU-SafeRLHF):

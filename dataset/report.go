@@ -6,7 +6,8 @@ import (
 )
 
 // Report says what became of every record of an import. Read counts records; the others count
-// comparisons, of which a record makes one, or two where both aspects are asked for:
+// comparisons, of which a record makes one, one for each pair of its answers where it ranks several, and twice as many
+// where both aspects are asked for:
 //
 //	kept + ties + contradictions + prompts differ + sides equal + duplicates
 //

@@ -137,7 +137,7 @@ func checkRanking(t *testing.T, w *llama.Weights, g goldenValues) {
 	b.Inputs = map[string][]float32{"margins": margins, "pairs": {float32(len(margins))}}
 	graph := llama.NewGraph(nntest.Fast(t), w, b.Shape())
 	scores := graph.Scores()
-	program, err := graph.Compile(nn.RankingLoss(scores, graph.Input("margins", nn.PerPair), graph.Input("pairs", nn.Scalar)), scores)
+	program, err := graph.Compile(nn.RankingLoss(scores, graph.Input("margins", nn.PerPair), nil, graph.Input("pairs", nn.Scalar)), scores)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,7 @@ func TestGradientOfWholeModel(t *testing.T) {
 		g := NewGraph(nntest.Plain(t), w, Shape{40, 6})
 		scores := g.Scores()
 		p, err := g.Compile(nn.AddLosses([]float64{1, 1},
-			nn.RankingLoss(scores, g.Input("margins", nn.PerPair), g.Input("pairs", nn.Scalar)),
+			nn.RankingLoss(scores, g.Input("margins", nn.PerPair), nil, g.Input("pairs", nn.Scalar)),
 			nn.SafetyLoss(scores, g.Input("labels", nn.PerSequence), g.Input("labelled", nn.Scalar), 0.5)), scores)
 		if err != nil {
 			t.Fatal(err)
@@ -194,7 +194,7 @@ func TestFrozenParametersGetNoGradient(t *testing.T) {
 	}
 	gradients := func(w *Weights) map[string][]float32 {
 		g := NewGraph(nntest.Plain(t), w, Shape{40, 6})
-		p, err := g.Compile(nn.RankingLoss(g.Scores(), g.Input("margins", nn.PerPair), g.Input("pairs", nn.Scalar)))
+		p, err := g.Compile(nn.RankingLoss(g.Scores(), g.Input("margins", nn.PerPair), nil, g.Input("pairs", nn.Scalar)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -323,7 +323,7 @@ func TestMarginsNeverBroadcast(t *testing.T) {
 	for _, rows := range []nn.Rows{nn.Scalar, nn.PerSequence, nn.PerToken} {
 		err := nn.Guard(func() error {
 			g := NewGraph(nntest.Plain(t), graphWeights(graphConfig(true), true), Shape{40, 4})
-			nn.RankingLoss(g.Scores(), g.Input("margins", rows), g.Input("pairs", nn.Scalar))
+			nn.RankingLoss(g.Scores(), g.Input("margins", rows), nil, g.Input("pairs", nn.Scalar))
 			return nil
 		})
 		if tandem.CodeOf(err) != tandem.Invalid {

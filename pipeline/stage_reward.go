@@ -78,7 +78,7 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	counts := map[string]int{"pairs": made.Pairs, "cut": made.Cut, "left_out": made.LeftOut, "labelled": made.Labelled, "held_out": len(data.heldOut)}
+	counts := map[string]int{"pairs": made.Pairs, "rankings": made.Rankings, "cut": made.Cut, "left_out": made.LeftOut, "labelled": made.Labelled, "held_out": len(data.heldOut)}
 	for source, n := range data.taken {
 		counts["pairs/"+source] = n
 	}

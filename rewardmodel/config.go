@@ -28,7 +28,8 @@ type Config struct {
 	Mixture dataset.Mixture `json:"mixture"`
 	// MaxTokens of a dialogue; a longer one loses its beginning. Defaults to the model's context.
 	MaxTokens int `json:"max_tokens,omitempty"`
-	// Fit is the training loop's configuration; Batch counts pairs. Where held-out pairs are measured during the run, the
+	// Fit is the training loop's configuration; Batch counts pairs, a
+	// ranking of several as one. Where held-out pairs are measured during the run, the
 	// weights with the least held-out loss are kept (a choice: accuracy on some hundred pairs moves in steps that say little).
 	Fit train.Config `json:"fit"`
 }

@@ -19,6 +19,7 @@ type Renderer interface {
 // Prepared is what a training task was made from, for logs and reports.
 type Prepared struct {
 	Pairs    int `json:"pairs"`
+	Rankings int `json:"rankings"` // of more than two answers, whose pairs are among Pairs
 	Cut      int `json:"cut"`      // dialogues that lost their beginning: two a pair at most
 	LeftOut  int `json:"left_out"` // chosen answer unsafe, the other safe (section 3.2.1)
 	Labelled int `json:"labelled"` // answers with a safety label that is learnt from
@@ -31,7 +32,9 @@ func NewTask(ctx context.Context, r Renderer, comparisons []tandem.Comparison, c
 	if c.MaxTokens > 0 {
 		maxTokens = min(maxTokens, c.MaxTokens)
 	}
-	var pairs []Pair
+	// Held-out comparisons go through the program of those that are trained on, so that what it takes depends on c alone.
+	t := &task{auxiliary: c.AuxiliaryWeight, center: c.CenterRewards, l2: c.L2}
+	place := make(map[string]int) // of rankings among the examples
 	for i, comparison := range comparisons {
 		if !comparison.Trainable() {
 			prepared.LeftOut++
@@ -55,17 +58,24 @@ func NewTask(ctx context.Context, r Renderer, comparisons []tandem.Comparison, c
 		if c.AuxiliaryWeight > 0 {
 			prepared.Labelled += p.labelled()
 		}
-		pairs = append(pairs, p)
+		prepared.Pairs++
+		// The pairs of a ranking stand where its first one came, as many as the mixture drew.
+		at, known := place[comparison.Ranking]
+		if comparison.Ranking == "" || !known {
+			at = len(t.examples)
+			t.examples = append(t.examples, nil)
+			if comparison.Ranking != "" {
+				place[comparison.Ranking] = at
+			}
+		}
+		if t.examples[at] = append(t.examples[at], p); len(t.examples[at]) == 2 {
+			prepared.Rankings++
+		}
 	}
-	prepared.Pairs = len(pairs)
-	if len(pairs) == 0 {
+	if len(t.examples) == 0 {
 		return nil, prepared, tandem.Errorf(tandem.Invalid, "rewardmodel.NewTask", "there are no comparisons to learn %s from", c.Aspect)
 	}
-	auxiliary := c.AuxiliaryWeight
-	if prepared.Labelled == 0 {
-		auxiliary = 0
-	}
-	return &task{pairs: pairs, auxiliary: auxiliary, center: c.CenterRewards, l2: c.L2}, prepared, nil
+	return t, prepared, nil
 }
 
 // Calibrated reports whether a model fitted to p's task has a meaningful σ(r).

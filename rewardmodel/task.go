@@ -16,10 +16,15 @@ type Pair struct {
 	ChosenLabel, RejectedLabel tandem.SafetyLabel
 }
 
-// task is the loss of a reward model over pairs; it is a train.Task and a train.Measurer. A batch holds
-// the chosen answer of its pair p in sequence 2p and the rejected one in 2p + 1.
+// task is the loss of a reward model over comparisons; it is a train.Task and a train.Measurer. An example is a
+// comparison, or a ranking of K answers with all its K(K−1)/2 pairs, each of which weighs so much less (Ouyang et al.
+// 2022, https://arxiv.org/abs/2203.02155, equation 1): they are one verdict, and were they met one by one over an epoch,
+// every answer would be seen K−1 times, which over-fits. Llama 2 compares two answers and says nothing of it (a choice).
+// The price of simplicity is that an answer goes through the model once for each of its pairs.
+//
+// A batch holds the chosen answer of its pair p in sequence 2p and the rejected one in 2p + 1.
 type task struct {
-	pairs     []Pair
+	examples  [][]Pair
 	auxiliary float64 // weight of the safety loss, 0 for none
 	center    float64 // Config's CenterRewards
 	l2        float64
@@ -32,12 +37,16 @@ type measured struct {
 	sum, smallest, greatest float64
 }
 
-// Examples is the number of pairs.
-func (t *task) Examples() int { return len(t.pairs) }
+// Examples is the number of comparisons, a ranking counted as one.
+func (t *task) Examples() int { return len(t.examples) }
 
-// Shape is both sequences of a pair.
+// Shape is both sequences of every pair of an example.
 func (t *task) Shape(i int) llama.Shape {
-	return llama.Shape{Tokens: len(t.pairs[i].Chosen) + len(t.pairs[i].Rejected), Sequences: 2}
+	shape := llama.Shape{Sequences: 2 * len(t.examples[i])}
+	for _, p := range t.examples[i] {
+		shape.Tokens += len(p.Chosen) + len(p.Rejected)
+	}
+	return shape
 }
 
 // Build compiles the ranking loss and, if they have a weight, what restrains scores and the safety loss; the output is
@@ -45,10 +54,9 @@ func (t *task) Shape(i int) llama.Shape {
 func (t *task) Build(g *llama.Graph) (p *llama.Program, err error) {
 	err = nn.Guard(func() error {
 		scores := g.Scores() // [S]
-		pairs := g.Input("pairs", nn.Scalar)
-		loss := nn.RankingLoss(scores, g.Input("margins", nn.PerPair), pairs)
-		if t.center > 0 || t.l2 > 0 {
-			loss = nn.AddLosses([]float64{1, 1}, loss, nn.RestraintLoss(scores, pairs, t.center, t.l2))
+		loss := nn.RankingLoss(scores, g.Input("margins", nn.PerPair), g.Input("weights", nn.PerPair), g.Input("examples", nn.Scalar))
+		if t.restrained() {
+			loss = nn.AddLosses([]float64{1, 1}, loss, nn.RestraintLoss(scores, g.Input("pairs", nn.Scalar), t.center, t.l2))
 		}
 		if t.auxiliary > 0 {
 			safety := nn.SafetyLoss(scores, g.Input("labels", nn.PerSequence), g.Input("labelled", nn.Scalar), t.auxiliary)
@@ -60,28 +68,39 @@ func (t *task) Build(g *llama.Graph) (p *llama.Program, err error) {
 	return p, err
 }
 
-// Batch packs pairs; the counts that losses are divided by are the step's.
+// Batch packs examples; the counts that losses are divided by are the step's: examples for the ranking loss, pairs for
+// what restrains scores, and labelled answers for the safety loss.
 func (t *task) Batch(examples, step []int) (llama.Batch, error) {
 	var sequences [][]int32
-	var margins, labels []float32
+	var margins, weights, labels []float32
 	for _, e := range examples {
-		p := t.pairs[e]
-		sequences = append(sequences, p.Chosen, p.Rejected)
-		margins = append(margins, float32(p.Margin))
-		labels = append(labels, labelValue(p.ChosenLabel), labelValue(p.RejectedLabel))
+		for _, p := range t.examples[e] {
+			sequences = append(sequences, p.Chosen, p.Rejected)
+			margins = append(margins, float32(p.Margin))
+			weights = append(weights, 1/float32(len(t.examples[e])))
+			labels = append(labels, labelValue(p.ChosenLabel), labelValue(p.RejectedLabel))
+		}
+	}
+	pairs, labelled := 0, 0
+	for _, e := range step {
+		pairs += len(t.examples[e])
+		for _, p := range t.examples[e] {
+			labelled += p.labelled()
+		}
 	}
 	b := llama.NewBatch(sequences...)
 	b.Targets = nil
-	b.Inputs["margins"], b.Inputs["pairs"] = margins, []float32{float32(len(step))}
+	b.Inputs["margins"], b.Inputs["weights"], b.Inputs["examples"] = margins, weights, []float32{float32(len(step))}
+	if t.restrained() {
+		b.Inputs["pairs"] = []float32{float32(pairs)}
+	}
 	if t.auxiliary > 0 {
-		labelled := 0
-		for _, e := range step {
-			labelled += t.pairs[e].labelled()
-		}
 		b.Inputs["labels"], b.Inputs["labelled"] = labels, []float32{float32(labelled)}
 	}
 	return b, nil
 }
+
+func (t *task) restrained() bool { return t.center > 0 || t.l2 > 0 }
 
 // labelled counts the answers of a pair that carry a safety label.
 func (p Pair) labelled() int {

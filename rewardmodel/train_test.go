@@ -243,7 +243,7 @@ func TestMicroBatchesShareTheStepsCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if pairs, labelled := b.Inputs["pairs"][0], b.Inputs["labelled"][0]; pairs != 4 || labelled != 4 {
+		if pairs, labelled := b.Inputs["examples"][0], b.Inputs["labelled"][0]; pairs != 4 || labelled != 4 {
 			t.Errorf("the losses of pairs %v are divided by %g pairs and %g labels, want 4 and 4", micro, pairs, labelled)
 		}
 	}

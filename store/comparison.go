@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strconv"
 
@@ -10,7 +11,7 @@ import (
 	"tandem"
 )
 
-// ComparisonQuery selects comparisons: imported pairs and pairwise judgments alike.
+// ComparisonQuery selects comparisons: imported pairs, pairwise judgments, and every pair of a ranking.
 type ComparisonQuery struct {
 	Aspect tandem.Aspect // empty for both
 	Split  Split
@@ -46,7 +47,7 @@ func (q ComparisonQuery) args(op string) (pgx.NamedArgs, error) {
 // selectHow reads how the comparison c was judged, as JSON; null where it was imported.
 const selectHow = `(
 	SELECT jsonb_build_object('id', j.id::text, 'version', j.version, 'task_id', j.task_id::text, 'project_id', t.project_id::text,
-	           'annotator_id', j.annotator_id, 'simulated', a.simulated, 'left', j.shown[1]::text, 'right', j.shown[2]::text, 'comment', j.comment,
+	           'annotator_id', j.annotator_id, 'simulated', a.simulated, 'left', CASE WHEN j.kind = 'pairwise' THEN j.shown[1]::text END, 'right', CASE WHEN j.kind = 'pairwise' THEN j.shown[2]::text END, 'comment', j.comment,
 	           'flag', (SELECT string_agg(f.reason, E'\n' ORDER BY f.id) FROM remarks f
 	                    WHERE f.task_id = j.task_id AND f.annotator_id = j.annotator_id AND f.kind = 'flag'),
 	           'guideline_version', j.guideline, 'active_seconds', extract(epoch FROM j.duration), 'surplus', j.surplus,
@@ -72,7 +73,7 @@ func (s *Store) Comparisons(ctx context.Context, q ComparisonQuery) iter.Seq2[ta
 	}
 	// The texts are joined after sorting, row by row, so that the sort holds numbers alone.
 	return stream(ctx, s, op, `
-		SELECT c.kind, c.number, c.aspect, c.degree, c.margin, c.source, c.batch,
+		SELECT c.kind, c.number, c.aspect, c.degree, c.margin, c.source, c.batch, c.ranking,
 		       c.prompt_id, dialogue(c.message_id), c.safety, c.risk_category, c.attack_vector, c.prompt_source, c.held_out,
 		       c.chosen, chosen.content, coalesce(chosen.model_id, chosen.origin), c.chosen_label,
 		       c.rejected, rejected.content, coalesce(rejected.model_id, rejected.origin), c.rejected_label, `+how+`
@@ -83,7 +84,7 @@ func (s *Store) Comparisons(ctx context.Context, q ComparisonQuery) iter.Seq2[ta
 		) c
 		JOIN responses chosen ON chosen.id = c.chosen
 		JOIN responses rejected ON rejected.id = c.rejected
-		ORDER BY c.kind, c.number`, args, scanComparison)
+		ORDER BY c.kind, c.number, c.chosen, c.rejected`, args, scanComparison)
 }
 
 // CountComparisons counts what Comparisons would stream.
@@ -102,7 +103,7 @@ func scanComparison(row pgx.CollectableRow) (tandem.Comparison, error) {
 	var c tandem.Comparison
 	var kind, degree string
 	var number, prompt, chosen, rejected int64
-	err := row.Scan(&kind, &number, &c.Aspect, &degree, &c.Margin, &c.Source, &c.Batch,
+	err := row.Scan(&kind, &number, &c.Aspect, &degree, &c.Margin, &c.Source, &c.Batch, &c.Ranking,
 		&prompt, &c.Prompt.Messages, &c.Prompt.Safety, &c.Prompt.Risk, &c.Prompt.Vector, &c.Prompt.Source, &c.HeldOut,
 		&chosen, &c.Chosen.Content, &c.Chosen.Model, &c.Chosen.Label,
 		&rejected, &c.Rejected.Content, &c.Rejected.Model, &c.Rejected.Label, &c.Judgment)
@@ -110,6 +111,9 @@ func scanComparison(row pgx.CollectableRow) (tandem.Comparison, error) {
 		return c, err
 	}
 	c.ID = kind + strconv.FormatInt(number, 10)
+	if kind == "j" && c.Ranking != "" {
+		c.ID = fmt.Sprintf("%s:%d:%d", c.ID, chosen, rejected)
+	}
 	c.Prompt.ID, c.Chosen.ID, c.Rejected.ID = idText(prompt), idText(chosen), idText(rejected)
 	c.Prompt.HeldOut = c.HeldOut
 	return c, c.Degree.UnmarshalText([]byte(degree))

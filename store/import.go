@@ -112,7 +112,7 @@ func scanImport(row pgx.CollectableRow) (Import, error) {
 
 const extendIncoming = `
 	ALTER TABLE incoming
-		ADD content_key bytea, ADD aspect text, ADD degree text, ADD margin double precision, ADD comparison_source text, ADD batch integer,
+		ADD content_key bytea, ADD aspect text, ADD degree text, ADD margin double precision, ADD comparison_source text, ADD batch integer, ADD ranking text,
 		ADD chosen text, ADD chosen_hash bytea, ADD chosen_origin text, ADD chosen_label text,
 		ADD rejected text, ADD rejected_hash bytea, ADD rejected_origin text, ADD rejected_label text`
 
@@ -123,7 +123,7 @@ func (s *Store) copyComparisons(ctx context.Context, tx pgx.Tx, op string, compa
 	records := 0
 	var bad error // kept aside: what comes back through the connection has lost its code
 	columns := append(append([]string{}, incomingPromptColumns...),
-		"content_key", "aspect", "degree", "margin", "comparison_source", "batch",
+		"content_key", "aspect", "degree", "margin", "comparison_source", "batch", "ranking",
 		"chosen", "chosen_hash", "chosen_origin", "chosen_label",
 		"rejected", "rejected_hash", "rejected_origin", "rejected_label")
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"incoming"}, columns, pgx.CopyFromFunc(func() ([]any, error) {
@@ -155,8 +155,8 @@ func (s *Store) comparisonColumns(n int, c tandem.Comparison) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range []tandem.Response{c.Chosen, c.Rejected} {
-		if err := storable(r.Content); err != nil {
+	for _, text := range []string{c.Chosen.Content, c.Rejected.Content, c.Ranking} {
+		if err := storable(text); err != nil {
 			return nil, err
 		}
 	}
@@ -169,7 +169,7 @@ func (s *Store) comparisonColumns(n int, c tandem.Comparison) ([]any, error) {
 	}
 	chosen, rejected := sha256.Sum256([]byte(c.Chosen.Content)), sha256.Sum256([]byte(c.Rejected.Content))
 	row := append([]any{n}, p.columns()...)
-	return append(row, key, string(c.Aspect), degreeText(c.Degree), c.Margin, c.Source, c.Batch,
+	return append(row, key, string(c.Aspect), degreeText(c.Degree), c.Margin, c.Source, c.Batch, c.Ranking,
 		c.Chosen.Content, chosen[:], c.Chosen.Model, string(c.Chosen.Label),
 		c.Rejected.Content, rejected[:], c.Rejected.Model, string(c.Rejected.Label)), nil
 }
@@ -229,9 +229,9 @@ func settleComparisons(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (id i
 	}
 	_, err = tx.Exec(ctx, `
 		INSERT INTO imported_comparisons (import_id, content_key, aspect, prompt_id, chosen, rejected, degree, margin,
-		                                  chosen_label, rejected_label, source, batch)
+		                                  chosen_label, rejected_label, source, batch, ranking)
 		SELECT @import, i.content_key, i.aspect, i.prompt_id, c.id, r.id, i.degree, i.margin,
-		       i.chosen_label, i.rejected_label, i.comparison_source, i.batch
+		       i.chosen_label, i.rejected_label, i.comparison_source, i.batch, i.ranking
 		FROM (SELECT DISTINCT ON (content_key) * FROM incoming ORDER BY content_key, n) i
 		JOIN responses c ON c.prompt_id = i.prompt_id AND c.content_hash = i.chosen_hash AND c.origin = i.chosen_origin AND c.model_id IS NULL
 		JOIN responses r ON r.prompt_id = i.prompt_id AND r.content_hash = i.rejected_hash AND r.origin = i.rejected_origin AND r.model_id IS NULL

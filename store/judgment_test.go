@@ -193,7 +193,7 @@ func TestVerdictMustFit(t *testing.T) {
 	_, err = s.Submit(t.Context(), store.Submission{Annotator: p.Annotator, Assignment: p.ID, Verdict: good["pair"].verdict})
 	wantCode(t, "no key", err, tandem.Invalid)
 
-	// The pair reaches the reward models with its labels; the others are no comparisons.
+	// The pair reaches the reward models with its labels.
 	comparisons := collect(t, s.Comparisons(t.Context(), store.ComparisonQuery{Aspect: tandem.Safety}))
 	if len(comparisons) != 1 || comparisons[0].Bin() != tandem.ChosenSafe || comparisons[0].Degree != tandem.Better || comparisons[0].Batch != 1 || comparisons[0].Source != "pairs" {
 		t.Errorf("comparisons %+v", comparisons)

@@ -47,7 +47,7 @@ func (s *Store) CreateSnapshot(ctx context.Context, name string, q ComparisonQue
 				RETURNING id
 			), items AS (
 				INSERT INTO snapshot_items (snapshot_id, kind, number)
-				SELECT snapshot.id, chosen.kind, chosen.number FROM snapshot, chosen
+				SELECT DISTINCT snapshot.id, chosen.kind, chosen.number FROM snapshot, chosen
 			)
 			SELECT id FROM snapshot`, args).Scan(&id); err != nil {
 			return err

@@ -101,3 +101,45 @@ func TestRewardHashesItsSources(t *testing.T) {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
 }
+
+// Answers that were ranked are learnt from by all their pairs, as one verdict, and held out together.
+func TestRewardFromRankings(t *testing.T) {
+	f := makeStageFiles(t)
+	var in []any
+	held := 0
+	for i := range 20 {
+		instruction := fmt.Sprintf("hello %d", i)
+		if tandem.HeldOut(tandem.Dialogue{{Role: tandem.User, Content: instruction}}.Opening(), tandem.HeldOutShare) {
+			held++
+		}
+		in = append(in, map[string]any{"instruction": instruction, "completions": []map[string]any{
+			{"response": "good day", "overall_score": 9}, {"response": "and you", "overall_score": 6}, {"response": "cat", "overall_score": 6}, {"response": "no", "overall_score": 1},
+		}})
+	}
+	if held == 0 {
+		t.Fatal("nothing is held out, which tells nothing")
+	}
+	args := []string{"--json", "reward", "helpfulness", "--model", f.policy, "--data", writeTemp(t, "ultra.jsonl", jsonLines(t, in...)), "--format", "ultrafeedback",
+		"--preset", "practice", "--batch", "4", "--graph-tokens", "64", "--evaluate-every", "2", "--out", filepath.Join(t.TempDir(), "rm")}
+	plan := object[pipeline.Plan](t, tandemRun(t, "", append(args, "--dry-run")...).ok(t))
+	// Five pairs each, since two answers are tied.
+	if plan.Data["rankings"] != 20-held || plan.Data["pairs"] != 5*(20-held) || plan.Data["held_out"] != 5*held || plan.Steps != (20-held+3)/4 {
+		t.Errorf("plan %+v with %d held out", plan, held)
+	}
+	m := object[tandem.Model](t, tandemRun(t, "", args...).ok(t))
+	if m.Metrics["rankings"] != float64(20-held) || m.Metrics["eval_accuracy"] < 0 || m.Metrics["eval_loss"] <= 0 {
+		t.Errorf("%+v", m.Metrics)
+	}
+}
+
+// A safety model that learns from labels may be measured on comparisons without any.
+func TestRewardMeasuresOnUnlabelledComparisons(t *testing.T) {
+	f := makeStageFiles(t)
+	heldOut := writeTemp(t, "held.jsonl", jsonLines(t, tandem.Comparison{
+		Prompt: tandem.Prompt{Messages: tandem.Dialogue{{Role: tandem.User, Content: "hello"}}}, Chosen: tandem.Response{Content: "good day"}, Rejected: tandem.Response{Content: "no"},
+	}))
+	m := object[tandem.Model](t, tandemRun(t, "", append(f.command("reward", 6), "--json", "--held-out", heldOut, "--out", filepath.Join(t.TempDir(), "rm"))...).ok(t))
+	if m.Metrics["held_out"] != 1 || m.Metrics["labelled"] == 0 || m.Metrics["eval_loss"] <= 0 {
+		t.Errorf("%+v", m.Metrics)
+	}
+}

@@ -242,7 +242,10 @@ func TestLossGradients(t *testing.T) {
 			return CrossEntropy(n.rows(PerToken, 1), input(n, "w", PerToken, n.rng.Float64), input(n, "k", Scalar, constant(7)))
 		},
 		"ranking": func(n *network) *gorgonia.Node {
-			return RankingLoss(n.rows(PerSequence, 2), input(n, "m", PerPair, n.rng.Float64), input(n, "k", Scalar, constant(3)))
+			return RankingLoss(n.rows(PerSequence, 2), input(n, "m", PerPair, n.rng.Float64), nil, input(n, "k", Scalar, constant(3)))
+		},
+		"weighted ranking": func(n *network) *gorgonia.Node {
+			return RankingLoss(n.rows(PerSequence, 2), input(n, "m", PerPair, n.rng.Float64), input(n, "w", PerPair, n.rng.Float64), input(n, "k", Scalar, constant(3)))
 		},
 		"restraint": func(n *network) *gorgonia.Node {
 			return RestraintLoss(n.rows(PerSequence, 2), input(n, "k", Scalar, constant(3)), 0.3, 0.7)

@@ -72,11 +72,17 @@ func CrossEntropy(logProbs, weights, count *gorgonia.Node) *gorgonia.Node {
 	}, logProbs, weights, count)
 }
 
-// RankingLoss is −Σ ln σ(r_chosen − r_rejected − margin) / count over pairs (section 3.2.2, equation 2 of
+// RankingLoss is −Σ weight · ln σ(r_chosen − r_rejected − margin) / count over pairs (section 3.2.2, equation 2 of
 // the paper). scores is [S] with the chosen answer of pair p at 2p and the rejected one at 2p + 1; margins
-// is [S/2], a margin for each pair and never a broadcast one; count is [1].
-func RankingLoss(scores, margins, count *gorgonia.Node) *gorgonia.Node {
+// is [S/2], a margin for each pair and never a broadcast one; weights is the same, or nil where every pair weighs 1;
+// count is [1].
+func RankingLoss(scores, margins, weights, count *gorgonia.Node) *gorgonia.Node {
 	s := scopeOf(scores)
+	inputs := []*gorgonia.Node{scores, margins, count}
+	if weights != nil {
+		require(s.RowsOf(weights) == PerPair, "RankingLoss", "weights are one for each %v, not for each pair", s.RowsOf(weights))
+		inputs = append(inputs, weights)
+	}
 	requireShape(scores, "RankingLoss", "the scores", s.Sequences)
 	require(s.Sequences%2 == 0 && s.RowsOf(scores) == PerSequence && s.RowsOf(margins) == PerPair,
 		"RankingLoss", "scores are one for each %v and margins one for each %v of %d sequences; pairs need sequence and pair",
@@ -87,14 +93,18 @@ func RankingLoss(scores, margins, count *gorgonia.Node) *gorgonia.Node {
 		sum := 0.0
 		for p := range s.Filled(PerPair) {
 			gap := float64(r[2*p]) - float64(r[2*p+1]) - float64(m[p])
-			sum += softplus(-gap)
+			w := 1.0
+			if len(in) > 3 {
+				w = float64(in[3][p])
+			}
+			sum += w * softplus(-gap)
 			if d != nil {
-				g := float32(-sigmoid(-gap) * k)
+				g := float32(-w * sigmoid(-gap) * k)
 				d[2*p], d[2*p+1] = g, -g
 			}
 		}
 		return sum * k
-	}, scores, margins, count)
+	}, inputs...)
 }
 
 // RestraintLoss is Σ (center·(r_chosen + r_rejected)² + l2·(r_chosen² + r_rejected²)/2) / count over pairs: what keeps

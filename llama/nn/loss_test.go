@@ -35,8 +35,11 @@ func TestLossesByHand(t *testing.T) {
 			return CrossEntropy(n.predicted(PerToken, -1, -2, -3, -4), fixed(n.scope, "w", PerToken, 1, 0, 0.5, 2), fixed(n.scope, "k", Scalar, 10))
 		}, (1 + 1.5 + 8) / 10., []float64{-0.1, 0, -0.05, -0.2}},
 		{"ranking with margins", func(n *network) *gorgonia.Node {
-			return RankingLoss(n.predicted(PerSequence, 2, 1, 0, 3), fixed(n.scope, "m", PerPair, 1, 1./3), fixed(n.scope, "k", Scalar, 2))
+			return RankingLoss(n.predicted(PerSequence, 2, 1, 0, 3), fixed(n.scope, "m", PerPair, 1, 1./3), nil, fixed(n.scope, "k", Scalar, 2))
 		}, -(lnσ(0) + lnσ(-3-1./3)) / 2, []float64{-0.25, 0.25, -sigmoid(3+1./3) / 2, sigmoid(3+1./3) / 2}},
+		{"ranking with margins and weights", func(n *network) *gorgonia.Node {
+			return RankingLoss(n.predicted(PerSequence, 2, 1, 0, 3), fixed(n.scope, "m", PerPair, 1, 1./3), fixed(n.scope, "w", PerPair, 0.5, 2), fixed(n.scope, "k", Scalar, 2.5))
+		}, -(0.5*lnσ(0) + 2*lnσ(-3-1./3)) / 2.5, []float64{-0.1, 0.1, -0.8 * sigmoid(3+1./3), 0.8 * sigmoid(3+1./3)}},
 		{"restraint", func(n *network) *gorgonia.Node {
 			return RestraintLoss(n.predicted(PerSequence, 2, 1, 0, -3), fixed(n.scope, "k", Scalar, 2), 0.5, 0.1)
 		}, (0.5*(9+9) + 0.1*(5+9)/2) / 2, []float64{(3 + 0.2) / 2, (3 + 0.1) / 2, -3. / 2, (-3 - 0.3) / 2}},

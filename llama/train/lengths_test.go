@@ -22,7 +22,7 @@ func (r ranked) Shape(i int) llama.Shape {
 
 func (r ranked) Build(g *llama.Graph) (p *llama.Program, err error) {
 	err = nn.Guard(func() error {
-		p, err = g.Compile(nn.RankingLoss(g.Scores(), g.Input("margins", nn.PerPair), g.Input("pairs", nn.Scalar)))
+		p, err = g.Compile(nn.RankingLoss(g.Scores(), g.Input("margins", nn.PerPair), nil, g.Input("pairs", nn.Scalar)))
 		return err
 	})
 	return p, err
