@@ -78,7 +78,7 @@ type Judge interface {
 // Robust tries a judge with every paraphrase of the comparisons' answers. Its intervals resample openings. Undefined where
 // all scores are alike.
 func Robust(ctx context.Context, judge Judge, comparisons []tandem.Comparison, seed uint64) ([]Robustness, error) {
-	before, err := scalars(ctx, judge, comparisons, func(a string) string { return a })
+	before, err := scalars(ctx, judge, comparisons, func(a string) string { return a }, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func Robust(ctx context.Context, judge Judge, comparisons []tandem.Comparison, s
 	}
 	var found []Robustness
 	for _, p := range Paraphrases() {
-		after, err := scalars(ctx, judge, comparisons, p.Of)
+		after, err := scalars(ctx, judge, comparisons, p.Of, before)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Name, err)
 		}
@@ -131,16 +131,23 @@ func Robust(ctx context.Context, judge Judge, comparisons []tandem.Comparison, s
 // turned is 1 where two margins point different ways, 0 where they point the same way.
 func turned(before, after float64) float64 { return math.Abs(wins(before) - wins(after)) }
 
-// scalars are the scores of both answers of each comparison, written another way.
-func scalars(ctx context.Context, judge Judge, comparisons []tandem.Comparison, write func(string) string) ([]float64, error) {
-	dialogues := make([]tandem.Dialogue, 0, 2*len(comparisons))
-	for _, c := range comparisons {
-		dialogues = append(dialogues, c.Prompt.Messages.With(tandem.Assistant, write(c.Chosen.Content)), c.Prompt.Messages.With(tandem.Assistant, write(c.Rejected.Content)))
+// scalars are the scores of both answers of each comparison, written another way. An answer that stays as it is keeps the
+// score that it had before, if there are any: a judge would say the same again.
+func scalars(ctx context.Context, judge Judge, comparisons []tandem.Comparison, write func(string) string, before []float64) ([]float64, error) {
+	var dialogues []tandem.Dialogue
+	var at []int // the places of their scores
+	out := make([]float64, 2*len(comparisons))
+	copy(out, before)
+	for i, c := range comparisons {
+		for side, answer := range []string{c.Chosen.Content, c.Rejected.Content} {
+			if written := write(answer); before == nil || written != answer {
+				dialogues, at = append(dialogues, c.Prompt.Messages.With(tandem.Assistant, written)), append(at, 2*i+side)
+			}
+		}
 	}
 	scores, _, err := judge.Scores(ctx, dialogues)
-	out := make([]float64, len(scores))
 	for i, r := range scores {
-		out[i] = float64(r)
+		out[at[i]] = float64(r)
 	}
 	return out, err
 }

@@ -36,6 +36,26 @@ func TestParaphrasesKeepTheWords(t *testing.T) {
 	}
 }
 
+// What a paraphrase leaves as it is keeps its score, and is not scored again.
+func TestRobustScoresWhatChanges(t *testing.T) {
+	comparisons := []tandem.Comparison{{
+		Prompt: tandem.Prompt{Messages: tandem.Dialogue{}.With(tandem.User, "a")}, Chosen: tandem.Response{Content: "One. Two."}, Rejected: tandem.Response{Content: "One"},
+	}}
+	scored := 0
+	counted := wordy(func(a string) float32 { scored++; return float32(len(a)) })
+	all, err := evaluation.Robust(t.Context(), counted, comparisons, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 2 // as they are
+	for _, r := range all {
+		want += r.Answers
+	}
+	if scored != want || want >= 2*(len(all)+1) {
+		t.Errorf("%d answers were scored, want %d", scored, want)
+	}
+}
+
 func TestRobust(t *testing.T) {
 	comparisons := []tandem.Comparison{
 		{Prompt: tandem.Prompt{Messages: tandem.Dialogue{}.With(tandem.User, "a")}, Chosen: tandem.Response{Content: "Aaaaaaa. B."}, Rejected: tandem.Response{Content: "Aaaa"}},
