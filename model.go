@@ -70,7 +70,7 @@ type Score struct {
 	Combined    float64 `json:"combined"`
 	Gated       bool    `json:"gated"` // r_s fell below the gate
 	Branch      Branch  `json:"branch,omitempty"`
-	Uncertainty float64 `json:"uncertainty,omitempty"` // deviation over an ensemble; 0 without one
+	Uncertainty float64 `json:"uncertainty,omitempty"` // of Combined, in its unit: deviation over an ensemble; 0 without one
 }
 
 // Compare orders two answers as rejection sampling ranks them: every ungated answer above every gated
