@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -17,7 +18,7 @@ import (
 type benchCommand struct {
 	Train    benchTrainCommand    `cmd:"" help:"Training steps, optimizer included, beside the machine's best matrix product."`
 	Generate benchGenerateCommand `cmd:"" help:"Sampling from a cache, beside bare products and the memory's speed."`
-	Score    benchScoreCommand    `cmd:"" help:"Scoring whole sequences, beside bare products."`
+	Score    benchScoreCommand    `cmd:"" help:"Scoring whole sequences, beside bare products; of a pair of reward models the score API, beside their bare passes."`
 	Annotate benchAnnotateCommand `cmd:"" help:"Judgments through the annotation site by a simulated crowd, beside pgbench."`
 }
 
@@ -108,7 +109,7 @@ func (c *benchTrainCommand) Run(ctx context.Context, w *world) error {
 type benchInferenceFlags struct {
 	Model string `help:"Folder of a model to measure (default: random weights of the architecture)." placeholder:"DIR"`
 	Batch int    `default:"32" help:"Sequences at once (default: 32)." placeholder:"N"`
-	Runs  int    `default:"3" help:"Runs, of which the best counts (default: 3)." placeholder:"N"`
+	Runs  int    `default:"3" help:"Runs, of which the best counts; of the score API the median (default: 3)." placeholder:"N"`
 	shapeFlags
 	engineFlags
 }
@@ -161,11 +162,23 @@ func (c *benchGenerateCommand) Run(ctx context.Context, w *world) error {
 }
 
 type benchScoreCommand struct {
-	Length int `default:"256" help:"Tokens of each sequence (default: 256)." placeholder:"N"`
+	Length int `default:"256" help:"Tokens of each sequence; of the score API's texts the most (default: 256)." placeholder:"N"`
+	pairFlags
 	benchInferenceFlags
 }
 
+// Validate refuses half a pair, and one beside a model.
+func (c *benchScoreCommand) Validate() error {
+	if c.Model != "" && c.Helpfulness != "" {
+		return errors.New("expected --model, or both --helpfulness and --safety")
+	}
+	return c.pairFlags.validate()
+}
+
 func (c *benchScoreCommand) Run(ctx context.Context, w *world) error {
+	if c.Helpfulness != "" {
+		return c.pair(ctx, w)
+	}
 	weights, err := c.weights(ctx, true, c.Length+1)
 	if err != nil {
 		return err

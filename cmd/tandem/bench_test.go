@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -77,5 +78,37 @@ func TestBenchShapes(t *testing.T) {
 	}
 	if r := tandemRun(t, "", "bench", "train", "--shape", "gpt"); r.code != exitUsage {
 		t.Errorf("an unknown shape: exit code %d", r.code)
+	}
+}
+
+// TestBenchPair measures the score API of a tiny pair: the rates and ratios stand in the JSON and in the table, and they
+// fit each other.
+func TestBenchPair(t *testing.T) {
+	calibration := calibrated(tandem.Calibration{Deviation: 1, Samples: 10})
+	pair := []string{"bench", "score", "--helpfulness", smallModel(t, tandem.HelpfulnessModel, 1, calibration), "--safety", smallModel(t, tandem.SafetyModel, 2, calibration),
+		"--clients", "1,3", "--seconds", "0.1", "--runs", "1"}
+	got := object[pairReport](t, tandemRun(t, "", append([]string{"--json"}, pair...)...).ok(t))
+	if got.Texts.N != pairTexts || got.Texts.Shortest < 1 || got.Texts.Longest > 48 || got.Texts.Median <= got.Texts.Shortest || got.Shape.Layers != 2 {
+		t.Errorf("%+v", got)
+	}
+	if len(got.Clients) != 2 || got.Clients[0].Clients != 1 || got.Clients[1].Clients != 3 || got.TokensPerSecond != got.Clients[1].TokensPerSecond || got.Bare.One.P50 <= 0 || got.PeakMemoryBytes <= 0 {
+		t.Fatalf("%+v", got)
+	}
+	for _, c := range got.Clients {
+		if c.RequestsPerSecond <= 0 || c.Latency.P50 <= 0 || c.Latency.P99 < c.Latency.P50 || math.Abs(c.ShareOfBatched-c.TokensPerSecond/got.Bare.Batched) > 1e-9 ||
+			math.Abs(c.ShareOfOneByOne-c.TokensPerSecond/got.Bare.OneByOne) > 1e-9 || math.Abs(c.TimesBare-c.Latency.P50/got.Bare.One.P50) > 1e-9 {
+			t.Errorf("%+v beside %+v", c, got.Bare)
+		}
+	}
+	r := tandemRun(t, "", append(pair, "--ask-head", "--random-weights", "--shape", "stories260k")...).ok(t)
+	for _, want := range []string{"5 layers, hidden 64", "one by one", "3 clients"} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("no %q in\n%s", want, r.out)
+		}
+	}
+	for _, args := range [][]string{{"--helpfulness", "h"}, {"--helpfulness", "h", "--safety", "s", "--model", "m"}, {"--helpfulness", "h", "--safety", "s", "--clients", "0"}, {"--helpfulness", "h", "--safety", "s", "--seconds", "0"}} {
+		if r := tandemRun(t, "", append([]string{"bench", "score"}, args...)...); r.code != exitUsage {
+			t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
+		}
 	}
 }

@@ -4,23 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"slices"
-	"strings"
 	"time"
 
 	"tandem"
 	"tandem/annotation"
 	"tandem/internal/load"
 	"tandem/internal/web"
-	"tandem/site"
 	"tandem/store"
-	"tandem/store/local"
 )
 
 // benchAnnotateCommand measures the annotation site with a simulated crowd.
@@ -56,7 +50,7 @@ func (c *benchAnnotateCommand) Run(ctx context.Context, w *world) (err error) {
 	if len(c.Comparisons) > 0 && slices.Min(c.Comparisons) < 10 {
 		return tandem.Errorf(tandem.Invalid, "", "--comparisons are at least 10")
 	}
-	server, err := c.server(ctx, w)
+	server, err := openBenchServer(ctx, w, c.Folder, c.DatabaseURL)
 	if err != nil {
 		return err
 	}
@@ -95,7 +89,7 @@ func (c *benchAnnotateCommand) Run(ctx context.Context, w *world) (err error) {
 
 // crowd measures the API, the pages and pgbench, one after the other.
 func (c *benchAnnotateCommand) crowd(ctx context.Context, w *world, s *store.Store, server *benchServer, r *benchAnnotateReport) error {
-	host, stop, err := c.serve(ctx, server, s)
+	host, stop, err := server.serve(ctx, s, func(api web.API) error { return annotation.Register(api, s) })
 	if err != nil {
 		return err
 	}
@@ -106,7 +100,7 @@ func (c *benchAnnotateCommand) crowd(ctx context.Context, w *world, s *store.Sto
 	if err != nil {
 		return err
 	}
-	profile, err := c.profile()
+	profile, err := profileTo(c.Profile)
 	if err != nil {
 		return err
 	}
@@ -170,36 +164,12 @@ func (c *benchAnnotateCommand) sizes(ctx context.Context, w *world, s *store.Sto
 	return sizes, nil
 }
 
-// serve runs the site as tandem serve does, on a free port of the loopback interface; its log goes to a file.
-func (c *benchAnnotateCommand) serve(ctx context.Context, server *benchServer, s *store.Store) (host string, stop func() error, err error) {
-	logFile, err := os.Create(filepath.Join(server.folder, "access.log"))
-	if err != nil {
-		return "", nil, tandem.Errorf(tandem.Unavailable, "", "%w", err)
-	}
-	handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Ready: s.Ping, Log: slog.New(slog.NewTextHandler(logFile, nil))},
-		func(api web.API) error { return annotation.Register(api, s) })
-	if err != nil {
-		return "", nil, errors.Join(err, logFile.Close())
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, errors.Join(tandem.Errorf(tandem.Unavailable, "", "%w", err), logFile.Close())
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	served := make(chan error, 1)
-	go func() { served <- site.Serve(ctx, listener, handler) }()
-	return listener.Addr().String(), func() error {
-		cancel()
-		return errors.Join(<-served, logFile.Close())
-	}, nil
-}
-
-// profile starts the CPU profile, if one was asked for; the end may be called twice.
-func (c *benchAnnotateCommand) profile() (end func(), err error) {
-	if c.Profile == "" {
+// profileTo starts the CPU profile, if one was asked for; the end may be called twice.
+func profileTo(path string) (end func(), err error) {
+	if path == "" {
 		return func() {}, nil
 	}
-	file, err := os.Create(c.Profile)
+	file, err := os.Create(path)
 	if err == nil {
 		err = pprof.StartCPUProfile(file)
 	}
@@ -207,57 +177,6 @@ func (c *benchAnnotateCommand) profile() (end func(), err error) {
 		return nil, tandem.Errorf(tandem.Unavailable, "", "--profile: %w", err)
 	}
 	return func() { pprof.StopCPUProfile(); _ = file.Close() }, nil
-}
-
-// benchServer is the Postgres that is measured, and a folder for what is written on the way.
-type benchServer struct {
-	url    string
-	folder string
-	own    *local.Server // nil for somebody else's
-}
-
-func (c *benchAnnotateCommand) server(ctx context.Context, w *world) (_ *benchServer, err error) {
-	b := &benchServer{url: c.DatabaseURL}
-	if b.folder, err = os.MkdirTemp(c.Folder, "tandem-bench-"); err != nil {
-		return nil, tandem.Errorf(tandem.Unavailable, "", "%w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.close())
-		}
-	}()
-	if b.url != "" {
-		return b, nil
-	}
-	if err = os.Chmod(b.folder, 0o711); err != nil { // root's server runs as another user
-		return nil, tandem.Errorf(tandem.Unavailable, "", "%w", err)
-	}
-	if b.own, err = local.Start(ctx, local.Config{Home: b.folder}); err != nil {
-		return nil, err
-	}
-	w.log.Info("DATABASE_URL is not set: measuring a private Postgres", "server", b.own.String())
-	if err = store.Migrate(ctx, b.own.OwnerURL()); err != nil {
-		return nil, err
-	}
-	b.url = b.own.URL()
-	return b, nil
-}
-
-// withConnections is the server's URL, for a pool of so many.
-func (b *benchServer) withConnections(n int) string {
-	separator := "?"
-	if strings.Contains(b.url, "?") {
-		separator = "&"
-	}
-	return fmt.Sprintf("%s%spool_max_conns=%d", b.url, separator, n)
-}
-
-func (b *benchServer) close() error {
-	var err error
-	if b.own != nil {
-		err = b.own.Close()
-	}
-	return errors.Join(err, os.RemoveAll(b.folder))
 }
 
 func durabilityText(d load.Durability) string {

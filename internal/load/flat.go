@@ -117,7 +117,7 @@ func Flat(ctx context.Context, s *store.Store, pool *pgxpool.Pool, n, overlap, j
 				break
 			}
 		}
-		size.Operations = append(size.Operations, Operation{operation.name, latencyOf(times)})
+		size.Operations = append(size.Operations, Operation{operation.name, LatencyOf(times)})
 	}
 	size.ClaimPlan, err = s.ExplainClaim(ctx, me, project.ID)
 	return size, err

@@ -14,8 +14,8 @@ type Latency struct {
 	Max float64 `json:"max_ms"`
 }
 
-// latencyOf sorts the times. The p-th percentile is the smallest time that p per cent are not above.
-func latencyOf(times []time.Duration) Latency {
+// LatencyOf sorts the times. The p-th percentile is the smallest time that p per cent are not above.
+func LatencyOf(times []time.Duration) Latency {
 	if len(times) == 0 {
 		return Latency{}
 	}

@@ -187,7 +187,7 @@ func sum(c Config, all []measured, start, end time.Time) Result {
 	if len(r.PerSecond) > 0 {
 		r.SlowestSecond = slices.Min(r.PerSecond)
 	}
-	r.Claim, r.Submit, r.Both = latencyOf(claims), latencyOf(submits), latencyOf(both)
+	r.Claim, r.Submit, r.Both = LatencyOf(claims), LatencyOf(submits), LatencyOf(both)
 	maps.DeleteFunc(r.ErrorKinds, func(_ string, n int) bool { return n == 0 })
 	return r
 }
