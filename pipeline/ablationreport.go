@@ -221,26 +221,16 @@ func (o AblationOutcome) scaling(reference string) report.Section {
 			if f.Name != PairsFactor {
 				continue
 			}
-			var all [][]CutAccuracy
-			l := &report.Lines{X: report.Axis{Label: "pairs of " + string(a.Aspect) + " trained on"}, Y: report.Axis{Label: "accuracy, %", Max: report.At(100)}}
+			var ticks []string
+			var cuts [][]CutAccuracy
 			for _, level := range f.Levels {
-				l.X.Ticks = append(l.X.Ticks, level.Level)
-				all = append(all, level.Cuts)
+				ticks, cuts = append(ticks, level.Level), append(cuts, level.Cuts)
 			}
-			caption := "Mean over seeds with 95 % intervals (figure 6's form). Each number of pairs is the first so many; the other aspect's grow with them."
-			for _, name := range present(degreeCuts(), all...) {
-				series := report.Series{Name: strings.ReplaceAll(name, "_", " ")}
-				for i, cuts := range all {
-					if interval, ok := find(cuts, name); ok {
-						series.Points = append(series.Points, report.Point{X: float64(i), Y: hundred(interval)})
-					}
-				}
-				l.Series = append(l.Series, series)
-			}
+			caption := "Mean over seeds with 95 % intervals (figure 6's form). Each number of the aspect's own pairs is the first so many; the other aspect's grow with them."
 			if best, ok := find(a.Reference, allCut); ok {
 				caption += fmt.Sprintf(" %s reaches %.1f %% of all.", title(reference), 100*best.Value)
 			}
-			s.Figures = append(s.Figures, report.Figure{Title: title(string(a.Aspect)) + " models by the number of pairs", Caption: caption, Lines: l, Wide: true})
+			s.Figures = append(s.Figures, byPairs(a.Aspect, ticks, cuts, caption))
 		}
 	}
 	return s

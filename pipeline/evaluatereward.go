@@ -28,6 +28,8 @@ type RewardPair struct {
 	Precision float64 `json:"precision"`
 	// ParaphrasePairs is how many comparisons, the first ones, are written other ways; 0 tries no paraphrases.
 	ParaphrasePairs int `json:"paraphrase_pairs"`
+	// Earlier are folders of reward models that have learnt from other numbers of pairs, to measure beside the pair.
+	Earlier []string `json:"earlier,omitempty"`
 }
 
 // GatePrecision is the precision of the paper's gate on Meta's safety test set (section 3.2.3).
@@ -102,6 +104,7 @@ type RewardRule struct {
 type RewardMeasures struct {
 	Accuracies []RewardAccuracy `json:"accuracies"`
 	Rules      []RewardRule     `json:"rules"`
+	Scales     []RewardScale    `json:"scales,omitempty"`
 }
 
 // DegreeAccuracy is the same over the comparisons of one degree.
@@ -114,6 +117,14 @@ type DegreeAccuracy struct {
 func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) (m RewardMeasures, err error) {
 	if err := p.Validate(); err != nil {
 		return m, err
+	}
+	earlier := make(map[tandem.Aspect][]learner)
+	for _, folder := range p.Earlier {
+		l, err := readLearner(ctx, folder)
+		if err != nil {
+			return m, err
+		}
+		earlier[l.aspect] = append(earlier[l.aspect], l)
 	}
 	for _, data := range []struct {
 		aspect tandem.Aspect
@@ -149,6 +160,13 @@ func (s *Studio) MeasureRewards(ctx context.Context, p RewardPair) (m RewardMeas
 					return m, err
 				}
 				m.Rules = append(m.Rules, rules...)
+				if of := earlier[model.aspect]; len(of) > 0 {
+					scale, err := s.scale(ctx, a, of, heldOut)
+					if err != nil {
+						return m, err
+					}
+					m.Scales = append(m.Scales, scale)
+				}
 			}
 			s.observe(Observation{Stage: tandem.StageEvaluate, Step: len(m.Accuracies), Steps: 4})
 		}

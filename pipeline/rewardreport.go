@@ -32,6 +32,13 @@ func (m RewardMeasures) Report(facts []report.Fact, now time.Time) report.Report
 			r.Sections = append(r.Sections, a.section())
 		}
 	}
+	if len(m.Scales) > 0 {
+		more := report.Section{Heading: "More pairs"}
+		for _, scale := range m.Scales {
+			more.Figures = append(more.Figures, scale.figure())
+		}
+		r.Sections = append(r.Sections, more)
+	}
 	for _, a := range m.Accuracies {
 		if a.Unsafe != nil && a.Model == tandem.Safety && a.Data == tandem.Safety {
 			r.Sections = append(r.Sections, a.unsafe())

@@ -33,17 +33,18 @@ func (f measuringFlags) studio(ctx context.Context, w *world, data []string, do 
 }
 
 type evaluateRewardCommand struct {
-	Helpfulness      string  `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
-	Safety           string  `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
-	Data             string  `help:"File of comparisons of both aspects, or snapshot:ID." placeholder:"FILE"`
-	HelpfulnessData  string  `help:"Comparisons of helpfulness (default: those of --data)." placeholder:"FILE"`
-	SafetyData       string  `help:"Comparisons of safety (default: those of --data)." placeholder:"FILE"`
-	Format           string  `enum:"tandem,hh,trl,openrlhf,pku,ultrafeedback" default:"tandem" help:"Of the files: tandem, hh, trl, openrlhf, pku or ultrafeedback (default: tandem)." placeholder:"FORMAT"`
-	HeldOutShare     float64 `default:"0.2" help:"Share of openings to measure on, by the one rule that all stages share, beside the comparisons that are marked; 1 for all (default: 0.2)." placeholder:"SHARE"`
-	Precision        float64 `default:"0.89" help:"Precision to recommend a threshold for unsafe answers for (default: 0.89, that of the paper's gate)." placeholder:"SHARE"`
-	ParaphrasePairs  int     `default:"300" help:"Comparisons of each aspect whose answers are written otherwise to see whether scores survive; 0 for none (default: 300)." placeholder:"N"`
-	StoreTemperature bool    `help:"Write the temperatures that fit these comparisons into both models' calibrations; the gate of a calibrated safety model moves with it."`
-	Out              string  `type:"path" help:"Folder for report.html and report.json (default: none are written)." placeholder:"DIR"`
+	Helpfulness      string   `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
+	Safety           string   `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
+	Data             string   `help:"File of comparisons of both aspects, or snapshot:ID." placeholder:"FILE"`
+	HelpfulnessData  string   `help:"Comparisons of helpfulness (default: those of --data)." placeholder:"FILE"`
+	SafetyData       string   `help:"Comparisons of safety (default: those of --data)." placeholder:"FILE"`
+	Format           string   `enum:"tandem,hh,trl,openrlhf,pku,ultrafeedback" default:"tandem" help:"Of the files: tandem, hh, trl, openrlhf, pku or ultrafeedback (default: tandem)." placeholder:"FORMAT"`
+	HeldOutShare     float64  `default:"0.2" help:"Share of openings to measure on, by the one rule that all stages share, beside the comparisons that are marked; 1 for all (default: 0.2)." placeholder:"SHARE"`
+	Precision        float64  `default:"0.89" help:"Precision to recommend a threshold for unsafe answers for (default: 0.89, that of the paper's gate)." placeholder:"SHARE"`
+	ParaphrasePairs  int      `default:"300" help:"Comparisons of each aspect whose answers are written otherwise to see whether scores survive; 0 for none (default: 300)." placeholder:"N"`
+	Earlier          []string `type:"path" help:"Folders of earlier reward models, of either kind, for the curve of accuracy by the number of pairs that they have learnt from." placeholder:"DIR,…"`
+	StoreTemperature bool     `help:"Write the temperatures that fit these comparisons into both models' calibrations; the gate of a calibrated safety model moves with it."`
+	Out              string   `type:"path" help:"Folder for report.html and report.json (default: none are written)." placeholder:"DIR"`
 	measuringFlags
 }
 
@@ -57,7 +58,7 @@ type evaluateRewardReport struct {
 
 func (c *evaluateRewardCommand) Run(ctx context.Context, w *world) (err error) {
 	spec := pipeline.RewardPair{Helpfulness: c.Helpfulness, Safety: c.Safety, Format: comparisonFormat(c.Format), HeldOutShare: c.HeldOutShare,
-		Precision: c.Precision, ParaphrasePairs: c.ParaphrasePairs}
+		Precision: c.Precision, ParaphrasePairs: c.ParaphrasePairs, Earlier: c.Earlier}
 	for _, d := range []struct {
 		to    *string
 		given string

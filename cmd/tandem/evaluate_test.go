@@ -53,6 +53,31 @@ func TestEvaluateReward(t *testing.T) {
 	if r := tandemRun(t, "", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", f.safety, "--safety-data", f.comparisons, "--precision", "1.5"); r.code != exitFailed || !strings.Contains(r.stderr, "precision") {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
+	// Earlier models stand in a curve by the pairs that they have learnt from.
+	of := ablationPairs(t, tandem.Safety, 40)
+	learn := func(share string) (folder string) {
+		folder = filepath.Join(t.TempDir(), "safety")
+		tandemRun(t, "", "reward", "safety", "--model", f.policy, "--data", of, "--preset", "practice", "--steps", "1", "--held-out-share", share, "--out", folder).ok(t)
+		return folder
+	}
+	fewer, more := learn("0.5"), learn("0")
+	curve := []string{"--json", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", more, "--safety-data", of, "--held-out-share", "1", "--earlier", fewer, "--out", out}
+	reply = object[evaluateRewardReport](t, tandemRun(t, "", curve...).ok(t))
+	if len(reply.Scales) != 1 || len(reply.Scales[0].Points) != 2 {
+		t.Fatalf("%+v", reply.Scales)
+	}
+	for i, p := range reply.Scales[0].Points {
+		folder := []string{fewer, more}[i]
+		if pairs := int(lineageOf(t, folder).Metrics["pairs"]); p.Folder != folder || p.Pairs != pairs || pairs > 40 || i == 0 && pairs >= 40 || len(p.ByDegree) != 4 || p.Accuracy.N != 40 {
+			t.Errorf("%d: %+v", i, p)
+		}
+	}
+	if page, err = os.ReadFile(reply.Report); err != nil || !strings.Contains(string(page), "Safety models by the number of pairs") {
+		t.Errorf("report of a curve: %v", err)
+	}
+	if r := tandemRun(t, "", append(curve, "--earlier", f.safety)...); r.code != exitFailed || !strings.Contains(r.stderr, "how many pairs") {
+		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	}
 	for _, degree := range tandem.Degrees() {
 		if !strings.Contains(own.out, degree.String()) && degree == tandem.SignificantlyBetter {
 			t.Errorf("no %s in %s", degree, own.out)
