@@ -92,10 +92,48 @@ func (m RewardMeasures) accuracies() report.Section {
 			bars.Series = append(bars.Series, series)
 		}
 	}
-	return report.Section{Heading: "Accuracy", Tables: append([]report.Table{table}, tables...), Figures: []report.Figure{{
+	figures := []report.Figure{{
 		Title: "Each model on its own and on the other's comparisons", Caption: "Share of held-out comparisons whose chosen answer scores higher, with 95 % intervals; chance is 50 %.", Bars: bars,
-	}}, Paragraphs: []string{"Ties count half; 95 % intervals resample openings, since comparisons of one conversation are right or wrong together. The bag of words is fitted to four fifths of these very comparisons and measured on the rest, five times. " +
+	}}
+	if byDegree := m.byDegree(); len(byDegree.Series) > 0 {
+		figures = append(figures, report.Figure{Title: "Each model on its own comparisons, by degree", Caption: "The clearer people found the difference, the more often a model should agree. 95 % intervals.", Bars: byDegree})
+	}
+	return report.Section{Heading: "Accuracy", Tables: append([]report.Table{table}, tables...), Figures: figures, Paragraphs: []string{"Ties count half; 95 % intervals resample openings, since comparisons of one conversation are right or wrong together. The bag of words is fitted to four fifths of these very comparisons and measured on the rest, five times. " +
 		"How far a model is ahead of a rule is measured comparison by comparison."}}
+}
+
+// byDegree are the accuracies of models on their own comparisons, of the degrees that all of them have.
+func (m RewardMeasures) byDegree() *report.Bars {
+	bars := &report.Bars{Y: report.Axis{Label: "accuracy, %", Min: report.At(0), Max: report.At(100)}}
+	var own []RewardAccuracy
+	for _, a := range m.Accuracies {
+		if a.Model == a.Data {
+			own = append(own, a)
+			bars.Series = append(bars.Series, report.BarSeries{Name: string(a.Model) + " model"})
+		}
+	}
+	for i := len(tandem.Degrees()) - 1; i >= 0; i-- {
+		degree := tandem.Degrees()[i].String()
+		var found []report.Estimate
+		for _, a := range own {
+			for _, d := range a.ByDegree {
+				if d.Degree == degree {
+					found = append(found, hundred(d.Accuracy))
+				}
+			}
+		}
+		if len(found) < len(own) {
+			continue
+		}
+		bars.Categories = append(bars.Categories, strings.ReplaceAll(degree, "_", " "))
+		for k := range own {
+			bars.Series[k].Values = append(bars.Series[k].Values, found[k])
+		}
+	}
+	if len(bars.Categories) == 0 {
+		bars.Series = nil
+	}
+	return bars
 }
 
 // section is what there is of one model on its own comparisons.

@@ -36,7 +36,7 @@ func TestEvaluateReward(t *testing.T) {
 	if page, err = os.ReadFile(reply.Report); err != nil || !strings.Contains(string(page), "Unsafe answers") {
 		t.Errorf("report with labels: %v", err)
 	}
-	for _, shown := range []string{"table 29", "Markdown: a list of sentences", "recommended threshold"} {
+	for _, shown := range []string{"table 29", "Markdown: a list of sentences", "recommended threshold", "Each model on its own comparisons, by degree"} {
 		if !strings.Contains(string(page), shown) {
 			t.Errorf("the report does not show %q", shown)
 		}
