@@ -3,7 +3,6 @@ package scoreapi
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"tandem"
 	"tandem/llama/chat"
@@ -66,10 +65,6 @@ func Open(ctx context.Context, helpfulness, safety string, c chat.Config) (*Pair
 
 // newPair makes a pair of models that were opened.
 func newPair(ctx context.Context, helpfulness, safety *classifier) (*Pair, error) {
-	frame, err := frameOf(ctx, safety.First().Template)
-	if err != nil {
-		return nil, err
-	}
 	prompts, accuracy, err := promptJudgeOf(safety)
 	if err != nil {
 		return nil, err
@@ -77,37 +72,13 @@ func newPair(ctx context.Context, helpfulness, safety *classifier) (*Pair, error
 	models := Models{Helpfulness: helpfulness.name(), Safety: safety.name()}
 	models.Safety.PromptAccuracy = accuracy
 	return &Pair{
-		frame:       frame,
+		frame:       frameOf(ctx, safety.First().Template),
 		Helpfulness: helpfulness, Safety: safety,
 		Combiner: rewardmodel.Combiner{Helpfulness: *helpfulness.Lineage.Calibration, Safety: *safety.Lineage.Calibration},
 		Models:   models,
 		Prompts:  prompts,
 		Alike:    rewardmodel.Alike(helpfulness.First(), safety.First()),
 	}, nil
-}
-
-// frame is what a chat template puts around the message of a user who begins a dialogue.
-type frame struct{ bos, before, after string }
-
-func frameOf(ctx context.Context, t *chat.Template) (frame, error) {
-	const message = "\uE000" // a character for private use, which no template has
-	text, err := t.Text(ctx, tandem.Dialogue{{Role: tandem.User, Content: message}}, true)
-	if err != nil {
-		return frame{}, err
-	}
-	bos := t.BOS()
-	before, after, _ := strings.Cut(strings.TrimPrefix(text, bos), message)
-	return frame{bos, before, after}, nil
-}
-
-// message is the user's in a prompt that was rendered by the template; a prompt that was not is a message itself.
-func (f frame) message(prompt string) string {
-	if inner, ok := strings.CutPrefix(strings.TrimPrefix(prompt, f.bos), f.before); ok {
-		if inner, ok = strings.CutSuffix(inner, f.after); ok {
-			return inner
-		}
-	}
-	return prompt
 }
 
 // classifier is a Judge from a model's folder: one model or an ensemble.

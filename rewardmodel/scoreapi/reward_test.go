@@ -1,6 +1,7 @@
 package scoreapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -63,6 +64,48 @@ func TestRewardsBySafetyPrompts(t *testing.T) {
 	want := []float64{asSafety, asSafety, asSafety, asOther, asOther, asOther}
 	if !slices.Equal(got.Rewards, want) {
 		t.Errorf("rewards %v, want %v", got.Rewards, want)
+	}
+}
+
+// stored are prompts as a database knows them.
+type stored map[uint64]bool
+
+func (s stored) SafetyPrompts(_ context.Context, prompts []tandem.Dialogue) (map[int]bool, error) {
+	out := make(map[int]bool)
+	for i, p := range prompts {
+		if safety, ok := s[p.Key()]; ok {
+			out[i] = safety
+		}
+	}
+	return out, nil
+}
+
+// So is that of a prompt of several turns, or with a system message; two prompts that end alike are two.
+func TestRewardsByPromptsOfSeveralTurns(t *testing.T) {
+	turns := tandem.Dialogue{{Role: tandem.User, Content: "tell me a joke"}, {Role: tandem.Assistant, Content: "no"}, {Role: tandem.User, Content: "why?"}}
+	system := tandem.Dialogue{{Role: tandem.System, Content: "be brief"}, {Role: tandem.User, Content: "hello"}}
+	s := newServer(t, goldenPair(t), nil, func(c *scoreapi.Config) {
+		c.Stored = stored{turns.Key(): true, system.Key(): true, tandem.Dialogue{{Role: tandem.User, Content: "never"}}.Key(): true}
+	})
+	text := "<s><|user|>hello<|assistant|>hi there!</s>"
+	yes, no := true, false
+	d := goldens(t)[0].Messages
+	results := s.scores(itemOf(d, &yes), itemOf(d, &no)).Results
+	asSafety, asOther := *results[0].Combined, *results[1].Combined
+	prompts := map[string]float64{
+		"<s><|user|>tell me a joke<|assistant|>no</s><|user|>why?<|assistant|>":  asSafety,
+		"<|user|>tell me a joke<|assistant|>no</s><|user|>why?<|assistant|>":     asSafety,
+		"<s><|user|>tell me a joke<|assistant|>yes</s><|user|>why?<|assistant|>": asOther,
+		"<s><|user|>why?<|assistant|>":                                           asOther,
+		"<s><|system|>be brief<|user|>hello<|assistant|>":                        asSafety,
+		"<s><|system|>be kind<|user|>hello<|assistant|>":                         asOther,
+		"<s><|user|>never<|assistant|>":                                          asSafety,
+		"never":                                                                  asSafety,
+	}
+	for prompt, want := range prompts {
+		if got := s.rewards([]string{text, text}, []string{prompt, "x"}).Rewards; got[0] != want || got[1] != asOther {
+			t.Errorf("%q: %v, want %g", prompt, got, want)
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ const (
 type question struct {
 	said     *bool           // what the request says of it
 	prompt   tandem.Dialogue // empty where there is none, or only its text
-	rendered string          // the text of one that a chat template may have rendered: one message, as far as it can be told
+	rendered string          // the text of one that a chat template may have rendered
 }
 
 // verdict is whether a prompt probes safety, and by whom.
@@ -43,13 +43,16 @@ type verdict struct {
 func resolve(ctx context.Context, stored PromptJudge, p *Pair, questions []question) ([]verdict, error) {
 	verdicts := make([]verdict, len(questions))
 	var open []int
+	prompts := make([][]tandem.Dialogue, len(questions)) // each as it may be known
 	for i, q := range questions {
 		verdicts[i] = verdict{false, FromDefault}
 		switch {
 		case q.said != nil:
 			verdicts[i] = verdict{*q.said, FromRequest}
-		case len(q.prompt) > 0 || q.rendered != "":
-			open = append(open, i)
+		case len(q.prompt) > 0:
+			open, prompts[i] = append(open, i), []tandem.Dialogue{q.prompt}
+		case q.rendered != "":
+			open, prompts[i] = append(open, i), p.frame.dialogues(ctx, q.rendered)
 		}
 	}
 	for _, source := range []struct {
@@ -59,22 +62,27 @@ func resolve(ctx context.Context, stored PromptJudge, p *Pair, questions []quest
 		if len(open) == 0 || source.judge == nil {
 			continue
 		}
-		prompts := make([]tandem.Dialogue, len(open))
-		for n, i := range open {
-			if prompts[n] = questions[i].prompt; len(prompts[n]) == 0 {
-				prompts[n] = tandem.Dialogue{{Role: tandem.User, Content: p.frame.message(questions[i].rendered)}}
-			}
+		var asked []tandem.Dialogue
+		for _, i := range open {
+			asked = append(asked, prompts[i]...)
 		}
-		known, err := source.judge.SafetyPrompts(ctx, prompts)
+		known, err := source.judge.SafetyPrompts(ctx, asked)
 		if err != nil {
 			return nil, fmt.Errorf("whether prompts probe safety (%s): %w", source.name, err)
 		}
 		var unknown []int
-		for n, i := range open {
-			if safety, ok := known[n]; ok {
-				verdicts[i] = verdict{safety, source.name}
-			} else {
+		n := 0 // of asked
+		for _, i := range open {
+			told := false
+			for range prompts[i] {
+				if safety, ok := known[n]; ok && !told {
+					verdicts[i], told = verdict{safety, source.name}, true
+				}
+				n++
+			}
+			if !told {
 				unknown = append(unknown, i)
+				prompts[i] = prompts[i][:1] // to a model they are the same text
 			}
 		}
 		open = unknown
