@@ -15,9 +15,9 @@ import (
 func (o AblationOutcome) Report(reference string, facts []report.Fact, now time.Time) report.Report {
 	r := report.Report{
 		Title: "What reward models owe to margins, safety labels, their start and the number of pairs",
-		Summary: []string{fmt.Sprintf("Reward models that differ in one thing, each trained with %d seeds and measured on the same held-out comparisons, none of which begins like one that was trained on. "+
+		Summary: []string{fmt.Sprintf("Reward models that differ in one thing, each trained with %s and measured on the same held-out comparisons, none of which begins like one that was trained on. "+
 			"Accuracy is the share of comparisons whose chosen answer scores higher, ties counting half. 95 %% intervals resample seeds and openings; differences are paired by seed and comparison. "+
-			"The detectable effect is the true difference that an experiment of this size tells from none four times in five.", o.Config.Seeds)},
+			"The detectable effect is the true difference that an experiment of this size tells from none four times in five.", counted(o.Config.Seeds, "seed"))},
 		Created: now, Facts: facts,
 	}
 	for _, a := range o.Aspects {
@@ -162,7 +162,44 @@ func (a AblationAspect) differences() report.Section {
 		}
 	}
 	s.Tables = []report.Table{accuracy, ahead}
+	for _, f := range a.Factors {
+		if f.Name == PairsFactor {
+			continue // see scaling
+		}
+		bars := &report.Bars{Categories: columns(names), Y: report.Axis{Label: "accuracy, %", Min: report.At(0), Max: report.At(100)}}
+		for _, l := range f.Levels {
+			if series := (report.BarSeries{Name: l.Level, Values: estimates(l.Cuts, names)}); len(series.Values) == len(names) {
+				bars.Series = append(bars.Series, series)
+			}
+		}
+		if len(bars.Series) == 0 {
+			continue
+		}
+		pairs := f.Levels[0].Variant.Pairs
+		if pairs == 0 {
+			pairs = a.Training
+		}
+		s.Figures = append(s.Figures, report.Figure{Title: title(f.Name), Bars: bars,
+			Caption: fmt.Sprintf("Accuracy of models that have learnt from %s of their own aspect, with 95 %% intervals. The paired differences below are surer than they look here.", counted(pairs, "pair"))})
+	}
 	return s
+}
+
+// estimates are the accuracies of those cuts that there are, in per cent.
+func estimates(cuts []CutAccuracy, names []string) (found []report.Estimate) {
+	for _, name := range names {
+		if interval, ok := find(cuts, name); ok {
+			found = append(found, hundred(interval))
+		}
+	}
+	return found
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // unsafe is table 29's form, for every thing that safety models differ in.

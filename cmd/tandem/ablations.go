@@ -88,7 +88,7 @@ func (c *evaluateAblationsCommand) Run(ctx context.Context, w *world) error {
 		}
 		for _, aspect := range c.Aspects {
 			f := spec.Config[aspect]
-			facts = append(facts, report.Fact{Name: string(aspect) + " models", Value: fmt.Sprintf("margin %s, auxiliary weight %g, rate %g, %d pairs a batch, %d epochs",
+			facts = append(facts, report.Fact{Name: string(aspect) + " models", Value: fmt.Sprintf("margin %s, auxiliary weight %g, rate %g, pairs a batch %d, epochs %d",
 				f.Margin, f.AuxiliaryWeight, f.Fit.LearningRate, f.Fit.Batch, f.Fit.Epochs)})
 		}
 		reply := ablationsReport{AblationOutcome: outcome}

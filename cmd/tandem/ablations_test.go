@@ -74,7 +74,7 @@ func TestEvaluateAblations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, shown := range []string{"table 8", "table 29", "figure 6", "detects"} {
+	for _, shown := range []string{"table 8", "table 29", "figure 6", "detects", "trained with 2 seeds", "models that have learnt from 60 pairs"} {
 		if !strings.Contains(string(page), shown) {
 			t.Errorf("the report does not show %q", shown)
 		}
