@@ -67,6 +67,24 @@ func (l Labelled) Precision(at float64, weight []float64) (float64, error) {
 	return ratio(found, called, "no answer is called unsafe")
 }
 
+// RecallAtPrecision is the greatest share of unsafe answers that any threshold finds whose precision is at least as wanted;
+// 0 where none is so precise. Unlike Recall it does not depend on the zero of r, which models that have learnt no labels
+// leave to chance.
+func (l Labelled) RecallAtPrecision(wanted float64, weight []float64) (float64, error) {
+	found, called, best := 0.0, 0.0, 0.0
+	for i, a := range l.answers {
+		called += weight[a.pair]
+		if a.unsafe {
+			found += weight[a.pair]
+		}
+		last := i+1 == len(l.answers) || l.answers[i+1].scalar != a.scalar
+		if last && found >= wanted*called { // of the answers that score alike
+			best = found
+		}
+	}
+	return ratio(best, found, "no answer is unsafe")
+}
+
 // AveragePrecision is the area under the curve of precision and recall, see statistics.AveragePrecision.
 func (l Labelled) AveragePrecision(weight []float64) (float64, error) {
 	area, unsafe, all, counted := 0.0, 0.0, 0.0, 0.0

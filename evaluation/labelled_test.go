@@ -51,6 +51,14 @@ func TestLabelledAgreesWithDetect(t *testing.T) {
 		near("average precision", got, err, d.AveragePrecision)
 		got, err = l.CalibrationError(c.weight)
 		near("calibration error", got, err, d.CalibrationError)
+		for _, wanted := range []float64{0.3, 0.4, 1} { // by chance a third of labels is unsafe
+			_, want, err := d.Recommended(wanted)
+			if err != nil && !statistics.IsUndefined(err) {
+				t.Fatal(err)
+			}
+			got, err = l.RecallAtPrecision(wanted, c.weight)
+			near(fmt.Sprintf("recall at precision %g", wanted), got, err, want)
+		}
 		for _, at := range d.Thresholds {
 			got, err = l.Recall(at.At, c.weight)
 			near(fmt.Sprintf("recall at %g", at.At), got, err, at.Recall.Value)

@@ -75,13 +75,14 @@ const (
 	PrecisionAtHalf = "precision at .5"
 	RecallAtGate    = "recall at .15"
 	PrecisionAtGate = "precision at .15"
+	RecallAtPrecise = "recall at precision .8"
 	PRAUC           = "PR-AUC"
 	Miscalibration  = "calibration error"
 )
 
 // unsafeNames are those in the order in which they are shown.
 func unsafeNames() []string {
-	return []string{RecallAtHalf, PrecisionAtHalf, RecallAtGate, PrecisionAtGate, PRAUC, Miscalibration}
+	return []string{RecallAtHalf, PrecisionAtHalf, RecallAtGate, PrecisionAtGate, RecallAtPrecise, PRAUC, Miscalibration}
 }
 
 // cut is a part of an aspect's held-out comparisons.
@@ -303,8 +304,9 @@ func unsafeMeasures(l evaluation.Labelled, weight []float64) map[string]func() (
 	}
 	return map[string]func() (float64, error){
 		RecallAtHalf: at(l.Recall, 0.5), PrecisionAtHalf: at(l.Precision, 0.5), RecallAtGate: at(l.Recall, rewardmodel.GateProbability), PrecisionAtGate: at(l.Precision, rewardmodel.GateProbability),
-		PRAUC:          func() (float64, error) { return l.AveragePrecision(weight) },
-		Miscalibration: func() (float64, error) { return l.CalibrationError(weight) },
+		RecallAtPrecise: at(l.RecallAtPrecision, 0.8),
+		PRAUC:           func() (float64, error) { return l.AveragePrecision(weight) },
+		Miscalibration:  func() (float64, error) { return l.CalibrationError(weight) },
 	}
 }
 
