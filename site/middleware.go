@@ -145,7 +145,7 @@ func crossOrigin(public string, refuse refuser) (handlerFunc, error) {
 	return func(next http.Handler) http.Handler {
 		return protection.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !tellsOrigin(r, trusted) {
-				refuse(w, r, http.StatusForbidden, "The request does not say which page it comes from: it has no Sec-Fetch-Site, Origin or Referer header. Use a newer browser, or send a key instead of a cookie.")
+				refuse(w, r, http.StatusForbidden, "The request does not say which page it comes from: it has no Sec-Fetch-Site, Origin or Referer header. Use a newer browser; a program sends a key instead of a cookie, and JSON with Content-Type: application/json.")
 				return
 			}
 			next.ServeHTTP(w, r)

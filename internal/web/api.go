@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"mime"
 	"net/http"
 	"path"
 	"reflect"
@@ -102,7 +103,18 @@ func NewAPI(router chi.Router, c Config) (API, error) {
 // Register adds an operation that callers with one of the scopes may use. The handler's errors are the domain's;
 // what is the server's own fault is logged and not sent. An error that is a Problem is sent as it is.
 func Register[I, O any](api API, scopes Scopes, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	register(api, scopes, op, handler)
+	register(api, scopes, op, handler, noForm)
+}
+
+// noForm refuses a form where JSON is expected: curl -d sends one where no Content-Type is set.
+func noForm(ctx huma.Context, next func(huma.Context)) {
+	kind, _, _ := mime.ParseMediaType(ctx.Header("Content-Type"))
+	if ctx.Operation().RequestBody == nil || kind != "application/x-www-form-urlencoded" {
+		next(ctx)
+		return
+	}
+	r, w := humachi.Unwrap(ctx)
+	WriteProblem(w, r, NewProblem(http.StatusUnsupportedMediaType, "The request is a form, and JSON is expected: set Content-Type: application/json."))
 }
 
 // register adds an operation with middleware that runs once the caller is known.

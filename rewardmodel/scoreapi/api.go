@@ -158,10 +158,15 @@ func (a api) refuse(reason string, status int, where, detail string) *web.Proble
 
 // ended is err, counted where the request ended before its answer was there.
 func (a api) ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		a.Metrics.refuse(refusedEnded)
-		return ctx.Err()
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = web.NewProblem(http.StatusServiceUnavailable, "The texts were not scored in time: the server has much to do, or the request is too large for it. Try again, or with fewer texts at once.")
+	default:
+		err = ctx.Err()
 	}
+	a.Metrics.refuse(refusedEnded)
 	return err
 }
 
@@ -182,8 +187,6 @@ func timed[I, O any](m *Metrics, route string, handler func(context.Context, *I)
 		switch {
 		case errors.Is(err, context.Canceled):
 			status = 499 // nginx's: the client went away
-		case errors.Is(err, context.DeadlineExceeded):
-			status = http.StatusServiceUnavailable
 		case err != nil:
 			status = web.ProblemOf(err).Status
 		}

@@ -42,11 +42,17 @@ func (a api) registerReward(to web.API) {
 			"A text that is longer than a model's context refuses the whole request, since the answer has no place for anything but numbers.",
 	}, timed(a.Metrics, "/get_reward", func(ctx context.Context, in *RewardInput) (*RewardOutput, error) {
 		query, prompts := in.Body.Query, in.Body.Prompts
+		if query == nil {
+			return nil, a.refuse(refusedInvalid, http.StatusUnprocessableEntity, "body.query", "There is no list of texts to reward.")
+		}
 		if len(prompts) > 0 && len(prompts) != len(query) {
 			return nil, a.refuse(refusedInvalid, http.StatusUnprocessableEntity, "body.prompts", fmt.Sprintf("There are %d prompts for %d texts.", len(prompts), len(query)))
 		}
 		texts := make([]asked, len(query))
 		for n, text := range query {
+			if text == "" {
+				return nil, a.refuse(refusedInvalid, http.StatusUnprocessableEntity, fmt.Sprintf("body.query[%d]", n), "The text is empty.")
+			}
 			texts[n] = asked{where: fmt.Sprintf("body.query[%d]", n), tokens: func(j Judge) ([]int32, error) { return j.RenderText(noNUL(text)) }}
 			if len(prompts) > 0 {
 				texts[n].rendered = noNUL(prompts[n])

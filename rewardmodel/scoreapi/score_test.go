@@ -217,6 +217,9 @@ func TestRefusals(t *testing.T) {
 		{"too many items", "/v1/score", `{"items":[` + short + `,` + short + `,` + short + `,` + short + `]}`, 413, "too_large", "body.items[3]"},
 		{"too many tokens", "/v1/score", `{"items":[` + long + `,` + long + `]}`, 413, "too_large", "body.items[1]"},
 		{"a query that is no list", "/get_reward", `{"query":"a"}`, 422, "invalid", ""},
+		{"no query", "/get_reward", `{"queries":["a"]}`, 422, "invalid", "body.query"},
+		{"null for a query", "/get_reward", `{"query":null}`, 422, "invalid", "body.query"},
+		{"an empty text", "/get_reward", `{"query":["a",""]}`, 422, "invalid", "body.query[1]"},
 		{"prompts of other texts", "/get_reward", `{"query":["a"],"prompts":["a","b"]}`, 422, "invalid", "body.prompts"},
 		{"too many texts", "/get_reward", `{"query":["a","b","c","d"]}`, 413, "too_large", "body.query[3]"},
 		{"a text that is too long", "/get_reward", `{"query":["a","` + strings.Repeat("b", 64) + `"]}`, 422, "invalid", "body.query[1]"},
@@ -227,6 +230,12 @@ func TestRefusals(t *testing.T) {
 		}
 		if p := problem(t, w); w.Code != test.status || p.Code != test.code || !strings.Contains(w.Body.String(), test.says) {
 			t.Errorf("%s: %d %s, want %d %s with %q", test.name, w.Code, w.Body, test.status, test.code, test.says)
+		}
+	}
+	for _, path := range []string{"/v1/score", "/get_reward"} {
+		w := s.post(t.Context(), path, `{"query":["a"]}`, "Content-Type", "application/x-www-form-urlencoded") // as curl -d has it
+		if p := problem(t, w); w.Code != http.StatusUnsupportedMediaType || p.Code != "unsupported" || !strings.Contains(p.Detail, "Content-Type: application/json") {
+			t.Errorf("%s, as a form: %d %s", path, w.Code, w.Body)
 		}
 	}
 	for _, test := range []struct {
