@@ -147,7 +147,7 @@ func (r Real) Run(ctx context.Context) (RealOutcome, error) {
 		return o, err
 	}
 	if r.Config.Folds > 0 {
-		if o.Validity, err = r.crossValidate(ctx, rows[realValidation], pairs); err != nil {
+		if o.Validity, err = r.crossValidation(pairs).Run(ctx, r.Loop.units(rows[realValidation])); err != nil {
 			return o, fmt.Errorf("cross-validation: %w", err)
 		}
 		lap("cross-validation")
@@ -173,9 +173,10 @@ func (r Real) validate() error {
 // loop makes and evaluates the versions.
 func (r Real) loop(ctx context.Context, rows map[string]int, f realFiles, o *RealOutcome, lap func(string)) error {
 	recipe := r.Config.Recipe
-	base, pretrain := r.Base, r.pretrain(r.Folder, "base", f.texts)
-	if pretrain != nil {
-		base = pretrain.Out
+	base, pretrain := r.Base, (*Pretrain)(nil)
+	if r.Config.Pretrain != nil {
+		p := r.Config.Pretrain.of(r.Folder, "base", f.texts)
+		base, pretrain = p.Out, &p
 	}
 	sft, err := r.Loop.Begin(ctx, rows[realBegin], pretrain, FineTune{
 		Model: base, Data: []string{f.demonstrations}, Stage: tandem.StageSFT, Config: recipe.FineTune,
@@ -209,15 +210,35 @@ func (r Real) loop(ctx context.Context, rows map[string]int, f realFiles, o *Rea
 	return nil
 }
 
-// pretrain specifies a base model of dialogues; nil where the base is given.
-func (r Real) pretrain(folder, name, texts string) *Pretrain {
-	if r.Config.Pretrain == nil {
-		return nil
+// crossValidation is of all pairs, with the loop's mixes and configuration.
+func (r Real) crossValidation(pairs map[tandem.Aspect][]tandem.Comparison) CrossValidation {
+	c := CrossValidation{
+		Folder: r.Folder, Pairs: pairs, Config: r.Config.crossValidation(),
+		Read: (&Studio{Store: r.Loop.Store, Log: r.Loop.Log}).Comparisons,
 	}
-	p := *r.Config.Pretrain
+	if c.Config.Pretrain == nil {
+		c.Base = r.Base
+	}
+	return c
+}
+
+// DefaultCrossValidationConfig is that of the loop on human comparisons.
+func DefaultCrossValidationConfig(seed uint64) CrossValidationConfig {
+	return DefaultRealConfig(seed).crossValidation()
+}
+
+func (c RealConfig) crossValidation() CrossValidationConfig {
+	return CrossValidationConfig{
+		Folds: c.Folds, Seed: c.Recipe.Seed, Helpfulness: c.Recipe.Helpfulness, Safety: c.Recipe.Safety,
+		Pretrain: c.Pretrain, FromChat: c.FoldsFromChat, FineTune: c.Recipe.FineTune,
+	}
+}
+
+// of specifies a base model of dialogues.
+func (p Pretrain) of(folder, name, texts string) Pretrain {
 	p.Texts, p.Format, p.Rendered = []string{texts}, dataset.TextLines, true
 	p.Out, p.Name = filepath.Join(folder, "base"), name
-	return &p
+	return p
 }
 
 // The rounds that stand for the parts of a run.

@@ -3,11 +3,9 @@ package pipeline
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"tandem"
 	"tandem/report"
 	"tandem/statistics"
 )
@@ -30,7 +28,7 @@ func (o RealOutcome) Report(c RealConfig, facts []report.Fact, now time.Time) re
 		}
 	}
 	if len(o.Validity) > 0 {
-		r.Sections = append(r.Sections, o.accuracy(c), o.cross())
+		r.Sections = append(r.Sections, validitySections(o.Validity, c.crossValidation())...)
 	}
 	r.Sections = append(r.Sections, o.improvement(), o.drift(), o.sampled(), o.data(c), TimeSection(o.Times))
 	return r
@@ -52,23 +50,6 @@ func (o RealOutcome) summary(c RealConfig) []string {
 	return paragraphs
 }
 
-// verdict says plainly what a reward model has learnt.
-func (v Validated) verdict(aspect tandem.Aspect) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "The %s model is right on %s of the pairs that it has not seen [%s, %s].", aspect, percent(v.Model.Value), percent(v.Model.Low), percent(v.Model.High))
-	for _, rule := range v.Rules {
-		how := "cannot be told apart from"
-		switch {
-		case rule.Ahead.Low > 0:
-			how = "beats"
-		case rule.Ahead.High < 0:
-			how = "does not reach"
-		}
-		fmt.Fprintf(&b, " It %s %s (%s; the difference is %s).", how, rule.Name, percent(rule.Accuracy.Value), points(rule.Ahead))
-	}
-	return b.String()
-}
-
 func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func percent(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }
@@ -85,62 +66,6 @@ func hundred(i statistics.Interval) report.Estimate {
 
 func estimated(i statistics.Interval) report.Estimate {
 	return report.Between(i.Value, i.Low, i.High)
-}
-
-func (o RealOutcome) accuracy(c RealConfig) report.Section {
-	start := "the base model"
-	if c.Pretrain != nil {
-		start = "a model pretrained on the other folds' dialogues"
-	}
-	if c.FoldsFromChat {
-		start += ", fine-tuned on the other folds' chosen sides"
-	}
-	s := report.Section{
-		Heading: "Do the reward models know what people chose?",
-		Paragraphs: []string{fmt.Sprintf(
-			"Accuracy by cross-validation in %d folds over all pairs of each kind. Pairs that begin with the same human turn are in one fold, of both kinds of data alike, so no opening is both learnt from and measured on. "+
-				"Each fold has its own reward models, which start from %s and learn from the other folds in the loop's proportions; the bag of words (a logistic regression on the answers' words and length) learns from the same folds. "+
-				"Intervals resample openings; differences are paired.", c.Folds, start)},
-	}
-	bars := &report.Bars{Y: report.Axis{Label: "% of pairs right", Min: report.At(0)}}
-	table := report.Table{Caption: "Accuracy, and how far the reward model is ahead", Columns: []string{"pairs", "rule", "right, %", "model ahead by, points"}}
-	model := report.BarSeries{Name: "reward model"}
-	rules := []report.BarSeries{{Name: string(Chance)}, {Name: string(Length)}, {Name: string(BagOfWords)}}
-	for _, aspect := range aspects() {
-		v := o.Validity[aspect]
-		bars.Categories = append(bars.Categories, string(aspect))
-		model.Values = append(model.Values, hundred(v.Model))
-		table.Rows = append(table.Rows, []report.Cell{report.Text(string(aspect)), report.Text("reward model"), report.Interval(hundred(v.Model), 1), {}})
-		for _, rule := range v.Rules {
-			i := slices.IndexFunc(rules, func(s report.BarSeries) bool { return s.Name == string(rule.Kind) })
-			rules[i].Values = append(rules[i].Values, hundred(rule.Accuracy))
-			table.Rows = append(table.Rows, []report.Cell{
-				report.Text(string(aspect)), report.Text(rule.Name), report.Interval(hundred(rule.Accuracy), 1), report.Interval(hundred(rule.Ahead), 1),
-			})
-		}
-	}
-	bars.Series = append([]report.BarSeries{model}, rules...)
-	s.Figures = []report.Figure{{
-		Title: "Reward models and simple rules", Caption: "Share of pairs whose chosen answer wins, with 95 % intervals; the length rule is longer for helpfulness and shorter for safety.", Wide: true, Bars: bars,
-	}}
-	s.Tables = []report.Table{table}
-	return s
-}
-
-// cross is the paper's comparison of each model on the other's data (table 8).
-func (o RealOutcome) cross() report.Section {
-	table := report.Table{Caption: "Right, in % of the pairs", Columns: []string{"pairs", "own model", "the other model", "own ahead by, points"}}
-	for _, aspect := range aspects() {
-		v := o.Validity[aspect]
-		table.Rows = append(table.Rows, []report.Cell{
-			report.Text(string(aspect)), report.Interval(hundred(v.Model), 1), report.Interval(hundred(v.Other), 1), report.Interval(hundred(v.AheadOfOther), 1),
-		})
-	}
-	return report.Section{
-		Heading:    "Each model on the other's data",
-		Paragraphs: []string{"In the paper each model is the best on its own data (table 8). The helpfulness model learns from both kinds in equal parts, the safety model from safety and helpfulness data at 90 : 10."},
-		Tables:     []report.Table{table},
-	}
 }
 
 func (o RealOutcome) improvement() report.Section {

@@ -57,6 +57,13 @@ func PaperMixture(aspect tandem.Aspect, seed uint64) dataset.Mixture {
 	return dataset.HelpfulnessMixture(helpfulness, []string{safety}, seed)
 }
 
+// OwnMixture is an aspect's own comparisons and no others. On a few thousand pairs of people it makes the better
+// helpfulness model: the shorter answer is the more harmless one as a rule and the longer the more helpful one, so that
+// a model too small to tell the prompts apart unlearns from the others what it learns from its own.
+func OwnMixture(aspect tandem.Aspect, seed uint64) dataset.Mixture {
+	return dataset.Mixture{Parts: []dataset.Part{{Sources: []string{string(aspect)}, Weight: 1}}, Seed: seed}
+}
+
 // Preset returns the configuration of that name: "llama2-7b" and "llama2-70b" are the paper's; "practice"
 // moves a model of a million parameters (a choice: 6e-4 and 16 pairs a batch).
 func Preset(name string, aspect tandem.Aspect) (Config, error) {

@@ -16,6 +16,7 @@ import (
 // Mixtures that have names.
 const (
 	paperMixture = "llama2" // the paper's, of each aspect
+	ownMixture   = "own"    // an aspect's own comparisons alone
 	allMixture   = "all"    // everything as it comes
 )
 
@@ -31,12 +32,14 @@ func mixtureOf(name string, aspect tandem.Aspect, seed uint64) (dataset.Mixture,
 	switch name {
 	case paperMixture:
 		return rewardmodel.PaperMixture(aspect, seed), nil
+	case ownMixture:
+		return rewardmodel.OwnMixture(aspect, seed), nil
 	case allMixture:
 		return dataset.Mixture{}, nil
 	}
 	m, err := readMixture(name, seed)
 	if err != nil {
-		return m, tandem.Errorf(tandem.Invalid, "", "the mixture %s (it is %s, %s or a YAML or JSON file): %w", name, paperMixture, allMixture, err)
+		return m, tandem.Errorf(tandem.Invalid, "", "the mixture %s (it is %s, %s, %s or a YAML or JSON file): %w", name, paperMixture, ownMixture, allMixture, err)
 	}
 	return m, nil
 }

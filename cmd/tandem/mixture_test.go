@@ -50,6 +50,7 @@ func TestRewardMixes(t *testing.T) {
 	}{
 		{"helpfulness", "llama2", 40, 20, 20, `"seed":7`},
 		{"safety", "llama2", 33, 3, 30, `"seed":7`},
+		{"helpfulness", "own", 20, 20, 0, `"seed":7`},
 		{"safety", "all", 50, 0, 0, `"mixture":{"parts":null`},
 		{"helpfulness", mixture, 30, 20, -1, `"seed":3,"sources":{"open"`},
 	} {

@@ -19,7 +19,7 @@ type rewardCommand struct {
 	Format       string  `enum:"tandem,hh,trl,openrlhf,pku,ultrafeedback" default:"tandem" help:"Of the file: tandem (a comparison a line, as its API writes them), hh, trl, openrlhf, pku or ultrafeedback (default: tandem)." placeholder:"FORMAT"`
 	HeldOut      string  `help:"File of comparisons to measure accuracy on, in the same format (default: by the split rule)." placeholder:"FILE"`
 	HeldOutShare float64 `default:"0.2" help:"Share of openings to measure on and not to train on, by the one rule that all stages share; not used beside --held-out (default: 0.2)." placeholder:"SHARE"`
-	Mixture      string  `default:"llama2" help:"What it learns from: llama2, the paper's mixes (helpfulness: all comparisons of it in the data and as many of safety; safety: 90 to 10); all, everything in the data; or a YAML or JSON file with parts, sources and seed (default: llama2)." placeholder:"NAME|FILE"`
+	Mixture      string  `default:"llama2" help:"What it learns from: llama2, the paper's mixes (helpfulness: all comparisons of it in the data and as many of safety; safety: 90 to 10); own, those of its aspect alone; all, everything in the data; or a YAML or JSON file with parts, sources and seed (default: llama2)." placeholder:"NAME|FILE"`
 	Members      int     `default:"1" help:"Models to fit, by as many seeds, which score together as an ensemble and tell where they disagree (default: 1)." placeholder:"N"`
 	Preset       string  `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
 
