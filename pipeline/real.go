@@ -92,11 +92,16 @@ func DefaultRealPretrain(seed uint64) *Pretrain {
 }
 
 // realReward is a reward model's configuration. The pairs are unrated, so there is no margin; they carry
-// no safety labels, so the safety model stays uncalibrated. At a third of the rate, and twice the pairs a
+// no safety labels, so the safety model stays uncalibrated. The helpfulness model learns from its own pairs
+// alone: in the paper's mix, half safety data, it does not even reach the rule that the longer answer wins
+// (docs/real-data.md); the safety model keeps the paper's mix. At a third of the rate, and twice the pairs a
 // step, one epoch over some thousand pairs leaves a model of this size where it began.
 func realReward(aspect tandem.Aspect, seed uint64) rewardmodel.Config {
 	c := rewardmodel.DefaultConfig(aspect)
 	c.Margin = rewardmodel.NoMargin
+	if aspect == tandem.Helpfulness {
+		c.Mixture = rewardmodel.OwnMixture(aspect, seed)
+	}
 	c.Fit.LearningRate, c.Fit.Batch, c.Fit.Seed, c.Mixture.Seed = 1e-3, 16, seed, seed
 	return c
 }
