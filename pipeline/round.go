@@ -351,7 +351,7 @@ func (l *Loop) ppo(ctx context.Context, r Round, o Outcome) (Version, error) {
 }
 
 // repeatedAnswers is how many more answers to each prompt versions' diversity is measured on.
-const repeatedAnswers = 4
+const repeatedAnswers = 9
 
 // Evaluate has every version answer held-out prompts, all under the same randomness and scored by the same
 // pair of reward models, since scores of different models do not compare. The first version is the

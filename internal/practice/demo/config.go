@@ -91,7 +91,7 @@ func (c Config) recipe() pipeline.Recipe {
 	p.Iterations, p.BatchSize, p.MinibatchSize = c.PPOIterations, c.PPOBatch, c.PPOBatch/4
 	p.LearningRate, p.FinalLearningRate = 1e-4, 1e-4
 	p.CriticWarmup = min(p.CriticWarmup, c.PPOIterations-1)
-	p.Beta = 1 // at half of it answers grow longer and thank more often, for no better gold
+	p.Beta = 2 // at less, answers grow longer and thank more often, for little better gold
 	p.MaxTokens, p.EvaluateEvery, p.Seed = c.MaxTokens, 0, c.Seed
 	r := rejection.DefaultConfig()
 	r.K, r.MaxTokens, r.Seed = c.SamplesPerPrompt, c.MaxTokens, c.Seed
