@@ -86,7 +86,8 @@ func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut tr
 // trainMetrics are a step's figures under TRL's names.
 func trainMetrics(s train.Stats) map[string]float64 {
 	m := map[string]float64{
-		"loss": s.Loss, "grad_norm": s.GradNorm, "lr": s.LearningRate, "epoch": s.Epoch, "tokens_per_second": s.TokensPerSecond,
+		"loss": s.Loss, "grad_norm": s.GradNorm, "lr": s.LearningRate, "epoch": s.Epoch,
+		"tokens": float64(s.Tokens), "tokens_per_second": s.TokensPerSecond,
 	}
 	maps.Copy(m, s.Metrics)
 	return m
