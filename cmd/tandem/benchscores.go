@@ -194,9 +194,13 @@ func (c *benchScoreCommand) serve(ctx context.Context, server *benchServer, s *s
 	}
 	serving := scoreapi.NewServing(metrics)
 	serving.Use(pair)
-	return server.serve(ctx, s, func(api web.API) error {
+	host, end, err := server.serve(ctx, s, func(api web.API) error {
 		return scoreapi.Register(api, scoreapi.Config{Serving: serving, Batcher: batcher, Stored: s, Metrics: metrics})
 	})
+	if err != nil {
+		return "", nil, err
+	}
+	return host, func() error { defer batcher.Wait(); return end() }, nil
 }
 
 // pairBench is the benchmark under way.

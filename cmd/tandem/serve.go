@@ -61,6 +61,7 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		if err != nil {
 			return err
 		}
+		defer scores.wait()
 		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Answers: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, TrustedProxies: proxies, Log: w.log},
 			func(api web.API) error { return annotation.Register(api, s) },
 			func(api web.API) error { return annotation.RegisterLive(api, live) },

@@ -50,6 +50,7 @@ func (f scoreFlags) batch() scoreapi.BatchConfig {
 type scores struct {
 	register func(web.API) error
 	watch    func(context.Context) // nil for models that stay
+	wait     func()                // for what is still computed when nobody asks any more
 }
 
 // open makes the score API, with the models of the flags or else those that are promoted in s, as soon as there are any.
@@ -69,7 +70,7 @@ func (f scoreFlags) open(ctx context.Context, w *world, s *store.Store, registry
 	serving := scoreapi.NewServing(metrics)
 	out := scores{register: func(api web.API) error {
 		return scoreapi.Register(api, scoreapi.Config{Serving: serving, Batcher: batcher, Stored: s, Metrics: metrics, MaxItems: f.ScoreItems, MaxTokens: f.ScoreTokens})
-	}}
+	}, wait: batcher.Wait}
 	if f.Helpfulness == "" {
 		out.watch = func(ctx context.Context) {
 			serving.Watch(ctx, scoreapi.WatchConfig{Promotions: s, Open: config, Log: w.log})

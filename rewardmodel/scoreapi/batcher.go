@@ -38,7 +38,7 @@ func (c BatchConfig) Validate() error {
 }
 
 // Batcher computes the raw scalars of items that many goroutines bring at once. One goroutine computes as long as
-// anything waits; who finds nothing at work starts it. It is safe for concurrent use.
+// anything waits; who finds nothing at work starts it, and Wait waits for its end. It is safe for concurrent use.
 type Batcher struct {
 	config  BatchConfig
 	metrics *Metrics
@@ -47,6 +47,7 @@ type Batcher struct {
 	waiting []*item       // in the order in which they came
 	tokens  int           // of those
 	working bool          // a goroutine computes, or is about to
+	idle    *sync.Cond    // told when it no longer does
 	arrived chan struct{} // wakes one that waits for more
 
 	batch []*item            // that is computed now
@@ -60,7 +61,18 @@ func NewBatcher(c BatchConfig, metrics *Metrics) (*Batcher, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Batcher{config: c, metrics: metrics, arrived: make(chan struct{}, 1)}, nil
+	b := &Batcher{config: c, metrics: metrics, arrived: make(chan struct{}, 1)}
+	b.idle = sync.NewCond(&b.mutex)
+	return b, nil
+}
+
+// Wait returns when nothing waits and nothing is computed: who served Score calls it when the last of them has returned.
+func (b *Batcher) Wait() {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	for b.working {
+		b.idle.Wait()
+	}
 }
 
 // item is one text for both models of a pair.
@@ -206,6 +218,7 @@ func (b *Batcher) take(stop context.CancelFunc) []*item {
 	defer b.mutex.Unlock()
 	if len(b.waiting) == 0 {
 		b.working = false
+		b.idle.Broadcast()
 		return nil
 	}
 	oldest := b.waiting[0]

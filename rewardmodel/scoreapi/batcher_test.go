@@ -186,6 +186,24 @@ func TestQueueFull(t *testing.T) {
 	})
 }
 
+// Who served scores can wait until the last pass is over.
+func TestBatcherIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlow(t, scoreapi.BatchConfig{Tokens: 10, Waiting: 3})
+		for _, n := range []int{0, 10, 0} { // an idle one at once
+			start := time.Now()
+			if n > 0 {
+				s.ask(t.Context(), text(n))
+			}
+			s.batcher.Wait()
+			if took := time.Since(start); took != time.Duration(n)*tokenTakes {
+				t.Errorf("waited %v for %d tokens", took, n)
+			}
+		}
+		s.clients.Wait()
+	})
+}
+
 // A request whose client went away is answered at once, and nothing is computed for it.
 func TestClientsThatGoAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

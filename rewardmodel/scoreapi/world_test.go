@@ -107,6 +107,7 @@ type server struct {
 	t       testing.TB
 	handler http.Handler
 	serving *scoreapi.Serving
+	batcher *scoreapi.Batcher
 	log     bytes.Buffer
 }
 
@@ -128,7 +129,7 @@ func newServer(t testing.TB, p *scoreapi.Pair, batch func(*scoreapi.BatchConfig)
 	if p != nil {
 		c.Serving.Use(p)
 	}
-	s := &server{t: t, serving: c.Serving}
+	s := &server{t: t, serving: c.Serving, batcher: c.Batcher}
 	// A site has a bound on requests that tests of load would meet.
 	if s.handler, err = site.Handler(site.Config{Keys: keys{}, Rates: site.Rates{Callers: 1 << 30, Strangers: 1 << 30}, Log: slog.New(slog.NewTextHandler(&s.log, nil))},
 		func(api web.API) error { return scoreapi.Register(api, c) }); err != nil {
