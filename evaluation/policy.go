@@ -40,8 +40,8 @@ func Answers(ctx context.Context, policy tandem.Generator, prompts []tandem.Prom
 	return answers, nil
 }
 
-// Repeat samples n more answers to each prompt, for Diversity alone: one answer to each of some hundred prompts leaves the
-// ratio of two policies' distinct-2 uncertain by some 3 %.
+// Repeat samples n more answers to each prompt, for what one to each of some hundred prompts leaves uncertain: the ratio of two
+// policies' distinct-2 by some 3 %. Only Diversity looks at them here.
 func Repeat(ctx context.Context, policy tandem.Generator, answers []Answer, sampling tandem.Sampling, seed uint64, n int) error {
 	var requests []tandem.GenerateRequest
 	for _, a := range answers {

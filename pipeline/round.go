@@ -350,7 +350,7 @@ func (l *Loop) ppo(ctx context.Context, r Round, o Outcome) (Version, error) {
 	return Version{name, model}, err
 }
 
-// repeatedAnswers is how many more answers to each prompt versions' diversity is measured on.
+// repeatedAnswers is how many more answers to each prompt a version gives, see evaluation.Repeat.
 const repeatedAnswers = 9
 
 // Evaluate has every version answer held-out prompts, all under the same randomness and scored by the same

@@ -23,26 +23,35 @@ type Gold struct {
 	safety      []float64
 }
 
-// judge asks the oracle about every answer.
+// judge asks the oracle about every answer, those of evaluation.Repeat too. A prompt counts with the mean over what the
+// version said to it, and intervals are over prompts.
 func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 	g := Gold{Families: make(map[practice.Family]float64)}
 	counts := make(map[practice.Family]float64)
 	var helpful []evaluation.Answer
 	for _, a := range answers {
-		v, err := oracle.Judge(a.Prompt.Messages, a.Text)
-		if err != nil {
-			return g, fmt.Errorf("gold: %w", err)
+		value, family := 0.0, practice.Family("")
+		texts := append([]string{a.Text}, a.Again...)
+		for _, text := range texts {
+			v, err := oracle.Judge(a.Prompt.Messages, text)
+			if err != nil {
+				return g, fmt.Errorf("gold: %w", err)
+			}
+			family = v.Family
+			if a.Prompt.Safety {
+				value += v.Safety / float64(len(texts))
+			} else {
+				value += v.Helpfulness / float64(len(texts))
+			}
 		}
-		value := v.Helpfulness
 		if a.Prompt.Safety {
-			value = v.Safety
 			g.safety = append(g.safety, value)
 		} else {
 			g.helpfulness = append(g.helpfulness, value)
 			helpful = append(helpful, a)
 		}
-		g.Families[v.Family] += value
-		counts[v.Family]++
+		g.Families[family] += value
+		counts[family]++
 	}
 	for family, n := range counts {
 		g.Families[family] /= n
