@@ -2,7 +2,7 @@
 
 python bench/reward.py --tandem bin/tandem --pairs FILE.jsonl.gz [--isa avx2|avx512] [--runs N]
 
-FILE is in hh-rlhf's form. A Llama of some 15 million parameters is made of its dialogues with tandem, for a few
+FILE is in hh-rlhf's form. A Llama of some 7 million parameters is made of its dialogues with tandem, for a few
 steps: speed does not depend on what it knows. Both sides then train it on the same pairs, with the same batch, in
 float32, on the same threads and instruction set, in turn; the table has the median of the runs. tandem scores with
 the whole command, its start included; transformers' loop is timed alone.
