@@ -102,9 +102,8 @@ type Fold struct {
 
 // FoldScores are the raw scalars of a fold's pairs, in the order of their file.
 type FoldScores struct {
-	Chosen   []float64 `json:"chosen"`
-	Rejected []float64 `json:"rejected"`
-	Cut      int       `json:"cut"` // pairs with a dialogue that lost its beginning
+	PairScores
+	Cut int `json:"cut"` // pairs with a dialogue that lost its beginning
 }
 
 // Fold fits the reward model of a fold and scores the fold's pairs.
@@ -192,7 +191,7 @@ func (c CrossValidation) Run(ctx context.Context, do Units) (map[tandem.Aspect]V
 			key := [2]tandem.Aspect{judge, aspect}
 			if said[key] == nil {
 				n := len(c.Pairs[aspect])
-				said[key] = &FoldScores{Chosen: make([]float64, n), Rejected: make([]float64, n)}
+				said[key] = &FoldScores{PairScores: PairScores{Chosen: make([]float64, n), Rejected: make([]float64, n)}}
 			}
 			at := folds[i/2].at[aspect]
 			if len(scores[aspect].Chosen) != len(at) {

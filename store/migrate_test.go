@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/tern/v2/migrate"
 
 	"tandem"
@@ -52,9 +53,9 @@ func TestMigrateWithDataInIt(t *testing.T) {
 	}
 }
 
-// From the first version that was ever used, with rows in it: everything is there afterwards, and the
-// application may use it.
-func TestMigrateFromAnOlderVersion(t *testing.T) {
+// unmigrated is a database without a table, with what takes it to any version.
+func unmigrated(t *testing.T) (pgtest.Database, *pgx.Conn, *migrate.Migrator) {
+	t.Helper()
 	old := postgres.Empty(t)
 	owner := connect(t, old.OwnerURL+"&search_path=tandem")
 	if _, err := owner.Exec(t.Context(), `CREATE SCHEMA tandem`); err != nil {
@@ -67,6 +68,13 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return old, owner, m
+}
+
+// From the first version that was ever used, with rows in it: everything is there afterwards, and the
+// application may use it.
+func TestMigrateFromAnOlderVersion(t *testing.T) {
+	old, owner, m := unmigrated(t)
 	put := func(version int32, rows ...string) {
 		if err := m.MigrateTo(t.Context(), version); err != nil {
 			t.Fatal(err)
@@ -106,7 +114,7 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 		`INSERT INTO tasks (project_id, prompt_id, kind, content_key) VALUES (1, 1, 'pairwise', sha256('u'))`,
 		`INSERT INTO task_responses VALUES (2, 1, 1, 0), (2, 1, 2, 1)`,
 	)
-	_, err = store.Open(t.Context(), old.URL)
+	_, err := store.Open(t.Context(), old.URL)
 	if err == nil {
 		t.Error("an older schema was opened")
 	}

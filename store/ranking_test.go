@@ -5,11 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/jackc/tern/v2/migrate"
-
 	"tandem"
 	"tandem/internal/pgtest"
-	"tandem/migrations"
 	"tandem/store"
 )
 
@@ -94,19 +91,8 @@ func TestImportKeepsRankings(t *testing.T) {
 // What was kept before rankings counted: an imported pair is of none, a judged ranking becomes its pairs, and a snapshot
 // from then holds what it held.
 func TestMigrateToRankings(t *testing.T) {
-	old := postgres.Empty(t)
-	owner := connect(t, old.OwnerURL+"&search_path=tandem")
-	if _, err := owner.Exec(t.Context(), `CREATE SCHEMA tandem`); err != nil {
-		t.Fatal(err)
-	}
-	m, err := migrate.NewMigrator(t.Context(), owner, "tandem.schema_version")
-	if err == nil {
-		err = m.LoadMigrations(migrations.Files)
-	}
-	if err == nil {
-		err = m.MigrateTo(t.Context(), 14)
-	}
-	if err != nil {
+	old, owner, m := unmigrated(t)
+	if err := m.MigrateTo(t.Context(), 14); err != nil {
 		t.Fatal(err)
 	}
 	for _, sql := range []string{

@@ -65,7 +65,7 @@ func Collect(w *practice.World, panel []*Annotator, c Collection) (Judged, error
 	degrees := tandem.Degrees()
 	wanted := c.Pairs + c.PerDegree*len(degrees)
 	have := make(map[tandem.Degree]int)
-	seen := make(map[[3]string]bool)
+	seen := make(map[pairKey]bool)
 	for index, vain := uint64(0), 0; len(found.Comparisons) < wanted; index++ {
 		if vain++; vain > 2000+20*len(found.Comparisons) {
 			return found, tandem.Errorf(tandem.Invalid, "annotator.Collect", "the world has only about %d such %s comparisons, not %d", len(found.Comparisons), c.Aspect, wanted)
@@ -82,7 +82,7 @@ func Collect(w *practice.World, panel []*Annotator, c Collection) (Judged, error
 		for i := range answers {
 			for k := range i {
 				person := panel[r.IntN(len(panel))]
-				pair := [3]string{transcript(prompt.Messages), min(answers[i], answers[k]), max(answers[i], answers[k])}
+				pair := keyOf(prompt.Messages, answers[i], answers[k])
 				if answers[i] == answers[k] || seen[pair] {
 					continue
 				}
@@ -140,11 +140,12 @@ func credit(chosen, other float64) float64 {
 	return 0
 }
 
-// transcript tells prompts apart.
-func transcript(d tandem.Dialogue) string {
-	text := ""
-	for _, m := range d {
-		text += m.Content + "\n"
-	}
-	return text
+// pairKey tells pairs of answers to prompts apart, whichever stands first.
+type pairKey struct {
+	prompt uint64
+	a, b   string
+}
+
+func keyOf(prompt tandem.Dialogue, a, b string) pairKey {
+	return pairKey{prompt.Key(), min(a, b), max(a, b)}
 }

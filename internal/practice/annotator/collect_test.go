@@ -21,14 +21,14 @@ func TestCollect(t *testing.T) {
 			t.Fatalf("%s: %d comparisons, %d verdicts of the oracle, %v", aspect, len(got.Comparisons), len(got.Oracle), err)
 		}
 		n, right, kinds := map[tandem.Degree]int{}, map[tandem.Degree]float64{}, map[bool]int{}
-		pairs := map[[3]string]bool{}
+		pairs := map[pairKey]bool{}
 		for i, comparison := range got.Comparisons {
 			n[comparison.Degree]++
 			right[comparison.Degree] += got.Oracle[i] / 150
 			kinds[comparison.Prompt.Safety]++
-			key := [3]string{transcript(comparison.Prompt.Messages), min(comparison.Chosen.Content, comparison.Rejected.Content), max(comparison.Chosen.Content, comparison.Rejected.Content)}
+			key := keyOf(comparison.Prompt.Messages, comparison.Chosen.Content, comparison.Rejected.Content)
 			if pairs[key] {
-				t.Fatalf("judged twice: %q", key)
+				t.Fatalf("judged twice: %+v", key)
 			}
 			pairs[key] = true
 			if !comparison.HeldOut || !tandem.HeldOut(comparison.Prompt.Messages.Opening(), tandem.HeldOutShare) || !comparison.Trainable() ||

@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 
+	"tandem"
 	"tandem/evaluation"
 	"tandem/internal/practice"
 	"tandem/internal/practice/gold"
@@ -30,6 +31,10 @@ func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 	counts := make(map[practice.Family]float64)
 	var helpful []evaluation.Answer
 	for _, a := range answers {
+		aspect := tandem.Helpfulness
+		if a.Prompt.Safety {
+			aspect = tandem.Safety
+		}
 		value, family := 0.0, practice.Family("")
 		texts := append([]string{a.Text}, a.Again...)
 		for _, text := range texts {
@@ -38,13 +43,9 @@ func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 				return g, fmt.Errorf("gold: %w", err)
 			}
 			family = v.Family
-			if a.Prompt.Safety {
-				value += v.Safety / float64(len(texts))
-			} else {
-				value += v.Helpfulness / float64(len(texts))
-			}
+			value += v.Of(aspect) / float64(len(texts))
 		}
-		if a.Prompt.Safety {
+		if aspect == tandem.Safety {
 			g.safety = append(g.safety, value)
 		} else {
 			g.helpfulness = append(g.helpfulness, value)
