@@ -16,6 +16,7 @@ import (
 	"tandem"
 	"tandem/llama/checkpoint"
 	"tandem/pipeline"
+	"tandem/rewardmodel"
 	"tandem/store"
 )
 
@@ -150,6 +151,12 @@ func TestEnsembleIsAModel(t *testing.T) {
 		"--helpfulness-data", pairs, "--safety-data", pairs, "--format", "trl", "--held-out-share", "1").ok(t))
 	if len(measured.Accuracies) != 4 {
 		t.Errorf("%+v", measured.Accuracies)
+	}
+	fitted := object[evaluateRewardReport](t, tandemRun(t, "", "--json", "evaluate", "reward", "--helpfulness", f.helpfulness, "--safety", safety,
+		"--safety-data", f.comparisons, "--held-out-share", "1", "--paraphrase-pairs", "0", "--store-temperature").ok(t))
+	stored := rewardmodel.AtTemperature(*m.Calibration, fitted.StoredTemperatures[tandem.Safety])
+	if got := lineageOf(t, safety); got.ID != m.ID || stored.Temperature == 0 || *got.Calibration != stored {
+		t.Errorf("the ensemble keeps %+v, not %+v", got.Calibration, stored)
 	}
 	rejected := filepath.Join(t.TempDir(), "reject")
 	tandemRun(t, "", "reject", "--model", f.policy, "--helpfulness", helpfulness, "--safety", safety, "--data", f.prompts, "-k", "2", "--max-tokens", "5", "--out", rejected).ok(t)

@@ -11,26 +11,32 @@ import (
 	"tandem/rewardmodel/scoreapi"
 )
 
-// An ensemble answers like a single model whose scalar is its members' mean, and says how far they disagree: members that
-// say r and 3r say 2r ± |r| together.
-func TestEnsembleAnswers(t *testing.T) {
-	ensemble := filepath.Join(t.TempDir(), "judges")
+// ensemble writes one of two helpfulness models, of which one says r and the other 3r, and returns its folder.
+func ensemble(t testing.TB, id string) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "judges")
 	calibration := tandem.Calibration{Mean: -1, Deviation: 4, Samples: 10}
-	lineage := tandem.Model{ID: "three", Kind: tandem.HelpfulnessModel, Calibration: &calibration}
+	lineage := tandem.Model{ID: id, Kind: tandem.HelpfulnessModel, Calibration: &calibration}
 	for name, scale := range map[string]float32{"once": 1, "thrice": 3} {
 		m, err := checkpoint.Load(t.Context(), judge(t, tandem.HelpfulnessModel, name, scale))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := checkpoint.Save(t.Context(), filepath.Join(ensemble, name), m, checkpoint.SaveOptions{}); err != nil {
+		if err := checkpoint.Save(t.Context(), filepath.Join(folder, name), m, checkpoint.SaveOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		lineage.Ensemble = append(lineage.Ensemble, name)
 	}
-	if err := checkpoint.SaveLineage(t.Context(), ensemble, lineage); err != nil {
+	if err := checkpoint.SaveLineage(t.Context(), folder, lineage); err != nil {
 		t.Fatal(err)
 	}
-	p, err := scoreapi.Open(t.Context(), ensemble, judge(t, tandem.SafetyModel, "s", 1), chat.Config{})
+	return folder
+}
+
+// An ensemble answers like a single model whose scalar is its members' mean, and says how far they disagree: members that
+// say r and 3r say 2r ± |r| together.
+func TestEnsembleAnswers(t *testing.T) {
+	p, err := scoreapi.Open(t.Context(), ensemble(t, "three"), judge(t, tandem.SafetyModel, "s", 1), chat.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

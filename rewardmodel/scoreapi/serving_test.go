@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math"
 	"net/http"
 	"sync"
 	"testing"
@@ -36,13 +37,13 @@ func (p *promotions) promote(kind tandem.ModelKind, id, folder string, failing i
 	p.promoted[kind], p.failing = tandem.Model{ID: id, URL: folder}, failing
 }
 
-// A model that is promoted takes over while requests come, none of which fails; also where the look that found it could
+// A model that is promoted, single or an ensemble, takes over while requests come, none of which fails; also where the look that found it could
 // not be ended.
 func TestPromotedModelsTakeOver(t *testing.T) {
 	store := &promotions{promoted: make(map[tandem.ModelKind]tandem.Model)}
 	store.promote(tandem.HelpfulnessModel, "h1", judge(t, tandem.HelpfulnessModel, "h1", 1), 0)
 	store.promote(tandem.SafetyModel, "s1", judge(t, tandem.SafetyModel, "s1", 1), 0)
-	second := judge(t, tandem.HelpfulnessModel, "h2", 2)
+	second, third := judge(t, tandem.HelpfulnessModel, "h2", 2), ensemble(t, "h3")
 	s := newServer(t, nil, nil, nil)
 	item := itemOf(goldens(t)[1].Messages, nil)
 
@@ -86,5 +87,9 @@ func TestPromotedModelsTakeOver(t *testing.T) {
 	store.promote(tandem.HelpfulnessModel, "h2", second, 1)
 	if now := serves("h2"); now != 2*first {
 		t.Errorf("twice the head scores %g, and the head itself %g", now, first)
+	}
+	store.promote(tandem.HelpfulnessModel, "h3", third, 0)
+	if now := serves("h3"); math.Abs(now-2*first) > 1e-6*math.Abs(first) {
+		t.Errorf("one head and three heads score %g together, and one head %g", now, first)
 	}
 }
