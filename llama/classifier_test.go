@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"tandem"
 )
 
 // A model that pads with EOS is read at the token before it, as in transformers.
@@ -81,6 +83,21 @@ func TestSummaries(t *testing.T) {
 		if last := hidden[i][len(hidden[i])-d:]; !slices.Equal(last, together[i][d:]) {
 			t.Errorf("sequence %d: the last state is %v, want %v", i, together[i][d:], last)
 		}
+	}
+	// Of a pass that scores, summaries of first tokens are those of these tokens alone, and scores stay what they are.
+	longer := [][]int32{append(slices.Clone(sequences[0]), 5, 6, 2), sequences[1], append(slices.Clone(sequences[2]), 8)}
+	scores, summaries, err := classifier.ScoresAndSummaries(t.Context(), longer, []int{len(sequences[0]), 0, len(sequences[2])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(summaries[0], together[0]) || summaries[1] != nil || !slices.Equal(summaries[2], together[2]) {
+		t.Error("the first tokens of longer sequences have other summaries than alone")
+	}
+	if alone, err := classifier.Scores(t.Context(), longer); err != nil || !slices.Equal(scores, alone) {
+		t.Errorf("scores %v beside summaries, %v alone, %v", scores, alone, err)
+	}
+	if _, _, err := classifier.ScoresAndSummaries(t.Context(), sequences[2:], []int{2}); tandem.CodeOf(err) != tandem.Invalid {
+		t.Errorf("a summary of more tokens than there are: %v", err)
 	}
 	if _, err := classifier.Summaries(t.Context(), [][]int32{{}}); err == nil {
 		t.Error("an empty sequence has a summary")

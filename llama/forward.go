@@ -127,12 +127,11 @@ const headRows = 64
 // pick is a row whose hidden state is asked for.
 type pick struct{ sequence, position int }
 
-// which says which positions of a sequence of n tokens are asked for: those in [from(n), to(n)).
-type which func(n int) (from, to int)
+// which says whether a position of a sequence of n tokens is asked for.
+type which func(p pick, n int) bool
 
-func every(n int) (from, to int)      { return 0, n }
-func allButLast(n int) (from, to int) { return 0, max(0, n-1) }
-func lastOnly(n int) (from, to int)   { return n - 1, n }
+func every(pick, int) bool          { return true }
+func allButLast(p pick, n int) bool { return p.position < n-1 }
 
 // each checks the sequences and passes them through the model, as many at once as the limit allows. It
 // calls visit with the hidden states of the positions asked for, [len(picks), d].
@@ -186,15 +185,14 @@ func (f *Forward) pass(ctx context.Context, sequences [][]int32, from, to int, a
 		return err
 	}
 	for i := from; i < to; i++ {
-		first, end := asked(len(sequences[i]))
 		for position, token := range sequences[i] {
 			if len(f.rows) == f.limit {
 				if err := run(); err != nil {
 					return err
 				}
 			}
-			if first <= position && position < end {
-				f.picks = append(f.picks, pick{i, position})
+			if p := (pick{i, position}); asked(p, len(sequences[i])) {
+				f.picks = append(f.picks, p)
 				f.wanted = append(f.wanted, len(f.rows))
 			}
 			f.rows = append(f.rows, row{&f.caches[i-from], position, token})

@@ -138,9 +138,16 @@ func (m *Model) Context() int { return m.First().Weights.Config.MaxPositionEmbed
 
 // TokenScalars returns the scalar of each dialogue or text that First().Template rendered, none longer than the context.
 func (m *Model) TokenScalars(ctx context.Context, sequences [][]int32) ([]Scalar, error) {
-	each, err := m.Each(ctx, sequences)
+	scalars, _, err := m.ScalarsAndSummaries(ctx, sequences, make([]int, len(sequences)))
+	return scalars, err
+}
+
+// ScalarsAndSummaries is TokenScalars and, of the same pass, what the first member's trunk makes of the first lengths[i]
+// tokens of each, which a PromptHead reads where they are a prompt; nil where that is 0.
+func (m *Model) ScalarsAndSummaries(ctx context.Context, sequences [][]int32, lengths []int) ([]Scalar, [][]float32, error) {
+	each, summaries, err := m.each(ctx, sequences, lengths)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	scalars := make([]Scalar, len(sequences))
 	said := make([]float64, len(m.Members))
@@ -150,7 +157,7 @@ func (m *Model) TokenScalars(ctx context.Context, sequences [][]int32) ([]Scalar
 		}
 		scalars[i] = scalarOf(said, m.offsets)
 	}
-	return scalars, nil
+	return scalars, summaries, nil
 }
 
 // scalarOf is what members say together; r is rounded to float32, as a single model's scalar is.
@@ -169,17 +176,27 @@ func scalarOf(said, offsets []float64) Scalar {
 
 // Each returns what every member says of tokens, by member.
 func (m *Model) Each(ctx context.Context, sequences [][]int32) ([][]float32, error) {
-	each := make([][]float32, len(m.Members))
+	each, _, err := m.each(ctx, sequences, make([]int, len(sequences)))
+	return each, err
+}
+
+// each is Each, with the first member's summaries of the first lengths[i] tokens.
+func (m *Model) each(ctx context.Context, sequences [][]int32, lengths []int) (each [][]float32, summaries [][]float32, err error) {
+	each = make([][]float32, len(m.Members))
 	for i, member := range m.Members {
-		var err error
-		if each[i], err = member.TokenScores(ctx, sequences); err != nil {
+		if i == 0 {
+			each[i], summaries, err = member.TokenScoresAndSummaries(ctx, sequences, lengths)
+		} else {
+			each[i], err = member.TokenScores(ctx, sequences)
+		}
+		if err != nil {
 			if m.IsEnsemble() {
 				err = fmt.Errorf("member %s: %w", m.Lineage.Ensemble[i], err)
 			}
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return each, nil
+	return each, summaries, nil
 }
 
 // Mean is the raw scalar of the k-th text, of what every member says of all, by member.

@@ -33,7 +33,7 @@ type pairFlags struct {
 	Helpfulness string  `help:"Folder of a helpfulness model; with --safety the score API is measured beside both models' bare passes." placeholder:"DIR" group:"score API"`
 	Safety      string  `help:"Folder of a safety model." placeholder:"DIR" group:"score API"`
 	Clients     []int   `default:"1,16,64" help:"Clients at once, each with a request under way (default: 1,16,64)." placeholder:"N,…" group:"score API"`
-	Seconds     float64 `default:"2" help:"Seconds of each measurement (default: 2)." placeholder:"N" group:"score API"`
+	Seconds     float64 `default:"5" help:"Seconds of each measurement (default: 5)." placeholder:"N" group:"score API"`
 	AskHead     bool    `help:"Leave safety_prompt out of the requests, so that the database and the safety model's prompt head are asked." group:"score API"`
 	Random      bool    `name:"random-weights" help:"Give both models random weights of the architecture that is set below." group:"score API"`
 	Seed        uint64  `default:"1" help:"Seed of the texts and their order (default: 1)." placeholder:"N" group:"score API"`
@@ -243,14 +243,14 @@ func (b *pairBench) write(ctx context.Context, longest int) error {
 			}
 			prompt := count / 3
 			next := tandem.Dialogue{{Role: tandem.User, Content: strings.Join(words[:prompt], " ")}, {Role: tandem.Assistant, Content: strings.Join(words[prompt:count], " ")}}
-			rendered, err := b.pair.Helpfulness.Render(ctx, next)
+			e, err := b.pair.Helpfulness.Render(ctx, next)
 			if err != nil {
 				return err
 			}
-			if dialogue != nil && len(rendered) > int(wanted) {
+			if dialogue != nil && len(e.Tokens) > int(wanted) {
 				break
 			}
-			dialogue, tokens = next, rendered
+			dialogue, tokens = next, e.Tokens
 		}
 		safety, err := b.pair.Safety.Render(ctx, dialogue)
 		if err != nil {
@@ -267,7 +267,7 @@ func (b *pairBench) write(ctx context.Context, longest int) error {
 		if err != nil {
 			return err
 		}
-		b.helpfulness, b.safety, b.bodies = append(b.helpfulness, tokens), append(b.safety, safety), append(b.bodies, body)
+		b.helpfulness, b.safety, b.bodies = append(b.helpfulness, tokens), append(b.safety, safety.Tokens), append(b.bodies, body)
 	}
 	return nil
 }

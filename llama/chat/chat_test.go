@@ -197,6 +197,16 @@ func TestScoredEndsInEOSOnce(t *testing.T) {
 		if !slices.Equal(training.Tokens[:n], scored.Tokens) {
 			t.Errorf("%s: scored %v, trained on %v", name, scored.Tokens, training.Tokens)
 		}
+		prompt, err := template.Prompt(ctx, pirate[:len(pirate)-1], 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(scored.Tokens[:scored.Answer], prompt.Tokens) {
+			t.Errorf("%s: scored %v with the answer from %d, prompt %v", name, scored.Tokens, scored.Answer, prompt.Tokens)
+		}
+		if cut, err := template.Scored(ctx, pirate, n-1); err != nil || cut.Answer != 0 {
+			t.Errorf("%s: cut, the answer of a whole prompt begins at %d, %v", name, cut.Answer, err)
+		}
 	}
 	// The same text rendered by someone else, with and without what a renderer may leave out.
 	template := newTemplate(t, tok, Compact)

@@ -105,3 +105,9 @@ func (c *Classifier) PromptSummaries(ctx context.Context, prompts []tandem.Dialo
 func (c *Classifier) TokenScores(ctx context.Context, sequences [][]int32) ([]float32, error) {
 	return c.classifier.Scores(ctx, sequences)
 }
+
+// TokenScoresAndSummaries is TokenScores and, of the same pass, what the trunk makes of the first lengths[i] tokens of
+// each, as PromptSummaries gives it of a prompt that has so many; nil where that is 0.
+func (c *Classifier) TokenScoresAndSummaries(ctx context.Context, sequences [][]int32, lengths []int) ([]float32, [][]float32, error) {
+	return c.classifier.ScoresAndSummaries(ctx, sequences, lengths)
+}

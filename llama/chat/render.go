@@ -21,6 +21,9 @@ type Example struct {
 	Train []bool
 	// Cut is how many tokens were dropped from the left to keep within a maximum.
 	Cut int
+	// Answer is where the answer begins that Scored renders: the tokens before it are its prompt's, as Prompt renders
+	// them. 0 where they are not there as a whole, and from others.
+	Answer int
 }
 
 // Prompt renders a dialogue that ends with a user message for an answer. most bounds the tokens; 0 does
@@ -108,7 +111,11 @@ func (t *Template) Scored(ctx context.Context, d tandem.Dialogue, most int) (Exa
 	for end > 0 && !e.Train[end-1] {
 		end--
 	}
-	return t.scored(e.Tokens[:end], most)
+	scored, err := t.scored(e.Tokens[:end], most)
+	if begin := slices.Index(e.Train, true); scored.Cut == 0 && begin < len(scored.Tokens) {
+		scored.Answer = max(begin, 0)
+	}
+	return scored, err
 }
 
 // ScoredText is Scored for text that a template rendered already: special tokens spelled in it are

@@ -9,6 +9,7 @@ import (
 
 	"tandem"
 	"tandem/internal/web"
+	"tandem/llama/chat"
 	"tandem/rewardmodel"
 	"tandem/store"
 )
@@ -67,7 +68,7 @@ func Register(to web.API, c Config) error {
 type asked struct {
 	question
 	where  string // in the request, as problems name places: body.items[3]
-	tokens func(Judge) ([]int32, error)
+	tokens func(Judge) (chat.Example, error)
 }
 
 // scored is what became of it.
@@ -99,7 +100,7 @@ func (a api) score(ctx context.Context, texts []asked) ([]scored, Models, error)
 	of := make([]int, 0, len(texts)) // the results of items
 	tokens := 0
 	for n, t := range texts {
-		i, err := p.render(t.tokens)
+		i, err := p.render(t)
 		if err != nil {
 			if ctx.Err() != nil || tandem.CodeOf(err) == tandem.Internal {
 				return nil, Models{}, a.ended(ctx, err)
@@ -117,19 +118,32 @@ func (a api) score(ctx context.Context, texts []asked) ([]scored, Models, error)
 		}
 		items, of = append(items, i), append(of, n)
 	}
+	call, err := a.Batcher.Start(items)
+	if full, ok := errors.AsType[*fullError](err); ok {
+		a.Metrics.refuse(refusedFull)
+		return nil, Models{}, web.Busy(max(full.after, time.Second), fmt.Sprintf("%d texts wait to be scored, and these would be too many; try again.", full.waiting))
+	}
+	if err != nil {
+		return nil, Models{}, a.ended(ctx, err)
+	}
 	questions := make([]question, len(texts))
 	for n, t := range texts {
 		questions[n] = t.question
 	}
-	verdicts, err := resolve(ctx, a.Stored, p, questions)
-	if err != nil {
+	prompts := newPrompts(ctx, p, questions)
+	if err := prompts.ask(ctx, FromStored, a.Stored); err != nil { // while the models are at work
+		call.leave()
 		return nil, Models{}, a.ended(ctx, err)
 	}
-	if err := a.Batcher.Score(ctx, items); err != nil {
-		if full, ok := errors.AsType[*fullError](err); ok {
-			a.Metrics.refuse(refusedFull)
-			return nil, Models{}, web.Busy(max(full.after, time.Second), fmt.Sprintf("%d texts wait to be scored, and these would be too many; try again.", full.waiting))
+	if err := call.wait(ctx); err != nil {
+		return nil, Models{}, a.ended(ctx, err)
+	}
+	for k, i := range items {
+		if i.safetyPrompt != nil {
+			prompts.answer(of[k], *i.safetyPrompt, FromClassifier)
 		}
+	}
+	if err := prompts.ask(ctx, FromClassifier, p.Prompts); err != nil {
 		return nil, Models{}, a.ended(ctx, err)
 	}
 	for k, i := range items {
@@ -140,7 +154,7 @@ func (a api) score(ctx context.Context, texts []asked) ([]scored, Models, error)
 		case i.err != nil:
 			return nil, Models{}, i.err
 		default:
-			v := verdicts[of[k]]
+			v := prompts.verdicts[of[k]]
 			r.Score, r.explanation = p.Combiner.Explain(i.rh, i.rs, v.safety)
 			r.from = v.from
 		}

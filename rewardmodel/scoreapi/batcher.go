@@ -66,7 +66,7 @@ func NewBatcher(c BatchConfig, metrics *Metrics) (*Batcher, error) {
 	return b, nil
 }
 
-// Wait returns when nothing waits and nothing is computed: who served Score calls it when the last of them has returned.
+// Wait returns when nothing waits and nothing is computed: who serves its callers calls it when the last of them has returned.
 func (b *Batcher) Wait() {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
@@ -79,11 +79,14 @@ func (b *Batcher) Wait() {
 type item struct {
 	pair                *Pair
 	helpfulness, safety []int32 // tokens
+	prompt              int     // the first tokens of safety, of which the pair's head is to judge; 0 asks nothing
 
 	call   *call
 	came   time.Time
 	rh, rs rewardmodel.Scalar
-	err    error // its own: the others of the batch do not share it
+
+	safetyPrompt *bool // what the head says of the prompt
+	err          error // its own: the others of the batch do not share it
 }
 
 // length is what an item counts in a batch.
@@ -91,6 +94,7 @@ func (i *item) length() int { return max(len(i.helpfulness), len(i.safety)) }
 
 // call is the items of one request.
 type call struct {
+	of   *Batcher
 	left int           // items without an answer
 	done chan struct{} // closed when there are none
 	gone bool          // nobody waits for it any more
@@ -104,25 +108,31 @@ type fullError struct {
 
 func (e *fullError) Error() string { return fmt.Sprintf("%d items wait", e.waiting) }
 
-// Score computes the scalars of items, which share a pair, into them. Errors: a fullError when too many wait; ctx's
-// as soon as it ends, and then what nobody else waits for is not computed. What is wrong with a single item stands in
-// the item.
-func (b *Batcher) Score(ctx context.Context, items []*item) error {
-	if err := ctx.Err(); err != nil || len(items) == 0 {
-		return err
+// Start has the scalars of items computed, which share a pair, into them: the call that it returns says when, and
+// someone waits for it or leaves it. What is wrong with a single item stands in the item. Errors: a fullError when too
+// many wait.
+func (b *Batcher) Start(items []*item) (*call, error) {
+	c := &call{of: b, left: len(items), done: make(chan struct{})}
+	if len(items) == 0 {
+		close(c.done)
+		return c, nil
 	}
-	c := &call{left: len(items), done: make(chan struct{})}
-	if err := b.join(c, items); err != nil {
-		return err
-	}
+	return c, b.join(c, items)
+}
+
+// wait returns when all items are computed, or with ctx's error as soon as it ends; then the call is left.
+func (c *call) wait(ctx context.Context) error {
 	select {
 	case <-c.done:
 		return nil
 	case <-ctx.Done():
-		b.leave(c)
+		c.leave()
 		return ctx.Err()
 	}
 }
+
+// leave gives a call up: what nobody else waits for is not computed.
+func (c *call) leave() { c.of.leave(c) }
 
 // join puts a call's items behind those that wait, and starts the work where nothing is at work.
 func (b *Batcher) join(c *call, items []*item) error {
@@ -270,25 +280,7 @@ func scalars(ctx context.Context, items []*item) (err error) {
 			err = tandem.Errorf(tandem.Internal, "scoreapi.Batcher", "panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	tokens := make([][]int32, len(items))
-	for n, i := range items {
-		tokens[n] = i.helpfulness
-	}
-	rh, err := items[0].pair.Helpfulness.TokenScalars(ctx, tokens)
-	if err != nil {
-		return fmt.Errorf("helpfulness model: %w", err)
-	}
-	for n, i := range items {
-		tokens[n] = i.safety
-	}
-	rs, err := items[0].pair.Safety.TokenScalars(ctx, tokens)
-	if err != nil {
-		return fmt.Errorf("safety model: %w", err)
-	}
-	for n, i := range items {
-		i.rh, i.rs = rh[n], rs[n]
-	}
-	return nil
+	return items[0].pair.scalars(ctx, items)
 }
 
 // answer tells the calls of a batch that it is over. One that was stopped says nothing of the pace.

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tandem"
+	"tandem/llama/chat"
 	"tandem/rewardmodel"
 	"tandem/rewardmodel/scoreapi"
 )
@@ -31,16 +32,15 @@ const (
 	panicsAt   = '!'
 )
 
-func (j *slowJudge) Render(_ context.Context, d tandem.Dialogue) ([]int32, error) {
+func (j *slowJudge) Render(_ context.Context, d tandem.Dialogue) (chat.Example, error) {
 	return j.RenderText(d[len(d)-1].Content)
 }
 
-func (j *slowJudge) RenderText(text string) ([]int32, error) {
-	var tokens []int32
+func (j *slowJudge) RenderText(text string) (e chat.Example, err error) {
 	for _, b := range []byte(text) {
-		tokens = append(tokens, int32(b))
+		e.Tokens = append(e.Tokens, int32(b))
 	}
-	return tokens, nil
+	return e, nil
 }
 
 func (j *slowJudge) Context() int { return 1000 }

@@ -13,9 +13,9 @@ import (
 // batches. A scalar depends on its tokens alone, to the bit.
 type Judge interface {
 	// Render makes tokens of a dialogue that ends with an assistant message.
-	Render(ctx context.Context, d tandem.Dialogue) ([]int32, error)
+	Render(ctx context.Context, d tandem.Dialogue) (chat.Example, error)
 	// RenderText makes tokens of a text that a template rendered already.
-	RenderText(text string) ([]int32, error)
+	RenderText(text string) (chat.Example, error)
 	// Context is how many tokens it can take.
 	Context() int
 	TokenScalars(ctx context.Context, sequences [][]int32) ([]rewardmodel.Scalar, error)
@@ -32,6 +32,7 @@ type Pair struct {
 	// Alike says that both models render every text to the same tokens, so that it is done once.
 	Alike bool
 
+	head  *rewardmodel.PromptHead // what Prompts goes by where it can be read from the safety model's own pass
 	frame frame
 }
 
@@ -65,13 +66,17 @@ func Open(ctx context.Context, helpfulness, safety string, c chat.Config) (*Pair
 
 // newPair makes a pair of models that were opened.
 func newPair(ctx context.Context, helpfulness, safety *classifier) (*Pair, error) {
-	prompts, accuracy, err := promptJudgeOf(safety)
+	models := Models{Helpfulness: helpfulness.name(), Safety: safety.name()}
+	head, err := headOf(safety)
 	if err != nil {
 		return nil, err
 	}
-	models := Models{Helpfulness: helpfulness.name(), Safety: safety.name()}
-	models.Safety.PromptAccuracy = accuracy
+	var prompts PromptJudge
+	if head != nil {
+		prompts, models.Safety.PromptAccuracy = rewardmodel.PromptClassifier{Head: *head, Reader: safety.First()}, &head.Accuracy.Value
+	}
 	return &Pair{
+		head:        head,
 		frame:       frameOf(ctx, safety.First().Template),
 		Helpfulness: helpfulness, Safety: safety,
 		Combiner: rewardmodel.Combiner{Helpfulness: *helpfulness.Lineage.Calibration, Safety: *safety.Lineage.Calibration},
@@ -104,29 +109,66 @@ func (c *classifier) name() ModelName {
 	return ModelName{ID: c.Lineage.ID, Name: c.Lineage.Name}
 }
 
-func (c *classifier) Render(ctx context.Context, d tandem.Dialogue) ([]int32, error) {
-	e, err := c.First().Template.Scored(ctx, d, 0)
-	return e.Tokens, err
+func (c *classifier) Render(ctx context.Context, d tandem.Dialogue) (chat.Example, error) {
+	return c.First().Template.Scored(ctx, d, 0)
 }
 
-func (c *classifier) RenderText(text string) ([]int32, error) {
-	e, err := c.First().Template.ScoredText(text, 0)
-	return e.Tokens, err
+func (c *classifier) RenderText(text string) (chat.Example, error) {
+	return c.First().Template.ScoredText(text, 0)
 }
 
 // render makes an item of what each model renders.
-func (p *Pair) render(tokens func(Judge) ([]int32, error)) (*item, error) {
-	i := &item{pair: p}
-	var err error
-	if i.helpfulness, err = tokens(p.Helpfulness); err != nil {
+func (p *Pair) render(a asked) (*item, error) {
+	e, err := a.tokens(p.Helpfulness)
+	if err != nil {
 		return nil, err
 	}
-	if i.safety = i.helpfulness; !p.Alike {
-		if i.safety, err = tokens(p.Safety); err != nil {
+	i := &item{pair: p, helpfulness: e.Tokens}
+	if !p.Alike {
+		if e, err = a.tokens(p.Safety); err != nil {
 			return nil, err
 		}
 	}
+	i.safety = e.Tokens
+	if p.head != nil && a.said == nil {
+		i.prompt = e.Answer
+	}
 	return i, nil
+}
+
+// scalars are both models' of items that are theirs. Those whose prompt is to be judged get what the head says of it,
+// of the safety model's same pass.
+func (p *Pair) scalars(ctx context.Context, items []*item) error {
+	tokens, prompts, ask := make([][]int32, len(items)), make([]int, len(items)), false
+	for n, i := range items {
+		tokens[n], prompts[n] = i.helpfulness, i.prompt
+		ask = ask || i.prompt > 0
+	}
+	rh, err := p.Helpfulness.TokenScalars(ctx, tokens)
+	if err != nil {
+		return fmt.Errorf("helpfulness model: %w", err)
+	}
+	for n, i := range items {
+		tokens[n] = i.safety
+	}
+	var rs []rewardmodel.Scalar
+	var summaries [][]float32
+	if reader, ok := p.Safety.(*classifier); ok && ask {
+		rs, summaries, err = reader.ScalarsAndSummaries(ctx, tokens, prompts)
+	} else {
+		rs, err = p.Safety.TokenScalars(ctx, tokens)
+	}
+	if err != nil {
+		return fmt.Errorf("safety model: %w", err)
+	}
+	for n, i := range items {
+		i.rh, i.rs = rh[n], rs[n]
+		if summaries != nil && summaries[n] != nil {
+			says := p.head.Says(summaries[n])
+			i.safetyPrompt = &says
+		}
+	}
+	return nil
 }
 
 // tooLong says of an item that a model cannot take it; empty for one that both can.

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tandem/internal/web"
+	"tandem/llama/chat"
 )
 
 // RewardRequest is what OpenRLHF's clients send: https://github.com/OpenRLHF/OpenRLHF, openrlhf/utils/agent.py, and
@@ -53,7 +54,7 @@ func (a api) registerReward(to web.API) {
 			if text == "" {
 				return nil, a.refuse(refusedInvalid, http.StatusUnprocessableEntity, fmt.Sprintf("body.query[%d]", n), "The text is empty.")
 			}
-			texts[n] = asked{where: fmt.Sprintf("body.query[%d]", n), tokens: func(j Judge) ([]int32, error) { return j.RenderText(noNUL(text)) }}
+			texts[n] = asked{where: fmt.Sprintf("body.query[%d]", n), tokens: func(j Judge) (chat.Example, error) { return j.RenderText(noNUL(text)) }}
 			if len(prompts) > 0 {
 				texts[n].rendered = noNUL(prompts[n])
 			}

@@ -3,6 +3,7 @@ package scoreapi
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"tandem"
 	"tandem/rewardmodel"
@@ -38,68 +39,75 @@ type verdict struct {
 	from   PromptSource
 }
 
-// resolve settles each prompt by the first who knows: the request, what is stored, the pair's classifier. A prompt that
-// nobody knows counts as none that probes safety (a choice: the gate still stops what is unsafe).
-func resolve(ctx context.Context, stored PromptJudge, p *Pair, questions []question) ([]verdict, error) {
-	verdicts := make([]verdict, len(questions))
-	var open []int
-	prompts := make([][]tandem.Dialogue, len(questions)) // each as it may be known
-	for i, q := range questions {
-		verdicts[i] = verdict{false, FromDefault}
-		switch {
-		case q.said != nil:
-			verdicts[i] = verdict{*q.said, FromRequest}
-		case len(q.prompt) > 0:
-			open, prompts[i] = append(open, i), []tandem.Dialogue{q.prompt}
-		case q.rendered != "":
-			open, prompts[i] = append(open, i), p.frame.dialogues(ctx, q.rendered)
-		}
-	}
-	for _, source := range []struct {
-		name  PromptSource
-		judge PromptJudge
-	}{{FromStored, stored}, {FromClassifier, p.Prompts}} {
-		if len(open) == 0 || source.judge == nil {
-			continue
-		}
-		var asked []tandem.Dialogue
-		for _, i := range open {
-			asked = append(asked, prompts[i]...)
-		}
-		known, err := source.judge.SafetyPrompts(ctx, asked)
-		if err != nil {
-			return nil, fmt.Errorf("whether prompts probe safety (%s): %w", source.name, err)
-		}
-		var unknown []int
-		n := 0 // of asked
-		for _, i := range open {
-			told := false
-			for range prompts[i] {
-				if safety, ok := known[n]; ok && !told {
-					verdicts[i], told = verdict{safety, source.name}, true
-				}
-				n++
-			}
-			if !told {
-				unknown = append(unknown, i)
-				prompts[i] = prompts[i][:1] // to a model they are the same text
-			}
-		}
-		open = unknown
-	}
-	return verdicts, nil
+// prompts are those of a request, each settled by the first who knows: the request, what is stored, the pair's
+// classifier. A prompt that nobody knows counts as none that probes safety (a choice: the gate still stops what is unsafe).
+type prompts struct {
+	verdicts []verdict
+	open     []int               // those not settled yet
+	as       [][]tandem.Dialogue // each of them as it may be known
 }
 
-// promptJudgeOf returns the judge that stands with a safety model, and its accuracy on prompts held out; nil
-// without one.
-func promptJudgeOf(safety *classifier) (PromptJudge, *float64, error) {
+// newPrompts settles what the request says.
+func newPrompts(ctx context.Context, p *Pair, questions []question) *prompts {
+	s := &prompts{make([]verdict, len(questions)), nil, make([][]tandem.Dialogue, len(questions))}
+	for i, q := range questions {
+		s.verdicts[i] = verdict{false, FromDefault}
+		switch {
+		case q.said != nil:
+			s.verdicts[i] = verdict{*q.said, FromRequest}
+		case len(q.prompt) > 0:
+			s.open, s.as[i] = append(s.open, i), []tandem.Dialogue{q.prompt}
+		case q.rendered != "":
+			s.open, s.as[i] = append(s.open, i), p.frame.dialogues(ctx, q.rendered)
+		}
+	}
+	return s
+}
+
+// ask settles the open prompts that a judge knows, which may be nil.
+func (s *prompts) ask(ctx context.Context, source PromptSource, judge PromptJudge) error {
+	if len(s.open) == 0 || judge == nil {
+		return nil
+	}
+	var asked []tandem.Dialogue
+	var of []int // the prompt of each that is asked
+	for _, i := range s.open {
+		as := s.as[i]
+		if source == FromClassifier {
+			as = as[:1] // to a model they are the same text
+		}
+		for _, d := range as {
+			asked, of = append(asked, d), append(of, i)
+		}
+	}
+	known, err := judge.SafetyPrompts(ctx, asked)
+	if err != nil {
+		return fmt.Errorf("whether prompts probe safety (%s): %w", source, err)
+	}
+	for n, i := range of {
+		if safety, ok := known[n]; ok {
+			s.answer(i, safety, source)
+		}
+	}
+	return nil
+}
+
+// answer settles a prompt, unless it is settled.
+func (s *prompts) answer(i int, safety bool, source PromptSource) {
+	if at := slices.Index(s.open, i); at >= 0 {
+		s.verdicts[i], s.open = verdict{safety, source}, slices.Delete(s.open, at, at+1)
+	}
+}
+
+// headOf returns the head that stands with a safety model; nil without one.
+func headOf(safety *classifier) (*rewardmodel.PromptHead, error) {
 	text, ok := safety.First().Model.Files[rewardmodel.PromptHeadFile]
 	if !ok {
-		return nil, nil, nil
+		return nil, nil
 	}
 	head, err := rewardmodel.ParsePromptHead(text, safety.First().Weights.Config.HiddenSize)
 	if err != nil {
-		return nil, nil, fmt.Errorf("safety model %s: %w", safety.Path, err)
+		return nil, fmt.Errorf("safety model %s: %w", safety.Path, err)
 	}
-	return rewardmodel.PromptClassifier{Head: head, Reader: safety.First()}, &head.Accuracy.Value, nil
+	return &head, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"tandem"
 	"tandem/internal/web"
+	"tandem/llama/chat"
 	"tandem/rewardmodel"
 )
 
@@ -88,7 +89,7 @@ func askedOf(ctx context.Context, n int, i ScoreItem) asked {
 	return asked{
 		question: question{said: i.SafetyPrompt, prompt: dialogue[:max(0, len(dialogue)-1)]},
 		where:    fmt.Sprintf("body.items[%d]", n),
-		tokens:   func(j Judge) ([]int32, error) { return j.Render(ctx, dialogue) },
+		tokens:   func(j Judge) (chat.Example, error) { return j.Render(ctx, dialogue) },
 	}
 }
 
