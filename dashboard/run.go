@@ -17,8 +17,13 @@ import (
 
 type runStore interface {
 	Run(ctx context.Context, id string) (store.Run, error)
-	Runs(ctx context.Context, round int, page store.Page) ([]store.Run, error)
+	Runs(ctx context.Context, q store.RunQuery) ([]store.Run, error)
 	Metrics(ctx context.Context, runID string, from int64, names ...string) ([]store.Metric, error)
+	MetricsAfter(ctx context.Context, runID string, seen map[string]int64) ([]store.Metric, error)
+	LastMetrics(ctx context.Context, runID string) ([]store.Metric, error)
+	Curves(ctx context.Context, runID string, most int) ([]store.Curve, error)
+	Heard(ctx context.Context, runIDs ...string) (map[string]time.Time, error)
+	Spent(ctx context.Context, runIDs ...string) (map[string]store.Spent, error)
 	Events(ctx context.Context, runID, after string) ([]store.Event, error)
 }
 
@@ -115,7 +120,7 @@ func registerRuns(api web.API, s runStore) {
 		OperationID: "list-runs", Method: http.MethodGet, Path: "/api/v1/runs",
 		Summary: "Runs, the newest first", Tags: []string{"runs"},
 	}, func(ctx context.Context, in *runsInput) (*runsOutput, error) {
-		stored, err := s.Runs(ctx, in.Round, store.Page{After: in.After, Limit: in.Limit})
+		stored, err := s.Runs(ctx, store.RunQuery{Round: in.Round, Page: store.Page{After: in.After, Limit: in.Limit}})
 		runs := make([]Run, len(stored))
 		for i, r := range stored {
 			runs[i] = runOf(r)

@@ -136,3 +136,24 @@ func (s *Store) Promotions(ctx context.Context, kind tandem.ModelKind) ([]Promot
 		WHERE m.kind = @kind ORDER BY p.id DESC`,
 		pgx.NamedArgs{"kind": string(kind)}, pgx.RowToStructByPos[Promotion])
 }
+
+// ServedBefore is the model that served before the present one, empty for none. history has the newest promotion
+// first. A promotion of a model that served before takes back those since, so that rolling back twice goes
+// two models back and not to and fro.
+func ServedBefore(history []Promotion) string {
+	var served []string // each took over from the one before it
+	for i := len(history) - 1; i >= 0; i-- {
+		id := history[i].Model
+		for j, earlier := range served {
+			if earlier == id {
+				served = served[:j]
+				break
+			}
+		}
+		served = append(served, id)
+	}
+	if len(served) < 2 {
+		return ""
+	}
+	return served[len(served)-2]
+}

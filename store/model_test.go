@@ -129,10 +129,10 @@ func TestRuns(t *testing.T) {
 		}
 		wantCode(t, "ending twice", s.FinishRun(ctx, c.run.ID, "", nil), tandem.Conflict)
 	}
-	if runs := must(s.Runs(ctx, 1, store.Page{}))(t); len(runs) != 1 || runs[0].ID != run.ID {
+	if runs := must(s.Runs(ctx, store.RunQuery{Round: 1}))(t); len(runs) != 1 || runs[0].ID != run.ID {
 		t.Errorf("runs of round 1: %+v", runs)
 	}
-	if runs := must(s.Runs(ctx, 0, store.Page{After: cancelled.ID}))(t); len(runs) != 2 || runs[0].ID != failed.ID {
+	if runs := must(s.Runs(ctx, store.RunQuery{Page: store.Page{After: cancelled.ID}}))(t); len(runs) != 2 || runs[0].ID != failed.ID {
 		t.Errorf("older runs: %+v", runs)
 	}
 }

@@ -94,12 +94,21 @@ func (s *Store) Run(ctx context.Context, id string) (Run, error) {
 	return one(ctx, s.db, op, "run "+id, selectRun+`runs r WHERE r.id = @id`, pgx.NamedArgs{"id": n}, scanRun)
 }
 
-// Runs lists runs, the newest first; those of one round, or all for round 0.
-func (s *Store) Runs(ctx context.Context, round int, page Page) ([]Run, error) {
+// RunQuery selects runs; a field that is zero lets all through.
+type RunQuery struct {
+	Round  int
+	Stage  tandem.Stage
+	Status tandem.RoundStatus
+	Model  string // that a run made
+	Page
+}
+
+// Runs lists runs, the newest first.
+func (s *Store) Runs(ctx context.Context, q RunQuery) ([]Run, error) {
 	const op = "store.Runs"
 	var before *int64
-	if page.After != "" {
-		n, err := parseID(op, "run", page.After)
+	if q.After != "" {
+		n, err := parseID(op, "run", q.After)
 		if err != nil {
 			return nil, err
 		}
@@ -107,8 +116,9 @@ func (s *Store) Runs(ctx context.Context, round int, page Page) ([]Run, error) {
 	}
 	return all(ctx, s.db, op, selectRun+`runs r
 		WHERE (@before::bigint IS NULL OR r.id < @before) AND (@round = 0 OR r.round = @round)
+		  AND (@stage = '' OR r.stage = @stage) AND (@status = '' OR r.status = @status) AND (@model = '' OR r.model_id = @model)
 		ORDER BY r.id DESC LIMIT @limit`,
-		pgx.NamedArgs{"before": before, "round": round, "limit": page.limit()}, scanRun)
+		pgx.NamedArgs{"before": before, "round": q.Round, "stage": string(q.Stage), "status": string(q.Status), "model": q.Model, "limit": q.limit()}, scanRun)
 }
 
 // Metric is one number of a run's at one step. A name is TRL's where there is one ("objective/kl").

@@ -192,7 +192,7 @@ func TestBeforeInHistory(t *testing.T) {
 		for i := len(test.promoted) - 1; i >= 0; i-- {
 			history = append(history, store.Promotion{Model: test.promoted[i : i+1]})
 		}
-		if got := before(history); got != test.want {
+		if got := store.ServedBefore(history); got != test.want {
 			t.Errorf("%q: back to %q, want %q", test.promoted, got, test.want)
 		}
 	}

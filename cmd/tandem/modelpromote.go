@@ -45,7 +45,7 @@ func (c *modelRollbackCommand) Run(ctx context.Context, w *world) error {
 		if err != nil {
 			return err
 		}
-		back := before(history)
+		back := store.ServedBefore(history)
 		if back == "" {
 			return tandem.Errorf(tandem.NotFound, "", "no %s model was promoted before the one that serves", kind)
 		}
@@ -54,25 +54,4 @@ func (c *modelRollbackCommand) Run(ctx context.Context, w *world) error {
 		}
 		return w.report(servingReport{kind, back}, "%s serves as %s again\n", back, kind)
 	})
-}
-
-// before is the model that served before the present one, empty for none. history has the newest promotion
-// first. A promotion of a model that served before takes back those since, so that rolling back twice goes
-// two models back and not to and fro.
-func before(history []store.Promotion) string {
-	var served []string // each took over from the one before it
-	for i := len(history) - 1; i >= 0; i-- {
-		id := history[i].Model
-		for j, earlier := range served {
-			if earlier == id {
-				served = served[:j]
-				break
-			}
-		}
-		served = append(served, id)
-	}
-	if len(served) < 2 {
-		return ""
-	}
-	return served[len(served)-2]
 }

@@ -107,7 +107,7 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	runs, err := s.Runs(t.Context(), 1, store.Page{})
+	runs, err := s.Runs(t.Context(), store.RunQuery{Round: 1})
 	if err != nil || len(runs) != 4 {
 		t.Fatalf("%d runs recorded, %v", len(runs), err)
 	}
@@ -193,7 +193,7 @@ func TestStagesAreRecorded(t *testing.T) {
 	if err != nil || len(lineage) != 2 {
 		t.Errorf("lineage %+v, %v", lineage, err)
 	}
-	runs, err := s.Runs(t.Context(), 0, store.Page{})
+	runs, err := s.Runs(t.Context(), store.RunQuery{})
 	if err != nil || len(runs) != 1 || runs[0].Model != m.ID {
 		t.Fatalf("runs %+v, %v", runs, err)
 	}

@@ -78,7 +78,7 @@ func reportRun(r store.Run) runReport {
 
 func (c *runsListCommand) Run(ctx context.Context, w *world) error {
 	return c.use(ctx, w, func(s *store.Store) error {
-		runs, err := s.Runs(ctx, c.Round, store.Page{Limit: c.Limit})
+		runs, err := s.Runs(ctx, store.RunQuery{Round: c.Round, Page: store.Page{Limit: c.Limit}})
 		if err != nil {
 			return err
 		}
