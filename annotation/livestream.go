@@ -1,23 +1,18 @@
 package annotation
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
+	"tandem/internal/web"
 	"tandem/store"
 )
 
-// A stream of events ends after streamTime, so that the browser comes again and is asked again who it is; meanwhile
-// the database is looked at every streamLook, for what other servers do.
-const (
-	streamTime = time.Minute
-	streamLook = time.Second
-)
+// streamLook is how often a stream looks at the database, for what other servers do.
+const streamLook = time.Second
 
 // turnNews is the event that says how far a turn is.
 type turnNews struct {
@@ -34,9 +29,8 @@ type textNews struct {
 	Text   string `json:"text"`
 }
 
-// events streams a turn to the page that shows it (https://html.spec.whatwg.org/multipage/server-sent-events.html):
-// "turn" events when its state changes, "text" events while answers are written. A stream that begins again brings
-// everything anew.
+// events streams a turn to the page that shows it: "turn" events when its state changes, "text" events while answers are
+// written. A stream that begins again brings everything anew.
 func (p livePages) events(w http.ResponseWriter, r *http.Request) error {
 	ctx, id, live := r.Context(), chi.URLParam(r, "id"), p.live
 	news, stop := live.watched.watch(id)
@@ -46,10 +40,8 @@ func (p livePages) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold the pieces back
-	out := stream{http.NewResponseController(w), w}
-	end, look := time.NewTimer(streamTime), time.NewTicker(streamLook)
+	out := web.NewEventStream(w)
+	end, look := time.NewTimer(web.StreamTime), time.NewTicker(streamLook)
 	defer end.Stop()
 	defer look.Stop()
 	var said turnNews
@@ -61,9 +53,9 @@ func (p livePages) events(w http.ResponseWriter, r *http.Request) error {
 				texts[i] = a.Content
 			}
 			if more, ok := strings.CutPrefix(texts[i], sent[i]); !ok || sent[i] == "" && said.State == "" {
-				err = out.send("text", textNews{i, true, texts[i]})
+				err = out.Send("text", textNews{i, true, texts[i]})
 			} else if more != "" {
-				err = out.send("text", textNews{i, false, more})
+				err = out.Send("text", textNews{i, false, more})
 			}
 			if err != nil {
 				return nil // the page is gone
@@ -72,7 +64,7 @@ func (p livePages) events(w http.ResponseWriter, r *http.Request) error {
 		}
 		now := newsOf(live.turnOf(turn))
 		if now != said {
-			if out.send("turn", now) != nil {
+			if out.Send("turn", now) != nil {
 				return nil
 			}
 			said = now
@@ -111,22 +103,4 @@ func newsOf(t Turn) turnNews {
 		n.Location = "/turns/" + t.ID // which shows the failure, or leads on
 	}
 	return n
-}
-
-// stream writes server-sent events.
-type stream struct {
-	control *http.ResponseController
-	http.ResponseWriter
-}
-
-func (s stream) send(event string, data any) error {
-	text, err := json.Marshal(data)
-	if err != nil {
-		return err
-	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(streamTime)) // what has no deadlines is a test's
-	if _, err := fmt.Fprintf(s, "event: %s\ndata: %s\n\n", event, text); err != nil {
-		return err
-	}
-	return s.control.Flush()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/internal/web"
 )
 
 // grace is how long requests under way may take to end when the site stops.
@@ -50,13 +51,14 @@ func newServer(handler http.Handler, l limits) *http.Server {
 // for ten seconds, and cuts off what is left. It closes the listener. A stop that was asked for is no error.
 //
 // An answer may take five minutes to write; a stream that goes on for longer moves its own deadline
-// (http.ResponseController).
+// (http.ResponseController), and ends when web.Stopping says so.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	// Requests outlive ctx by the grace, and end with it.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	server := newServer(handler, defaultLimits)
-	server.BaseContext = func(net.Listener) context.Context { return requests }
+	base := web.WithStop(requests, ctx.Done())
+	server.BaseContext = func(net.Listener) context.Context { return base }
 	stopped := make(chan error, 1)
 	served := make(chan struct{})
 	go func() {

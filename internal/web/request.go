@@ -11,6 +11,7 @@ type contextKey int
 const (
 	requestIDKey contextKey = iota
 	callerKey
+	stopKey
 )
 
 // WithRequestID returns a context that knows its request's id.
@@ -22,6 +23,18 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey).(string)
 	return id
+}
+
+// WithStop returns a context of requests that are to come to their end once stop is closed.
+func WithStop(ctx context.Context, stop <-chan struct{}) context.Context {
+	return context.WithValue(ctx, stopKey, stop)
+}
+
+// Stopping is closed when the server stops, which lets requests under way finish: what would go on for long ends then.
+// It is nil where nobody says so.
+func Stopping(ctx context.Context) <-chan struct{} {
+	stop, _ := ctx.Value(stopKey).(<-chan struct{})
+	return stop
 }
 
 // logFailure logs what a caller is not told.
