@@ -14,6 +14,7 @@ type Store interface {
 	keyStore
 	auditStore
 	accountStore
+	answerStore
 	annotationStore
 }
 
@@ -26,6 +27,9 @@ func Register(api web.API, s Store) error {
 	registerKeys(api, s)
 	registerAudit(api, s)
 	if err := registerAnnotation(api, s); err != nil {
+		return err
+	}
+	if err := registerWatch(api, s); err != nil {
 		return err
 	}
 	return registerAdmin(api, s)

@@ -15,6 +15,10 @@ type modelStore interface {
 	Model(ctx context.Context, id string) (tandem.Model, error)
 	Models(ctx context.Context, kind tandem.ModelKind, page store.Page) ([]tandem.Model, error)
 	Lineage(ctx context.Context, id string) ([]tandem.Model, error)
+	Family(ctx context.Context, id string, most int) ([]tandem.Model, error)
+	Promoted(ctx context.Context, kind tandem.ModelKind) (tandem.Model, error)
+	Promotions(ctx context.Context, kind tandem.ModelKind) ([]store.Promotion, error)
+	Snapshots(ctx context.Context) ([]store.Snapshot, error)
 }
 
 type modelsInput struct {

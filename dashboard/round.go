@@ -10,11 +10,13 @@ import (
 
 	"tandem"
 	"tandem/internal/web"
+	"tandem/store"
 )
 
 type roundStore interface {
 	Round(ctx context.Context, number int) (tandem.Round, error)
 	Rounds(ctx context.Context) ([]tandem.Round, error)
+	Stages(ctx context.Context, round int) ([]store.StageProgress, error)
 }
 
 type roundsOutput struct{ Body web.List[tandem.Round] }

@@ -40,8 +40,9 @@ var payloads = []string{
 // columns are all that is free text: what somebody typed, a model said or an import brought.
 var columns = []string{
 	"identities.name", "projects.name", "projects.warning", "guidelines.markdown", "messages.content", "responses.content", "responses.origin",
-	"judgments.comment", "remarks.reason", "api_keys.name", "models.name", "prompts.source", "returns.reason", "exclusions.reason", "batches.name",
+	"judgments.comment", "remarks.reason", "api_keys.name", "models.name", "models.kernel", "models.snapshot", "prompts.source", "returns.reason", "exclusions.reason", "batches.name",
 	"variants.name", "variants.url", "live_answers.error", "audit.action", "golds.reason",
+	"rounds.name", "runs.kernel", "runs.host", "runs.error", "events.message", "promotions.reason",
 }
 
 // say puts text into every column, past the triggers that keep what was said.
@@ -60,10 +61,17 @@ func (w *world) say(text string) {
 		if name == "name" || column == "messages.content" { // some must differ from row to row
 			value = "@text || ' ' || substr(md5(ctid::text), 1, 6)"
 		}
-		statements = append(statements, fmt.Sprintf(`UPDATE %s SET %s = %s`, table, name, value))
+		where := ""
+		if column == "runs.error" { // which stands with a failed one alone
+			where = ` WHERE status = 'failed'`
+		}
+		statements = append(statements, fmt.Sprintf(`UPDATE %s SET %s = %s%s`, table, name, value, where))
 	}
 	statements = append(statements,
 		`UPDATE identities SET email = @text || annotator_id || '@example.org' WHERE email IS NOT NULL`,
+		`UPDATE runs SET config = jsonb_build_object('text', @text::text)`,
+		`UPDATE models SET config = jsonb_build_object('text', @text::text, 'number', created_at), metrics = jsonb_build_object(@text::text, 1)`,
+		`UPDATE metrics SET name = @text || ' ' || name WHERE name NOT LIKE '%zqx%'`,
 		`UPDATE drafts SET body = jsonb_build_object('comment', @text::text)`,
 		`UPDATE audit SET detail = jsonb_build_object('from', @text::text, 'to', @text::text, 'name', @text::text)`)
 	for _, sql := range statements {
@@ -116,7 +124,7 @@ type shown struct {
 func (w *world) crawl(cookie, text string) []shown {
 	w.t.Helper()
 	query, fields := url.Values{}, url.Values{}
-	for _, name := range []string{"after", "next", "from", "subject", "done", "saved", "flagged", "revised", "kept", "made", "of", "project", "person", "annotator", "batch", "q", "days", "since", "until"} {
+	for _, name := range []string{"after", "next", "from", "subject", "done", "saved", "flagged", "revised", "kept", "made", "of", "project", "person", "annotator", "batch", "q", "round", "stage", "status", "kind", "beside", "judges", "order", "prompt", "days", "since", "until"} {
 		query.Set(name, text)
 	}
 	for _, name := range []string{"name", "email", "next", "password", "repeat", "old", "role", "time_zone", "reason", "words", "comment", "guideline", "warning", "aspect", "source", "url", "model_name", "key_env", "kind", "scopes", "annotator", "position", "version", "key", "overlap", "lease"} {
@@ -252,7 +260,8 @@ func TestTextStaysText(t *testing.T) {
 		}
 	}
 	// The test would also pass on pages that show nothing.
-	for _, page := range []string{"GET /", "GET /projects/" + w.ids["project"], "GET /assignments/" + w.ids["assignment"], "GET /history", "GET /people", "GET /people/" + w.ids["person"], "GET /keys"} {
+	for _, page := range []string{"GET /", "GET /projects/" + w.ids["project"], "GET /assignments/" + w.ids["assignment"], "GET /history", "GET /people", "GET /people/" + w.ids["person"], "GET /keys",
+		"GET /rounds", "GET /rounds/" + w.ids["number"], "GET /runs/" + w.ids["run"], "GET /models", "GET /models/" + w.ids["model"], "GET /models/" + w.ids["model"] + "/answers"} {
 		if shows[page] < texts {
 			t.Errorf("%s shows %d of %d texts as they are; of all pages, these show some: %v", page, shows[page], texts, slices.Sorted(maps.Keys(shows)))
 		}

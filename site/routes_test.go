@@ -55,6 +55,17 @@ var table = map[string]entry{
 	"POST /people/{id}/link":     {"admin", "person", ""},
 	"POST /people/{id}/signout":  {"admin", "person", ""},
 
+	"GET /models":              {"read admin", "", ""},
+	"GET /models/{id}":         {"read admin", "model", ""},
+	"GET /models/{id}/answers": {"read admin", "model", ""},
+
+	"GET /rounds":          {"read admin", "", ""},
+	"GET /rounds/{number}": {"read admin", "", ""},
+
+	"GET /runs":             {"read admin", "", ""},
+	"GET /runs/{id}":        {"read admin", "run", ""},
+	"GET /runs/{id}/events": {"read admin", "run", ""},
+
 	"GET /projects/{id}":           {"annotate", "project", ""},
 	"POST /projects/{id}/decline":  {"annotate", "project", ""},
 	"GET /projects/{id}/live":      {"annotate", "project", ""},

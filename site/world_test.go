@@ -2,6 +2,10 @@ package site_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -116,8 +120,40 @@ func (w *world) fill() {
 	held := claim()
 	must(s.SaveDraft(ctx, w.ada.ID, held.ID, 0, []byte(`{"comment":"Draft"}`)))(t)
 	w.fillLive()
+	w.fillLoop(model.ID)
 	key, _ := w.key(store.Key{Name: "Key", Scopes: []store.Scope{store.ScopeRead}})
 	w.ids["project"], w.ids["assignment"], w.ids["person"], w.ids["key"], w.ids["model"] = project.ID, held.ID, w.ada.ID, key.ID, model.ID
+}
+
+// fillLoop makes a round with a stage, a run that failed with figures and an event, and answers of two policies to a prompt.
+func (w *world) fillLoop(model string) {
+	t, ctx, s := w.t, w.t.Context(), w.store
+	t.Helper()
+	round := must(s.CreateRound(ctx, ""))(t)
+	run := must(s.StartRun(ctx, store.Run{Round: round.Number, Stage: tandem.StagePPO, Config: []byte(`{"beta":0.01}`), Kernel: "kernel", Host: "host"}))(t)
+	reward := func(id string, kind tandem.ModelKind) tandem.Model {
+		return tandem.Model{ID: id, Name: id, Kind: kind, URL: "file:///nowhere", Round: round.Number, Stage: tandem.StageImport,
+			Metrics: map[string]float64{"eval_loss": 1}}
+	}
+	other := reward("other", tandem.PolicyModel)
+	other.Parent = model
+	for _, err := range []error{
+		s.AddMetrics(ctx, run.ID, []store.Metric{{Name: "objective/kl", Step: 1, Value: 0.5}, {Name: "objective/kl", Step: 2, Value: 0.75}, {Name: "loss", Step: 1, Value: math.NaN()}}),
+		s.AddEvent(ctx, run.ID, "warning", "the KL rises"),
+		s.FinishRun(ctx, run.ID, "", errors.New("failed because")),
+		s.AddUnits(ctx, []tandem.Unit{{Round: round.Number, Stage: tandem.StagePPO}}, []json.RawMessage{nil}),
+		s.AddModel(ctx, other), s.AddModel(ctx, reward("helpfulness", tandem.HelpfulnessModel)), s.AddModel(ctx, reward("safety", tandem.SafetyModel)),
+		s.Promote(ctx, other.ID, w.ada.ID, "because"),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers := must(s.AddResponses(ctx, []store.Response{{PromptID: w.ids["prompt"], Content: "Sampled one", Model: model}, {PromptID: w.ids["prompt"], Content: "Sampled two", Model: other.ID}}))(t)
+	if err := s.AddScores(ctx, "helpfulness", "safety", []store.ResponseScore{{ResponseID: answers[0], Score: tandem.Score{Branch: tandem.HelpfulnessBranch}}}); err != nil {
+		t.Fatal(err)
+	}
+	w.ids["run"], w.ids["number"] = run.ID, fmt.Sprint(round.Number)
 }
 
 // fillLive makes a live project with a variant, and a prompt of Ada's that she gave up.

@@ -13,7 +13,8 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// What pages load: htmx (https://htmx.org, Zero-Clause BSD), the site's own script and its style.
+// What pages load: htmx (https://htmx.org, Zero-Clause BSD), uPlot 1.6.32 (https://github.com/leeoniya/uPlot, MIT, its
+// licence beside it), the site's own scripts and styles.
 //
 //go:embed assets
 var assets embed.FS
