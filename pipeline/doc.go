@@ -6,5 +6,6 @@
 // too late: what counts is written in one transaction under the lease, so a result exists once or not yet.
 //
 // A stage that makes a model works in the model's folder: run.json says what is being made, so that another
-// run is refused; metrics.jsonl has every step's figures once; states holds what a run is resumed from.
+// run is refused; metrics.jsonl has every step's figures once, events.out.tfevents.tandem the same for
+// TensorBoard; states holds what a run is resumed from.
 package pipeline

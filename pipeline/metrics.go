@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/pipeline/tfevents"
 	"tandem/store"
 )
 
@@ -24,11 +25,12 @@ const metricsName = "metrics.jsonl"
 func metricsPath(out string) string { return filepath.Join(out, metricsName) }
 
 // metricsFile appends to a run's figures. A resumed run keeps the lines up to the state that it goes on
-// from, so that each step stands there once.
+// from, so that each step stands there once. The same figures go into an event file for TensorBoard.
 type metricsFile struct {
-	file *os.File
-	seen map[metricsKey]bool // kept from before
-	err  error               // the first
+	file   *os.File
+	events *tfevents.Writer
+	seen   map[metricsKey]bool // kept from before
+	err    error               // the first
 }
 
 // metricsKey tells apart the two lines that a step may have: its own and an evaluation's.
@@ -61,6 +63,9 @@ func openMetrics(out string, upTo int64) (*metricsFile, error) {
 	if m.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
 		return nil, tandem.Errorf(tandem.Unavailable, "pipeline", "%w", err)
 	}
+	if m.events, err = tfevents.Open(filepath.Join(out, tfevents.Name), upTo, time.Now()); err != nil {
+		return nil, errors.Join(err, m.file.Close())
+	}
 	return m, nil
 }
 
@@ -88,11 +93,14 @@ func (m *metricsFile) add(o Observation) {
 	if m.err = json.NewEncoder(&b).Encode(line); m.err == nil {
 		_, m.err = m.file.Write(b.Bytes())
 	}
+	if m.err == nil {
+		m.err = m.events.Add(time.Now(), int64(o.Step), o.Metrics)
+	}
 }
 
 // close returns the first error that there was.
 func (m *metricsFile) close() error {
-	err := errors.Join(m.err, m.file.Close())
+	err := errors.Join(m.err, m.file.Close(), m.events.Close())
 	if err != nil {
 		return tandem.Errorf(tandem.Unavailable, "pipeline", "%s: %w", m.file.Name(), err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"tandem"
 	"tandem/llama/checkpoint"
+	"tandem/pipeline/tfevents"
 )
 
 // job is a stage's specification: what a model is made of and how, by the names of files and folders.
@@ -194,7 +195,7 @@ func holdsModel(out string) bool {
 const runName = "run.json"
 
 // ours are the names that a run may find in its folder before there is a model.
-var ours = []string{runName, metricsName, statesName, samplesName, targetsName, samplingName, rejectName, "lost+found"}
+var ours = []string{runName, metricsName, tfevents.Name, statesName, samplesName, targetsName, samplingName, rejectName, "lost+found"}
 
 // reserve refuses a folder that holds another's files, or another run's.
 func (s *Studio) reserve(m tandem.Model, out string) error {
