@@ -17,20 +17,45 @@ func (s *Studio) Handlers() map[tandem.Stage]Handler {
 		tandem.StageRewardHelpfulness: model(func(ctx context.Context, spec Reward) (tandem.Model, error) { return s.Reward(ctx, spec, true) }),
 		tandem.StageRewardSafety:      handle(s.rewardSafety),
 		tandem.StagePPO:               model(func(ctx context.Context, spec PPO) (tandem.Model, error) { return s.PPO(ctx, spec, true) }),
-		tandem.StageCollect:           handle(s.pose),
-		tandem.StageReject:            handle(s.sampleUnit),
-		tandem.StageEvaluate:          handle(s.evaluate),
+		tandem.StageCollect:           s.recorded(handle(s.pose)),
+		tandem.StageReject:            s.recorded(handle(s.sampleUnit)),
+		tandem.StageEvaluate:          s.recorded(handle(s.evaluate)),
 	}
 }
 
 // handle makes a handler of a function of its specification.
 func handle[Spec any](do func(context.Context, Spec) (Result, error)) Handler {
-	return func(ctx context.Context, _ tandem.Unit, text json.RawMessage) (Result, error) {
+	return func(ctx context.Context, unit tandem.Unit, text json.RawMessage) (Result, error) {
 		var spec Spec
 		if err := json.Unmarshal(text, &spec); err != nil {
 			return Result{}, tandem.Errorf(tandem.Invalid, "pipeline", "the unit's specification: %w", err)
 		}
-		return do(ctx, spec)
+		return do(context.WithValue(ctx, unitKey{}, unit), spec)
+	}
+}
+
+// unitKey keys the unit that is being done in a context.
+type unitKey struct{}
+
+func unitOf(ctx context.Context) (tandem.Unit, bool) {
+	unit, ok := ctx.Value(unitKey{}).(tandem.Unit)
+	return unit, ok
+}
+
+// recorded keeps a run of each unit of a stage that makes no model, with what it cost.
+func (s *Studio) recorded(do Handler) Handler {
+	return func(ctx context.Context, unit tandem.Unit, spec json.RawMessage) (Result, error) {
+		began, _ := cpuSeconds()
+		r := s.record(ctx, tandem.Model{Round: unit.Round, Stage: unit.Stage, Config: spec, Kernel: s.Kernel})
+		spent := &tally{}
+		result, err := do(context.WithValue(ctx, tallyKey{}, spent), unit, spec)
+		metrics := spent.metrics()
+		if now, ok := cpuSeconds(); ok {
+			metrics[store.CPUMetric] = now - began
+		}
+		r.add(Observation{Step: 1, Steps: 1, Metrics: metrics})
+		r.end(ctx, tandem.Model{}, err)
+		return result, err
 	}
 }
 
@@ -133,6 +158,13 @@ func (s *Studio) pose(ctx context.Context, spec Pose) (Result, error) {
 			}
 		}
 		if sampled[v], err = tandem.Collect(ctx, policy, requests); err != nil {
+			return Result{}, err
+		}
+		answers := make([]spent, len(requests))
+		for i, r := range requests {
+			answers[i] = spent{r.Messages, len(sampled[v][i].Tokens)}
+		}
+		if err := tallyOf(ctx).add(ctx, policy, nil, answers); err != nil {
 			return Result{}, err
 		}
 	}

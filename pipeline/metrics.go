@@ -134,8 +134,15 @@ func (s *Studio) record(ctx context.Context, m tandem.Model) *recorder {
 		host = "unknown"
 	}
 	r := &recorder{store: s.Store, log: s.Log, written: time.Now()}
+	if kept, ok := s.Log.Handler().(*eventLog); ok { // whose events are this recorder's
+		r.log = slog.New(kept.Handler)
+	}
+	stage := m.Stage
+	if unit, ok := unitOf(ctx); ok { // a queue's stage may make a model by another: "sft" one of rejection sampling
+		stage = unit.Stage
+	}
 	r.within(ctx, func(ctx context.Context) error {
-		run, err := s.Store.StartRun(ctx, store.Run{Round: m.Round, Stage: m.Stage, Config: m.Config, Seed: m.Seed, Kernel: m.Kernel, Host: host})
+		run, err := s.Store.StartRun(ctx, store.Run{Round: m.Round, Stage: stage, Config: m.Config, Seed: m.Seed, Kernel: m.Kernel, Host: host})
 		r.run = run.ID
 		return err
 	})
@@ -174,6 +181,11 @@ func (r *recorder) flush(ctx context.Context) {
 	r.pending, r.written = r.pending[:0], time.Now()
 }
 
+// event keeps what was said of the run.
+func (r *recorder) event(e store.Event) {
+	r.within(context.Background(), func(ctx context.Context) error { return r.store.AddEvent(ctx, r.run, e.Kind, e.Message) })
+}
+
 // end closes the run's row; where it made a model, that is kept first, with the models that it came from.
 func (r *recorder) end(ctx context.Context, m tandem.Model, cause error) {
 	if r == nil {
@@ -181,7 +193,7 @@ func (r *recorder) end(ctx context.Context, m tandem.Model, cause error) {
 	}
 	r.flush(ctx)
 	id := ""
-	if cause == nil {
+	if cause == nil && m.ID != "" {
 		r.within(ctx, func(ctx context.Context) error {
 			if err := Register(ctx, r.store, m); err != nil {
 				return err

@@ -362,6 +362,7 @@ func (l *Loop) Evaluate(ctx context.Context, round int, versions []Version, j Ju
 		specs = append(specs, Answer{
 			Policy: v.URL, Reference: versions[0].URL, Helpfulness: j.Helpfulness.URL, Safety: j.Safety.URL,
 			Prompts: prompts, Sampling: sampling, Seed: seed, Repeat: repeatedAnswers,
+			PolicyID: v.ID, HelpfulnessID: j.Helpfulness.ID, SafetyID: j.Safety.ID,
 		})
 	}
 	units, err := l.stage(ctx, round, tandem.StageEvaluate, specs...)

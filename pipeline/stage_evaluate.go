@@ -6,10 +6,16 @@ import (
 
 	"tandem"
 	"tandem/evaluation"
+	"tandem/store"
 )
 
 // Answer specifies a version's answers to prompts, for evaluation.
 type Answer struct {
+	// Ids of the models, under which answers and scores are kept; empty where they are not to be.
+	PolicyID      string `json:"policy_id,omitempty"`
+	HelpfulnessID string `json:"helpfulness_id,omitempty"`
+	SafetyID      string `json:"safety_id,omitempty"`
+
 	Policy      string          `json:"policy"`
 	Reference   string          `json:"reference,omitempty"` // the policy that KL is measured from
 	Helpfulness string          `json:"helpfulness"`
@@ -34,7 +40,37 @@ func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) 
 		return Result{Value: scores}, err
 	}
 	answers, err := s.Answer(ctx, spec.Answer)
-	return Result{Value: answers}, err
+	return Result{Value: answers, Write: func(ctx context.Context, st *store.Store) error { return keepAnswers(ctx, st, spec.Answer, answers) }}, err
+}
+
+// keepAnswers writes a version's answers and their scores, so that they can be read beside another's.
+func keepAnswers(ctx context.Context, st *store.Store, spec Answer, answers []evaluation.Answer) error {
+	if spec.PolicyID == "" {
+		return nil
+	}
+	prompts := make([]tandem.Prompt, len(answers))
+	for i, a := range answers {
+		prompts[i] = a.Prompt
+	}
+	kept, err := st.AddPrompts(ctx, prompts)
+	if err != nil {
+		return err
+	}
+	responses := make([]store.Response, len(answers))
+	scores := make([]store.ResponseScore, len(answers))
+	for i, a := range answers {
+		responses[i] = store.Response{PromptID: kept[i].ID, Content: a.Text, Model: spec.PolicyID, Sampling: spec.Sampling, Seed: spec.Seed,
+			Finish: a.Finish, Tokens: len(a.Tokens)}
+		scores[i].Score = a.Score
+	}
+	ids, err := st.AddResponses(ctx, responses)
+	if err != nil {
+		return err
+	}
+	for i := range scores {
+		scores[i].ResponseID = ids[i]
+	}
+	return st.AddScores(ctx, spec.HelpfulnessID, spec.SafetyID, scores)
 }
 
 // Answer samples a version's answers and scores them. Versions that are compared must be answered with the
@@ -60,6 +96,18 @@ func (s *Studio) Answer(ctx context.Context, spec Answer) ([]evaluation.Answer, 
 		return nil, err
 	}
 	if err := evaluation.Score(ctx, scorer, answers); err != nil {
+		return nil, err
+	}
+	drawn := make([]spent, len(answers))
+	for i, a := range answers {
+		drawn[i] = spent{a.Prompt.Messages, len(a.Tokens)}
+	}
+	for range spec.Repeat { // of about the same length, and not scored
+		if err := tallyOf(ctx).add(ctx, policy, nil, drawn); err != nil {
+			return nil, err
+		}
+	}
+	if err := tallyOf(ctx).add(ctx, policy, scorer, drawn); err != nil {
 		return nil, err
 	}
 	if spec.Reference == "" {

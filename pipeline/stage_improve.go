@@ -48,7 +48,17 @@ func (s *Studio) Sample(ctx context.Context, spec Sample) ([]rejection.Set, erro
 	if spec.From < 0 || spec.To > len(prompts) || spec.From > spec.To {
 		return nil, tandem.Errorf(tandem.Invalid, "pipeline.Sample", "%s has %d prompts, not [%d, %d)", spec.Prompts, len(prompts), spec.From, spec.To)
 	}
-	return rejection.Sample(ctx, policy, scorer, prompts[spec.From:spec.To], spec.Config)
+	sets, err := rejection.Sample(ctx, policy, scorer, prompts[spec.From:spec.To], spec.Config)
+	if err != nil {
+		return nil, err
+	}
+	var answers []spent
+	for _, set := range sets {
+		for _, c := range set.Candidates {
+			answers = append(answers, spent{set.Prompt.Messages, c.Tokens})
+		}
+	}
+	return sets, tallyOf(ctx).add(ctx, policy, scorer, answers)
 }
 
 // Shards divides n prompts into ranges of at most size.
@@ -143,7 +153,7 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		steps:  p.Config.Iterations,
 		counts: map[string]int{"prompts": len(training), "held_out": len(heldOut)},
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			metrics, err := p.tune(ctx, w, p.models(policy.Weights, helpfulness.First().Weights), environment)
+			metrics, err := p.tune(ctx, w, p.models(policy.Weights, helpfulness.First().Weights), environment, scorer)
 			return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, metrics, err
 		},
 	}, nil
@@ -158,7 +168,7 @@ func (p PPO) models(policy, helpfulness *llama.Weights) ppo.Models {
 }
 
 // tune runs the iterations and returns the figures of the last one.
-func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment ppo.Environment) (map[string]float64, error) {
+func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment ppo.Environment, scorer *rewardmodel.Scorer) (map[string]float64, error) {
 	trainer, err := ppo.NewTrainer(w.studio.Device, models, environment, p.Config, w.studio.Workers)
 	if err != nil {
 		return nil, err
@@ -181,7 +191,11 @@ func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment p
 			}
 			done = stats.Iteration
 			maps.Copy(last, stats.Metrics())
-			w.observe(Observation{Step: stats.Iteration, Steps: p.Config.Iterations, Metrics: stats.Metrics()})
+			metrics := stats.Metrics()
+			if questions, err := environment.Questions(stats.Iteration-1, p.Config.BatchSize); err == nil { // as the iteration drew them
+				maps.Copy(metrics, iterationCost(models, scorer, questions, p.Config, stats))
+			}
+			w.observe(Observation{Step: stats.Iteration, Steps: p.Config.Iterations, Metrics: metrics})
 		},
 		Evaluation: func(e ppo.Evaluation) {
 			maps.Copy(last, e.Metrics())

@@ -68,7 +68,9 @@ func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut tr
 		Device: w.studio.Device, Weights: weights, Task: task, HeldOut: heldOut, Config: c,
 		States: w.states, Resume: w.resume, AnyKernel: w.studio.AnyKernel,
 		Observe: func(stats train.Stats) {
-			w.observe(Observation{Step: stats.Step, Steps: stats.Steps, Metrics: trainMetrics(stats)})
+			metrics := trainMetrics(stats)
+			metrics[store.FlopsMetric] = stepFlops(weights, stats)
+			w.observe(Observation{Step: stats.Step, Steps: stats.Steps, Metrics: metrics})
 		},
 	}
 	err := t.Fit(ctx)
@@ -87,7 +89,7 @@ func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut tr
 func trainMetrics(s train.Stats) map[string]float64 {
 	m := map[string]float64{
 		"loss": s.Loss, "grad_norm": s.GradNorm, "lr": s.LearningRate, "epoch": s.Epoch,
-		"tokens": float64(s.Tokens), "tokens_per_second": s.TokensPerSecond,
+		store.TokensMetric: float64(s.Tokens), "tokens_per_second": s.TokensPerSecond,
 	}
 	maps.Copy(m, s.Metrics)
 	return m

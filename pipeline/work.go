@@ -17,6 +17,7 @@ import (
 	"tandem"
 	"tandem/llama/checkpoint"
 	"tandem/pipeline/tfevents"
+	"tandem/store"
 )
 
 // job is a stage's specification: what a model is made of and how, by the names of files and folders.
@@ -119,6 +120,7 @@ func (s *Studio) same(begun, now tandem.Model) bool {
 
 // carryOut makes the model of a job, or finds it made. resume goes on with a run that was interrupted.
 func (s *Studio) carryOut(ctx context.Context, j job, resume bool) (tandem.Model, error) {
+	s, events := s.noted()
 	m, err := s.identify(ctx, j)
 	if err != nil {
 		return m, err
@@ -140,6 +142,7 @@ func (s *Studio) carryOut(ctx context.Context, j job, resume bool) (tandem.Model
 	if err != nil {
 		return m, err
 	}
+	events.to(w.recorder)
 	made, metrics, err := p.do(ctx, w)
 	if err == nil {
 		w.model.Metrics = metrics
@@ -292,6 +295,7 @@ type work struct {
 	states   *checkpoint.States
 	metrics  *metricsFile
 	recorder *recorder
+	cpu      float64 // processor time of the process when the last step was observed
 }
 
 // statesName is the folder beside a model in which the states of its run are kept while it is made.
@@ -319,6 +323,7 @@ func resumable(ctx context.Context, out string, resume bool) (int64, error) {
 // begin takes the folder of a run, whose newest state is of that step.
 func (s *Studio) begin(ctx context.Context, m tandem.Model, out string, resume bool, newest int64) (w *work, err error) {
 	w = &work{studio: s, out: out, model: m, resume: resume, states: statesOf(out)}
+	w.cpu, _ = cpuSeconds()
 	if newest > 0 {
 		s.Log.Info("resuming", "folder", out, "step", newest)
 	}
@@ -335,6 +340,11 @@ func (s *Studio) begin(ctx context.Context, m tandem.Model, out string, resume b
 // observe keeps the figures of a step and passes them on.
 func (w *work) observe(o Observation) {
 	o.Stage = w.model.Stage
+	if _, step := o.Metrics[store.TokensMetric]; step { // what an evaluation took counts for the step after it
+		if now, ok := cpuSeconds(); ok {
+			o.Metrics[store.CPUMetric], w.cpu = now-w.cpu, now
+		}
+	}
 	w.metrics.add(o)
 	w.recorder.add(o)
 	w.studio.observe(o)

@@ -108,13 +108,17 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 	}
 	defer s.Close()
 	runs, err := s.Runs(t.Context(), store.RunQuery{Round: 1})
-	if err != nil || len(runs) != 4 {
-		t.Fatalf("%d runs recorded, %v", len(runs), err)
-	}
+	made := 0 // the others sampled and answered
 	for _, r := range runs {
-		if m, err := s.Metrics(t.Context(), r.ID, 0); err != nil || len(m) == 0 || r.Status != tandem.RoundDone || r.Model == "" {
+		if m, err := s.Metrics(t.Context(), r.ID, 0); err != nil || len(m) == 0 || r.Status != tandem.RoundDone {
 			t.Errorf("run %+v: %d metrics, %v", r, len(m), err)
 		}
+		if r.Model != "" {
+			made++
+		}
+	}
+	if err != nil || made != 4 {
+		t.Fatalf("%d of %d runs made a model, %v", made, len(runs), err)
 	}
 	if m, err := s.Model(t.Context(), first.Helpfulness.ID); err != nil || m.Calibration == nil {
 		t.Errorf("the helpfulness model's row: %+v, %v", m.Calibration, err)
@@ -200,6 +204,14 @@ func TestStagesAreRecorded(t *testing.T) {
 	losses, err := s.Metrics(t.Context(), runs[0].ID, 0, "loss")
 	if err != nil || len(losses) != 5 {
 		t.Errorf("losses %+v, %v", losses, err)
+	}
+	spent, err := s.Spent(t.Context(), runs[0].ID)
+	if got := spent[runs[0].ID]; err != nil || got.Tokens == nil || got.Flops == nil || got.CPUSeconds == nil || *got.Flops < 1000**got.Tokens {
+		t.Errorf("spent %+v, %v", spent, err)
+	}
+	events, err := s.Events(t.Context(), runs[0].ID, "")
+	if err != nil || len(events) == 0 || events[0].Kind != "note" || !strings.Contains(events[0].Message, "the train / held-out split (of dialogues") {
+		t.Errorf("events %+v, %v", events, err)
 	}
 	made := object[snapshotReport](t, func() result {
 		tandemRun(t, "", "import", "trl", writeTemp(t, "a.jsonl", trlPairs), "--as", "helpfulness").ok(t)

@@ -1,0 +1,57 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+
+	"tandem/llama"
+	"tandem/llama/train"
+)
+
+// A training step is counted as the benchmark of training counts it.
+func TestStepFlopsAreTheBenchmarks(t *testing.T) {
+	c := train.DefaultBenchConfig()
+	w := llama.NewWeights(c.Model, false)
+	got := stepFlops(w, train.Stats{Tokens: c.Sequences * c.Length, Examples: c.Sequences})
+	if want := c.FlopsPerStep(); math.Abs(got/want-1) > 1e-12 {
+		t.Errorf("%g, and the benchmark says %g", got, want)
+	}
+	head := passFlops(llama.NewWeights(c.Model, true), 1, 1)
+	if whole := passFlops(w, 1, 1); whole-head != 2*float64((c.Model.VocabSize-1)*c.Model.HiddenSize) {
+		t.Errorf("a policy takes %g and a classifier %g", whole, head)
+	}
+	if n := stepFlops(w, train.Stats{}); n != 0 {
+		t.Errorf("a step without examples takes %g", n)
+	}
+}
+
+// What a stage's log says before and after its run has begun is kept in order, in words; what is only for debugging is not.
+func TestEventLog(t *testing.T) {
+	var shown strings.Builder
+	base := slog.NewTextHandler(&shown, &slog.HandlerOptions{Level: slog.LevelWarn})
+	kept := &keptEvents{}
+	log := slog.New(&eventLog{Handler: base, kept: kept})
+	log.Info("dialogues were left out", "too_long", 3)
+	log.Debug("nothing of interest")
+	log.With("shard", 1).WithGroup("of").With("a", 2).Warn("the critic is dead", "iteration", 7, "error", errors.New("x"))
+	log.Error("lost")
+	var got []string
+	for _, e := range kept.waiting {
+		got = append(got, e.Kind+": "+e.Message)
+	}
+	want := "note: dialogues were left out (too_long 3)|warning: the critic is dead (shard 1, of.a 2, of.iteration 7, of.error x)|error: lost"
+	if strings.Join(got, "|") != want {
+		t.Errorf("got %q", got)
+	}
+	if text := shown.String(); strings.Contains(text, "left out") || !strings.Contains(text, "critic") {
+		t.Errorf("the log itself shows %s", text)
+	}
+	if !log.Enabled(context.Background(), slog.LevelInfo) || slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn})).Enabled(context.Background(), slog.LevelInfo) {
+		t.Error("what is to be kept is not asked for")
+	}
+}
