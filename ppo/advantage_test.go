@@ -59,11 +59,11 @@ func TestGAEIsMonteCarloAtOne(t *testing.T) {
 
 func TestTokenRewards(t *testing.T) {
 	logprobs, reference := []float32{-1, -2, -0.5}, []float32{-1.5, -1, -0.5}
-	close(t, "rewards", tokenRewards(10, 0.1, logprobs, reference), []float64{-0.05, 0.1, 10}, 1e-7)
-	if got := sequenceKL(logprobs, reference); math.Abs(got-(-0.5)) > 1e-7 {
-		t.Errorf("sequenceKL = %g, want -0.5", got)
+	close(t, "rewards", tokenRewards(10, 0.1, K1, logprobs, reference), []float64{-0.05, 0.1, 10}, 1e-7)
+	if got := K1.sum(logprobs, reference); math.Abs(got-(-0.5)) > 1e-7 {
+		t.Errorf("k1 of the answer is %g, want -0.5", got)
 	}
-	if got := tokenRewards(1, 0.1, nil, nil); len(got) != 0 {
+	if got := tokenRewards(1, 0.1, K1, nil, nil); len(got) != 0 {
 		t.Errorf("an empty answer has rewards %v", got)
 	}
 }

@@ -30,6 +30,8 @@ type Config struct {
 	CriticWarmup int `json:"critic_warmup"`
 	// Beta weighs the KL penalty. Defaults to 0.01 (section 3.2.3; 0.005 at 34B and 70B).
 	Beta float64 `json:"beta"`
+	// KLEstimator is how the penalty estimates the divergence. Defaults to K1, which "" means.
+	KLEstimator KLEstimator `json:"kl_estimator,omitempty"`
 	// ClipRatio bounds π_θ/π_old to 1 ± ClipRatio. Defaults to 0.2 (section 3.2.3).
 	ClipRatio float64 `json:"clip_ratio"`
 	// ValueClip bounds how far a value may move from the old one, in deviations of the batch's returns.
@@ -42,6 +44,10 @@ type Config struct {
 	// WhitenScores whitens R_c over the batch before it becomes reward: R̃_c = whiten(logit(R_c)). Defaults
 	// to true (section 3.2.3).
 	WhitenScores bool `json:"whiten_scores"`
+	// WhitenRewards gives the rewards of the batch's tokens, score and penalty together, the deviation 1 and leaves their mean (TRL's
+	// whiten_rewards). It changes how much a nat of divergence costs against the score of the next batch, so that β loses
+	// its unit. Defaults to false.
+	WhitenRewards bool `json:"whiten_rewards,omitempty"`
 	// WhitenAdvantages whitens advantages over the tokens of the batch, after returns were taken from the
 	// unwhitened ones. Defaults to true (a choice).
 	WhitenAdvantages bool `json:"whiten_advantages"`
@@ -126,6 +132,7 @@ func (c Config) Validate() error {
 		{"critic-learning-rate", c.CriticLearningRate > 0, c.CriticLearningRate, "positive"},
 		{"critic-warmup", c.CriticWarmup >= 0 && c.CriticWarmup < max(c.Iterations, 1), c.CriticWarmup, "from 0 to below iterations"},
 		{"beta", c.Beta >= 0, c.Beta, "0 or more"},
+		{"kl-estimator", c.KLEstimator == "" || c.KLEstimator == K1 || c.KLEstimator == K2 || c.KLEstimator == K3, c.KLEstimator, "k1, k2 or k3"},
 		{"clip-ratio", c.ClipRatio > 0 && c.ClipRatio < 1, c.ClipRatio, "between 0 and 1"},
 		{"value-clip", c.ValueClip >= 0, c.ValueClip, "0 or more"},
 		{"gamma", c.Gamma > 0 && c.Gamma <= 1, c.Gamma, "in (0, 1]"},

@@ -36,6 +36,7 @@ func TestValidateNamesTheField(t *testing.T) {
 
 		"uncertainty-penalty": func(c *Config) { c.UncertaintyPenalty = -1 },
 		"missing-eos-penalty": func(c *Config) { c.MissingEOSPenalty = -1 },
+		"kl-estimator":        func(c *Config) { c.KLEstimator = "k4" },
 	} {
 		c := DefaultConfig()
 		spoil(&c)

@@ -11,16 +11,16 @@ func (s *Stats) describe(rollouts []*rollout, c Config) {
 	n := float64(len(rollouts))
 	var tokens, squares float64
 	for _, r := range rollouts {
-		kl := sequenceKL(r.logprobs, r.reference)
+		kl := K1.sum(r.logprobs, r.reference)
 		s.KL += kl / n
 		squares += kl * kl / n
-		s.NonScoreReward -= c.Beta * kl / n
+		s.NonScoreReward -= c.Beta * c.KLEstimator.sum(r.logprobs, r.reference) / n
 		s.Score += r.score / n
 		s.Uncertainty += r.uncertainty / n
 		for t := range r.logprobs {
 			s.AnswerEntropy -= float64(r.logprobs[t]) / n
 			s.Entropy += float64(r.entropy[t])
-			s.KLPerToken += klPenalty(r.logprobs[t], r.reference[t])
+			s.KLPerToken += K1.at(r.logprobs[t], r.reference[t])
 		}
 		tokens += float64(len(r.answer.Tokens))
 		if r.answer.Finish == tandem.FinishStop {

@@ -6,11 +6,11 @@ type Stats struct {
 	Iteration int // from 1
 	Episodes  int // answers sampled so far
 
-	KL              float64 // k1 estimate of D_KL(π_θ ‖ π_0), the sum over an answer, in nats, mean over answers
+	KL              float64 // k1 estimate, whatever the penalty's, of D_KL(π_θ ‖ π_0), the sum over an answer, in nats, mean over answers
 	KLError         float64 // standard error of KL
 	KLPerToken      float64 // the same for a token, mean over tokens
 	AnswerEntropy   float64 // −ln π_θ of an answer, mean over answers
-	NonScoreReward  float64 // −β·KL, mean over answers
+	NonScoreReward  float64 // −β·KL by the penalty's own estimator, mean over answers
 	RLHFReward      float64 // Score + NonScoreReward
 	Score           float64 // R_c with frozen statistics, not whitened, less penalties, mean over answers
 	Uncertainty     float64 // deviation of R_c over an ensemble's members, mean over answers; 0 without an ensemble

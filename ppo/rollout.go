@@ -159,10 +159,13 @@ func whitenAll(rollouts []*rollout, field func(*rollout) []float32) {
 }
 
 // whiten maps x to mean 0 and deviation 1; zeros if it does not vary.
-func whiten(x []float32) {
-	mask := make([]float32, len(x))
+func whiten(x []float32) { nn.MaskedWhiten(x, everywhere(len(x)), false) }
+
+// everywhere is the mask that lets everything count.
+func everywhere(n int) []float32 {
+	mask := make([]float32, n)
 	for i := range mask {
 		mask[i] = 1
 	}
-	nn.MaskedWhiten(x, mask, false)
+	return mask
 }

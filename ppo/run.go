@@ -101,7 +101,7 @@ func (t *Trainer) evaluate(ctx context.Context) (Evaluation, error) {
 	n := float64(len(rollouts))
 	for _, r := range rollouts {
 		e.Score += r.score / n
-		e.KL += sequenceKL(r.logprobs, r.reference) / n
+		e.KL += K1.sum(r.logprobs, r.reference) / n
 		e.Length += float64(len(r.answer.Tokens)) / n
 	}
 	e.Objective = e.Score - t.config.Beta*e.KL

@@ -175,7 +175,12 @@ func (t *Trainer) estimate(rollouts []*rollout) {
 		whiten(scores)
 	}
 	for i, r := range rollouts {
-		r.rewards = tokenRewards(float64(scores[i]), t.config.Beta, r.logprobs, r.reference)
+		r.rewards = tokenRewards(float64(scores[i]), t.config.Beta, t.config.KLEstimator, r.logprobs, r.reference)
+	}
+	if t.config.WhitenRewards {
+		whitenRewards(rollouts)
+	}
+	for _, r := range rollouts {
 		values := make([]float64, len(r.values))
 		for j, v := range r.values {
 			values[j] = float64(v)

@@ -25,11 +25,13 @@ type ppoCommand struct {
 	CriticLearningRate *float64 `help:"Of the critic (default: the preset's)." placeholder:"RATE" group:"training"`
 	CriticWarmup       *int     `help:"First iterations, in which the critic alone is fitted (default: the preset's)." placeholder:"N" group:"training"`
 	Beta               *float64 `help:"Weight of the KL penalty (default: the preset's)." placeholder:"X" group:"training"`
+	KLEstimator        *string  `name:"kl-estimator" help:"How the penalty estimates the divergence at a token: k1, k2 or k3 (default: the preset's, k1)." placeholder:"NAME" group:"training"`
 	ClipRatio          *float64 `help:"Bound of the probability ratio (default: the preset's)." placeholder:"X" group:"training"`
 	ValueClip          *float64 `help:"Bound of a value's move, in deviations of the returns; 0 for none (default: the preset's)." placeholder:"X" group:"training"`
 	Gamma              *float64 `help:"Discount of later rewards (default: the preset's)." placeholder:"X" group:"training"`
 	Lambda             *float64 `help:"Of generalised advantage estimation (default: the preset's)." placeholder:"X" group:"training"`
 	WhitenScores       *bool    `negatable:"" help:"Whiten scores over the batch (default: the preset's)." group:"training"`
+	WhitenRewards      *bool    `negatable:"" help:"Give the rewards of the batch's tokens the deviation 1, their mean left (default: the preset's)." group:"training"`
 	WhitenAdvantages   *bool    `negatable:"" help:"Whiten advantages over the batch's tokens (default: the preset's)." group:"training"`
 	Temperature        *float64 `help:"Of sampling (default: the preset's)." placeholder:"X" group:"training"`
 	MaxTokens          *int     `help:"Tokens of an answer at most (default: the preset's)." placeholder:"N" group:"training"`
@@ -61,11 +63,18 @@ func (c *ppoCommand) config() (ppo.Config, error) {
 	set(&p.CriticLearningRate, c.CriticLearningRate)
 	set(&p.CriticWarmup, c.CriticWarmup)
 	set(&p.Beta, c.Beta)
+	if c.KLEstimator != nil {
+		p.KLEstimator = ppo.KLEstimator(*c.KLEstimator)
+	}
+	if p.KLEstimator == ppo.K1 { // said or not, it is the same run
+		p.KLEstimator = ""
+	}
 	set(&p.ClipRatio, c.ClipRatio)
 	set(&p.ValueClip, c.ValueClip)
 	set(&p.Gamma, c.Gamma)
 	set(&p.Lambda, c.Lambda)
 	set(&p.WhitenScores, c.WhitenScores)
+	set(&p.WhitenRewards, c.WhitenRewards)
 	set(&p.WhitenAdvantages, c.WhitenAdvantages)
 	set(&p.Temperature, c.Temperature)
 	set(&p.MaxTokens, c.MaxTokens)
