@@ -99,6 +99,6 @@ func TestUncertaintyIsTakenOff(t *testing.T) {
 		r.logprobs, r.reference, r.entropy = []float32{0}, []float32{0}, []float32{0}
 		r.values, r.returns = []float32{0}, []float32{0}
 	}
-	s.describe(rollouts, trainer.config)
+	s.describe(rollouts, 0, K1)
 	close(t, "uncertainty", []float64{s.Uncertainty, s.Metrics()["objective/uncertainty"]}, []float64{2 * u / 3, 2 * u / 3}, 1e-12)
 }

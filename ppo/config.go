@@ -32,6 +32,13 @@ type Config struct {
 	Beta float64 `json:"beta"`
 	// KLEstimator is how the penalty estimates the divergence. Defaults to K1, which "" means.
 	KLEstimator KLEstimator `json:"kl_estimator,omitempty"`
+	// KLTarget, in nats an answer, makes Beta the first value of a coefficient that a controller moves towards it (Ziegler et
+	// al. 2019, see adapt); it stays while the critic alone is fitted. Defaults to 0: β is constant, as in the paper. The
+	// held-out objective goes on to weigh KL by Beta, so that its evaluations compare.
+	KLTarget float64 `json:"kl_target,omitempty"`
+	// KLHorizon is how many answers the controller takes to change the coefficient by a fifth, at least a batch. Defaults to
+	// 10,000, which 0 means.
+	KLHorizon int `json:"kl_horizon,omitempty"`
 	// ClipRatio bounds π_θ/π_old to 1 ± ClipRatio. Defaults to 0.2 (section 3.2.3).
 	ClipRatio float64 `json:"clip_ratio"`
 	// ValueClip bounds how far a value may move from the old one, in deviations of the batch's returns.
@@ -133,6 +140,9 @@ func (c Config) Validate() error {
 		{"critic-warmup", c.CriticWarmup >= 0 && c.CriticWarmup < max(c.Iterations, 1), c.CriticWarmup, "from 0 to below iterations"},
 		{"beta", c.Beta >= 0, c.Beta, "0 or more"},
 		{"kl-estimator", c.KLEstimator == "" || c.KLEstimator == K1 || c.KLEstimator == K2 || c.KLEstimator == K3, c.KLEstimator, "k1, k2 or k3"},
+		{"kl-target", c.KLTarget >= 0 && !math.IsInf(c.KLTarget, 1), c.KLTarget, "0 or more"},
+		{"kl-target", c.KLTarget == 0 || c.Beta > 0, c.KLTarget, "0 where beta is, which no factor moves"},
+		{"kl-horizon", c.KLHorizon >= 0 && (c.KLTarget == 0 || c.horizon() >= c.BatchSize), c.KLHorizon, fmt.Sprintf("at least batch-size %d", c.BatchSize)},
 		{"clip-ratio", c.ClipRatio > 0 && c.ClipRatio < 1, c.ClipRatio, "between 0 and 1"},
 		{"value-clip", c.ValueClip >= 0, c.ValueClip, "0 or more"},
 		{"gamma", c.Gamma > 0 && c.Gamma <= 1, c.Gamma, "in (0, 1]"},

@@ -36,6 +36,8 @@ func TestValidateNamesTheField(t *testing.T) {
 
 		"uncertainty-penalty": func(c *Config) { c.UncertaintyPenalty = -1 },
 		"missing-eos-penalty": func(c *Config) { c.MissingEOSPenalty = -1 },
+		"kl-target":           func(c *Config) { c.KLTarget, c.Beta = 6, 0 },
+		"kl-horizon":          func(c *Config) { c.KLTarget, c.KLHorizon = 6, 100 },
 		"kl-estimator":        func(c *Config) { c.KLEstimator = "k4" },
 	} {
 		c := DefaultConfig()

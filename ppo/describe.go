@@ -6,15 +6,16 @@ import (
 	"tandem"
 )
 
-// describe fills in what the rollouts show.
-func (s *Stats) describe(rollouts []*rollout, c Config) {
+// describe fills in what the rollouts show, whose KL penalty was weighed by beta.
+func (s *Stats) describe(rollouts []*rollout, beta float64, penalty KLEstimator) {
+	s.KLCoefficient = beta
 	n := float64(len(rollouts))
 	var tokens, squares float64
 	for _, r := range rollouts {
 		kl := K1.sum(r.logprobs, r.reference)
 		s.KL += kl / n
 		squares += kl * kl / n
-		s.NonScoreReward -= c.Beta * c.KLEstimator.sum(r.logprobs, r.reference) / n
+		s.NonScoreReward -= beta * penalty.sum(r.logprobs, r.reference) / n
 		s.Score += r.score / n
 		s.Uncertainty += r.uncertainty / n
 		for t := range r.logprobs {

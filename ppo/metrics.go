@@ -9,6 +9,7 @@ type Stats struct {
 	KL              float64 // k1 estimate, whatever the penalty's, of D_KL(π_θ ‖ π_0), the sum over an answer, in nats, mean over answers
 	KLError         float64 // standard error of KL
 	KLPerToken      float64 // the same for a token, mean over tokens
+	KLCoefficient   float64 // β of the iteration
 	AnswerEntropy   float64 // −ln π_θ of an answer, mean over answers
 	NonScoreReward  float64 // −β·KL by the penalty's own estimator, mean over answers
 	RLHFReward      float64 // Score + NonScoreReward
@@ -38,6 +39,7 @@ func (s Stats) Metrics() map[string]float64 {
 	m := map[string]float64{
 		"objective/kl":               s.KL,
 		"objective/kl_per_token":     s.KLPerToken,
+		"objective/kl_coefficient":   s.KLCoefficient,
 		"objective/entropy":          s.AnswerEntropy,
 		"objective/non_score_reward": s.NonScoreReward,
 		"objective/rlhf_reward":      s.RLHFReward,

@@ -141,6 +141,7 @@ type runState struct {
 	Iteration   int     `json:"iteration"`
 	PolicySteps int     `json:"policy_steps"`
 	CriticSteps int     `json:"critic_steps"`
+	Beta        float64 `json:"beta"` // of the next iteration
 	Objective   float64 `json:"best_objective"`
 	Since       int     `json:"evaluations_since_best"`
 	Evaluated   int     `json:"evaluations"`
@@ -153,7 +154,7 @@ type runState struct {
 func (t *Trainer) save(ctx context.Context, states *checkpoint.States) error {
 	meta := runState{
 		Iteration: t.iteration, PolicySteps: t.policy.optimizer.Steps(), CriticSteps: t.critic.optimizer.Steps(),
-		Objective: t.stopping.objective, Since: t.stopping.since, Evaluated: t.stopping.evaluated,
+		Beta: t.beta, Objective: t.stopping.objective, Since: t.stopping.since, Evaluated: t.stopping.evaluated,
 		HasBest: t.stopping.best != nil, Config: t.config, Kernel: t.kernel,
 	}
 	if err := states.Save(context.WithoutCancel(ctx), int64(t.iteration), meta, t.tensors()); err != nil {
@@ -188,6 +189,9 @@ func (t *Trainer) Resume(ctx context.Context, states *checkpoint.States) (int, e
 		return 0, fmt.Errorf("resume: %w", err)
 	}
 	t.iteration = meta.Iteration
+	if t.config.KLTarget > 0 { // else it is the configuration's, which older states do not repeat
+		t.beta = meta.Beta
+	}
 	t.policy.optimizer.SetSteps(meta.PolicySteps)
 	t.critic.optimizer.SetSteps(meta.CriticSteps)
 	t.stopping.objective, t.stopping.since, t.stopping.evaluated = meta.Objective, meta.Since, meta.Evaluated

@@ -31,7 +31,8 @@ type Trainer struct {
 	reference   *llama.Program
 	sampler     *llama.Sampler
 
-	iteration int // updates so far
+	iteration int     // updates so far
+	beta      float64 // of the next one
 	stopping  stopping
 }
 
@@ -50,7 +51,7 @@ func NewTrainer(dev nn.Device, models Models, environment Environment, c Config,
 	case !models.Critic.IsClassifier():
 		return nil, tandem.Errorf(tandem.Invalid, op, "the critic has no scalar head")
 	}
-	t := &Trainer{config: c, kernel: dev.String(), environment: environment}
+	t := &Trainer{config: c, kernel: dev.String(), environment: environment, beta: c.Beta}
 	var err error
 	if t.policy, err = newPolicy(dev, models.Policy, c); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
@@ -106,16 +107,20 @@ func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
 		return Stats{}, err
 	}
 	rate := t.learningRate()
-	if t.iteration >= t.config.CriticWarmup {
+	moves := t.iteration >= t.config.CriticWarmup
+	if moves {
 		if err := t.updatePolicy(batches, rate, &u); err != nil {
 			return Stats{}, err
 		}
 	}
 	t.iteration++
 	stats.UpdateSeconds = clock.lap()
-	stats.describe(rollouts, t.config)
+	stats.describe(rollouts, t.beta, t.config.KLEstimator)
 	stats.describeUpdates(u, len(batches), t.config)
 	stats.Iteration, stats.Episodes, stats.LearningRate = t.iteration, t.iteration*t.config.BatchSize, rate
+	if moves && t.config.KLTarget > 0 {
+		t.beta = adapt(t.beta, stats.KL, t.config.KLTarget, len(rollouts), t.config.horizon())
+	}
 	return stats, nil
 }
 
@@ -175,7 +180,7 @@ func (t *Trainer) estimate(rollouts []*rollout) {
 		whiten(scores)
 	}
 	for i, r := range rollouts {
-		r.rewards = tokenRewards(float64(scores[i]), t.config.Beta, t.config.KLEstimator, r.logprobs, r.reference)
+		r.rewards = tokenRewards(float64(scores[i]), t.beta, t.config.KLEstimator, r.logprobs, r.reference)
 	}
 	if t.config.WhitenRewards {
 		whitenRewards(rollouts)

@@ -38,7 +38,7 @@ func TestKLErrorByHand(t *testing.T) {
 		})
 	}
 	var s Stats
-	s.describe(rollouts, DefaultConfig())
+	s.describe(rollouts, 0.01, K1)
 	if s.KL != 3 || math.Abs(s.KLError-math.Sqrt(4./3)) > 1e-12 {
 		t.Errorf("KL %g ± %g, want 3 ± %g", s.KL, s.KLError, math.Sqrt(4./3))
 	}

@@ -26,6 +26,8 @@ type ppoCommand struct {
 	CriticWarmup       *int     `help:"First iterations, in which the critic alone is fitted (default: the preset's)." placeholder:"N" group:"training"`
 	Beta               *float64 `help:"Weight of the KL penalty (default: the preset's)." placeholder:"X" group:"training"`
 	KLEstimator        *string  `name:"kl-estimator" help:"How the penalty estimates the divergence at a token: k1, k2 or k3 (default: the preset's, k1)." placeholder:"NAME" group:"training"`
+	KLTarget           *float64 `name:"kl-target" help:"Divergence of an answer in nats that beta, from its first value, is moved to hold; 0 for a constant beta (default: the preset's, 0)." placeholder:"NATS" group:"training"`
+	KLHorizon          *int     `name:"kl-horizon" help:"Answers that it takes to change beta so by a fifth (default: the preset's, 10000)." placeholder:"N" group:"training"`
 	ClipRatio          *float64 `help:"Bound of the probability ratio (default: the preset's)." placeholder:"X" group:"training"`
 	ValueClip          *float64 `help:"Bound of a value's move, in deviations of the returns; 0 for none (default: the preset's)." placeholder:"X" group:"training"`
 	Gamma              *float64 `help:"Discount of later rewards (default: the preset's)." placeholder:"X" group:"training"`
@@ -69,6 +71,8 @@ func (c *ppoCommand) config() (ppo.Config, error) {
 	if p.KLEstimator == ppo.K1 { // said or not, it is the same run
 		p.KLEstimator = ""
 	}
+	set(&p.KLTarget, c.KLTarget)
+	set(&p.KLHorizon, c.KLHorizon)
 	set(&p.ClipRatio, c.ClipRatio)
 	set(&p.ValueClip, c.ValueClip)
 	set(&p.Gamma, c.Gamma)
