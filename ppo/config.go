@@ -41,6 +41,10 @@ type Config struct {
 	KLHorizon int `json:"kl_horizon,omitempty"`
 	// ClipRatio bounds π_θ/π_old to 1 ± ClipRatio. Defaults to 0.2 (section 3.2.3).
 	ClipRatio float64 `json:"clip_ratio"`
+	// UpdateKLTarget, in nats a token, ends an iteration's updates of the policy before a minibatch on which it is further
+	// than 1.5 times that from the policy that sampled, by the mean of ½·(ln π_new − ln π_old)² (target_kl of Spinning Up and
+	// of TRL, which have the 1.5). The critic's updates go on. Defaults to 0: every minibatch is used.
+	UpdateKLTarget float64 `json:"update_kl_target,omitempty"`
 	// ValueClip bounds how far a value may move from the old one, in deviations of the batch's returns.
 	// Defaults to 0.2 (a choice); 0 leaves values unclipped.
 	ValueClip float64 `json:"value_clip"`
@@ -144,6 +148,7 @@ func (c Config) Validate() error {
 		{"kl-target", c.KLTarget == 0 || c.Beta > 0, c.KLTarget, "0 where beta is, which no factor moves"},
 		{"kl-horizon", c.KLHorizon >= 0 && (c.KLTarget == 0 || c.horizon() >= c.BatchSize), c.KLHorizon, fmt.Sprintf("at least batch-size %d", c.BatchSize)},
 		{"clip-ratio", c.ClipRatio > 0 && c.ClipRatio < 1, c.ClipRatio, "between 0 and 1"},
+		{"update-kl-target", c.UpdateKLTarget >= 0 && !math.IsInf(c.UpdateKLTarget, 1), c.UpdateKLTarget, "0 or more"},
 		{"value-clip", c.ValueClip >= 0, c.ValueClip, "0 or more"},
 		{"gamma", c.Gamma > 0 && c.Gamma <= 1, c.Gamma, "in (0, 1]"},
 		{"lambda", c.Lambda >= 0 && c.Lambda <= 1, c.Lambda, "in [0, 1]"},

@@ -40,14 +40,15 @@ func (s *Stats) describe(rollouts []*rollout, beta float64, penalty KLEstimator)
 func (s *Stats) describeUpdates(u updates, minibatches int, c Config) {
 	s.ValueLoss = u.valueLoss / float64(minibatches)
 	s.CriticGradNorm = u.valueNorm / float64(minibatches)
-	if u.n == 0 { // the critic's warm-up
+	s.SkippedMinibatches = u.skipped
+	if len(u.ratios) == 0 { // the critic's warm-up
 		s.Ratio = 1
 		return
 	}
-	n := float64(u.n)
-	s.PolicyLoss, s.PolicyGradNorm = u.loss/n, u.norm/n
+	steps, n := float64(max(u.n, 1)), float64(len(u.ratios))
+	s.PolicyLoss, s.PolicyGradNorm = u.loss/steps, u.norm/steps
 	s.ApproxKL, s.ClipFraction = u.approxKL/u.tokens, u.clipped/u.tokens
-	s.ValueClipShare = u.valueClipped / u.tokens
+	s.ValueClipShare = u.valueClipped / u.valueTokens
 	s.FirstRatioError = u.firstRatioError
 	for _, r := range u.ratios {
 		s.Ratio += r / n

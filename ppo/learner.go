@@ -76,45 +76,49 @@ func newLearner(dev nn.Device, w *llama.Weights, c Config, compile func() (*llam
 	return l, nil
 }
 
-// update takes the gradient step of one minibatch. see is shown the outputs of every microbatch, which
+// gather adds up the gradient of one minibatch, for a step to follow. see is shown the outputs of every microbatch, which
 // are those of the weights before the step.
-func (l *learner) update(mb *minibatch, batch func(*microbatch) llama.Batch, rate float64, see func(*microbatch, []float32)) (loss, norm float64, err error) {
+func (l *learner) gather(mb *minibatch, batch func(*microbatch) llama.Batch, see func(*microbatch, []float32)) (loss float64, err error) {
 	for _, m := range mb.micro {
 		b := batch(m)
 		b.Inputs["count"][0] = mb.tokens
 		result, err := l.program.Run(b)
 		if err != nil {
 			l.optimizer.ZeroGradients()
-			return 0, 0, err
+			return 0, err
 		}
 		loss += result.Loss
 		see(m, result.Outputs[0])
 	}
-	norm, err = l.optimizer.Step(rate)
-	return loss, norm, err
+	return loss, nil
 }
 
 // updates gathers what the updates of one iteration saw.
 type updates struct {
-	n                    int // minibatches
-	tokens               float64
+	n, skipped           int     // minibatches whose step was taken, and was not
+	tokens               float64 // of the minibatches that were looked at
 	loss, norm           float64
-	ratios               []float64 // mean of each minibatch
+	ratios               []float64 // mean of each of these
 	approxKL, clipped    float64
 	firstRatioError      float64
+	valueTokens          float64
 	valueClipped         float64
 	valueLoss, valueNorm float64
 }
 
-// updatePolicy makes one gradient step of the policy for each minibatch.
+// klStop is how far beyond UpdateKLTarget an iteration's updates go, as in Spinning Up and in TRL.
+const klStop = 1.5
+
+// updatePolicy makes one gradient step of the policy for each minibatch, as long as the policy is near enough to the one
+// that sampled.
 func (t *Trainer) updatePolicy(batches []*minibatch, rate float64, u *updates) error {
 	for i, mb := range batches {
-		var ratioSum float64
+		var ratioSum, kl float64
 		for _, m := range mb.micro {
 			m.scatter(m.policy.Inputs["old"], func(r *rollout) []float32 { return r.logprobs })
 			m.scatter(m.policy.Inputs["advantages"], func(r *rollout) []float32 { return r.advantage })
 		}
-		loss, norm, err := t.policy.update(mb, func(m *microbatch) llama.Batch { return m.policy }, rate, func(m *microbatch, logprobs []float32) {
+		loss, err := t.policy.gather(mb, func(m *microbatch) llama.Batch { return m.policy }, func(m *microbatch, logprobs []float32) {
 			old, advantages := m.policy.Inputs["old"], m.policy.Inputs["advantages"]
 			for row, on := range m.mask {
 				if on == 0 {
@@ -123,6 +127,7 @@ func (t *Trainer) updatePolicy(batches []*minibatch, rate float64, u *updates) e
 				difference := float64(logprobs[row]) - float64(old[row])
 				ratio := math.Exp(difference)
 				ratioSum += ratio
+				kl += difference * difference / 2
 				u.approxKL += difference * difference / 2
 				if policyClipped(ratio, float64(advantages[row]), t.config.ClipRatio) {
 					u.clipped++
@@ -135,11 +140,20 @@ func (t *Trainer) updatePolicy(batches []*minibatch, rate float64, u *updates) e
 		if err != nil {
 			return fmt.Errorf("update the policy: %w", err)
 		}
-		u.n++
 		u.tokens += float64(mb.tokens)
+		u.ratios = append(u.ratios, ratioSum/float64(mb.tokens))
+		if target := t.config.UpdateKLTarget; target > 0 && kl/float64(mb.tokens) > klStop*target {
+			t.policy.optimizer.ZeroGradients()
+			u.skipped = len(batches) - i
+			return nil
+		}
+		norm, err := t.policy.optimizer.Step(rate)
+		if err != nil {
+			return fmt.Errorf("update the policy: %w", err)
+		}
+		u.n++
 		u.loss += loss
 		u.norm += norm
-		u.ratios = append(u.ratios, ratioSum/float64(mb.tokens))
 	}
 	return nil
 }
@@ -153,7 +167,7 @@ func (t *Trainer) updateCritic(batches []*minibatch, clip float64, u *updates) e
 			m.scatter(m.critic.Inputs["returns"], func(r *rollout) []float32 { return r.returns })
 			m.critic.Inputs["clip"][0] = float32(clip)
 		}
-		loss, norm, err := t.critic.update(mb, func(m *microbatch) llama.Batch { return m.critic }, t.config.CriticLearningRate, func(m *microbatch, values []float32) {
+		loss, err := t.critic.gather(mb, func(m *microbatch) llama.Batch { return m.critic }, func(m *microbatch, values []float32) {
 			old, returns := m.critic.Inputs["old"], m.critic.Inputs["returns"]
 			for row, on := range m.mask {
 				if on != 0 && valueClipped(float64(values[row]), float64(old[row]), float64(returns[row]), clip) {
@@ -164,6 +178,11 @@ func (t *Trainer) updateCritic(batches []*minibatch, clip float64, u *updates) e
 		if err != nil {
 			return fmt.Errorf("update the critic: %w", err)
 		}
+		norm, err := t.critic.optimizer.Step(t.config.CriticLearningRate)
+		if err != nil {
+			return fmt.Errorf("update the critic: %w", err)
+		}
+		u.valueTokens += float64(mb.tokens)
 		u.valueLoss += loss
 		u.valueNorm += norm
 	}

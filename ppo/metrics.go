@@ -15,7 +15,7 @@ type Stats struct {
 	RLHFReward      float64 // Score + NonScoreReward
 	Score           float64 // R_c with frozen statistics, not whitened, less penalties, mean over answers
 	Uncertainty     float64 // deviation of R_c over an ensemble's members, mean over answers; 0 without an ensemble
-	ApproxKL        float64 // ½·(ln π_new − ln π_old)², mean over the updates' tokens
+	ApproxKL        float64 // ½·(ln π_new − ln π_old)², mean over the tokens of the minibatches that were looked at
 	ClipFraction    float64 // share of tokens whose loss was the clipped one, as TRL counts
 	Entropy         float64 // of π_θ, mean over tokens, in nats
 	PolicyLoss      float64
@@ -30,6 +30,8 @@ type Stats struct {
 	PolicyGradNorm  float64 // before clipping, mean over updates
 	CriticGradNorm  float64
 	ExplainedValue  float64 // 1 − Var(returns − values)/Var(returns): explained variance of the critic
+
+	SkippedMinibatches int // left out because the policy had moved beyond UpdateKLTarget
 
 	SampleSeconds, ScoreSeconds, ForwardSeconds, UpdateSeconds float64
 }
@@ -47,6 +49,7 @@ func (s Stats) Metrics() map[string]float64 {
 		"objective/uncertainty":      s.Uncertainty,
 		"policy/approxkl_avg":        s.ApproxKL,
 		"policy/clipfrac_avg":        s.ClipFraction,
+		"policy/skipped_minibatches": float64(s.SkippedMinibatches),
 		"policy/entropy_avg":         s.Entropy,
 		"policy/grad_norm":           s.PolicyGradNorm,
 		"loss/policy_avg":            s.PolicyLoss,
