@@ -96,8 +96,7 @@ func (g *Graph) LogProbs(temperature float64) *gorgonia.Node {
 	return nn.LogProb(g.targetLogits(), temperature)
 }
 
-// Entropy is the entropy of softmax(logits / temperature) in nats, [N], 0 where the batch has no target: a
-// diagnostic without a gradient.
+// Entropy is the entropy of softmax(logits / temperature) in nats, [N], 0 where the batch has no target.
 func (g *Graph) Entropy(temperature float64) *gorgonia.Node {
 	return nn.Entropy(g.targetLogits(), temperature)
 }

@@ -39,6 +39,9 @@ type Config struct {
 	// KLHorizon is how many answers the controller takes to change the coefficient by a fifth, at least a batch. Defaults to
 	// 10,000, which 0 means.
 	KLHorizon int `json:"kl_horizon,omitempty"`
+	// EntropyCoefficient is what the mean entropy of the policy at the tokens of its answers is weighed with before it is taken
+	// off the loss, so that the policy stays varied (PPO, equation 9). Defaults to 0: the KL penalty alone keeps it so.
+	EntropyCoefficient float64 `json:"entropy_coefficient,omitempty"`
 	// ClipRatio bounds π_θ/π_old to 1 ± ClipRatio. Defaults to 0.2 (section 3.2.3).
 	ClipRatio float64 `json:"clip_ratio"`
 	// UpdateKLTarget, in nats a token, ends an iteration's updates of the policy before a minibatch on which it is further
@@ -147,6 +150,7 @@ func (c Config) Validate() error {
 		{"kl-target", c.KLTarget >= 0 && !math.IsInf(c.KLTarget, 1), c.KLTarget, "0 or more"},
 		{"kl-target", c.KLTarget == 0 || c.Beta > 0, c.KLTarget, "0 where beta is, which no factor moves"},
 		{"kl-horizon", c.KLHorizon >= 0 && (c.KLTarget == 0 || c.horizon() >= c.BatchSize), c.KLHorizon, fmt.Sprintf("at least batch-size %d", c.BatchSize)},
+		{"entropy-coefficient", c.EntropyCoefficient >= 0 && !math.IsInf(c.EntropyCoefficient, 1), c.EntropyCoefficient, "0 or more"},
 		{"clip-ratio", c.ClipRatio > 0 && c.ClipRatio < 1, c.ClipRatio, "between 0 and 1"},
 		{"update-kl-target", c.UpdateKLTarget >= 0 && !math.IsInf(c.UpdateKLTarget, 1), c.UpdateKLTarget, "0 or more"},
 		{"value-clip", c.ValueClip >= 0, c.ValueClip, "0 or more"},

@@ -39,6 +39,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		"kl-target":           func(c *Config) { c.KLTarget, c.Beta = 6, 0 },
 		"kl-horizon":          func(c *Config) { c.KLTarget, c.KLHorizon = 6, 100 },
 		"update-kl-target":    func(c *Config) { c.UpdateKLTarget = -1 },
+		"entropy-coefficient": func(c *Config) { c.EntropyCoefficient = -1 },
 		"kl-estimator":        func(c *Config) { c.KLEstimator = "k4" },
 	} {
 		c := DefaultConfig()

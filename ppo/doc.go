@@ -11,6 +11,9 @@
 // per-token rewards (reward.go) and those into advantages (advantage.go); one gradient step of policy and
 // critic for each minibatch (loss in llama/nn).
 //
+// Options beside the paper's objective, all off by default (Config): other estimators of the KL penalty, whitened
+// rewards, a KL coefficient that holds a target, an end of an iteration's updates at a KL target, an entropy bonus.
+//
 // What the paper leaves open and is decided here: whitening is over the batch; the KL penalty is k1, per
 // token; advantages by GAE with γ = 1, λ = 0.95; the critic starts from the helpfulness model's trunk with
 // a fresh head and is fitted alone for the first iterations; an answer that was cut at the token limit

@@ -21,16 +21,20 @@ func (c Config) shape(w *llama.Weights) llama.Shape {
 	return llama.Shape{Tokens: max(min(c.GraphTokens, c.MinibatchSize*context), context), Sequences: c.MinibatchSize}
 }
 
-// newPolicy compiles the clipped surrogate; its outputs are the log-probabilities and entropies of every
-// row under the sampling temperature.
+// newPolicy compiles the clipped surrogate less the entropy bonus; its outputs are the log-probabilities and
+// entropies of every row under the sampling temperature, and the surrogate alone.
 func newPolicy(dev nn.Device, w *llama.Weights, c Config) (*learner, error) {
 	return newLearner(dev, w, c, func() (*llama.Program, error) {
 		g := llama.NewGraph(dev, w, c.shape(w))
 		logprobs := g.LogProbs(c.Temperature) // [N]
-		loss := nn.PPOPolicyLoss(logprobs,
-			g.Input("old", nn.PerToken), g.Input("advantages", nn.PerToken), g.Input("mask", nn.PerToken), g.Input("count", nn.Scalar),
-			c.ClipRatio)
-		return g.Compile(loss, logprobs, g.Entropy(c.Temperature))
+		mask, count := g.Input("mask", nn.PerToken), g.Input("count", nn.Scalar)
+		surrogate := nn.PPOPolicyLoss(logprobs, g.Input("old", nn.PerToken), g.Input("advantages", nn.PerToken), mask, count, c.ClipRatio)
+		entropies := g.Entropy(c.Temperature) // [N]
+		loss := surrogate
+		if c.EntropyCoefficient > 0 {
+			loss = nn.AddLosses([]float64{1, c.EntropyCoefficient}, surrogate, nn.EntropyLoss(entropies, mask, count))
+		}
+		return g.Compile(loss, logprobs, entropies, surrogate)
 	})
 }
 
@@ -76,21 +80,20 @@ func newLearner(dev nn.Device, w *llama.Weights, c Config, compile func() (*llam
 	return l, nil
 }
 
-// gather adds up the gradient of one minibatch, for a step to follow. see is shown the outputs of every microbatch, which
-// are those of the weights before the step.
-func (l *learner) gather(mb *minibatch, batch func(*microbatch) llama.Batch, see func(*microbatch, []float32)) (loss float64, err error) {
+// gather adds up the gradient of one minibatch, for a step to follow. see is shown what every microbatch came to, with the
+// weights as they are before the step.
+func (l *learner) gather(mb *minibatch, batch func(*microbatch) llama.Batch, see func(*microbatch, llama.Result)) error {
 	for _, m := range mb.micro {
 		b := batch(m)
 		b.Inputs["count"][0] = mb.tokens
 		result, err := l.program.Run(b)
 		if err != nil {
 			l.optimizer.ZeroGradients()
-			return 0, err
+			return err
 		}
-		loss += result.Loss
-		see(m, result.Outputs[0])
+		see(m, result)
 	}
-	return loss, nil
+	return nil
 }
 
 // updates gathers what the updates of one iteration saw.
@@ -113,12 +116,14 @@ const klStop = 1.5
 // that sampled.
 func (t *Trainer) updatePolicy(batches []*minibatch, rate float64, u *updates) error {
 	for i, mb := range batches {
-		var ratioSum, kl float64
+		var loss, ratioSum, kl float64
 		for _, m := range mb.micro {
 			m.scatter(m.policy.Inputs["old"], func(r *rollout) []float32 { return r.logprobs })
 			m.scatter(m.policy.Inputs["advantages"], func(r *rollout) []float32 { return r.advantage })
 		}
-		loss, err := t.policy.gather(mb, func(m *microbatch) llama.Batch { return m.policy }, func(m *microbatch, logprobs []float32) {
+		err := t.policy.gather(mb, func(m *microbatch) llama.Batch { return m.policy }, func(m *microbatch, r llama.Result) {
+			logprobs := r.Outputs[0]
+			loss += float64(r.Outputs[2][0])
 			old, advantages := m.policy.Inputs["old"], m.policy.Inputs["advantages"]
 			for row, on := range m.mask {
 				if on == 0 {
@@ -167,7 +172,10 @@ func (t *Trainer) updateCritic(batches []*minibatch, clip float64, u *updates) e
 			m.scatter(m.critic.Inputs["returns"], func(r *rollout) []float32 { return r.returns })
 			m.critic.Inputs["clip"][0] = float32(clip)
 		}
-		loss, err := t.critic.gather(mb, func(m *microbatch) llama.Batch { return m.critic }, func(m *microbatch, values []float32) {
+		var loss float64
+		err := t.critic.gather(mb, func(m *microbatch) llama.Batch { return m.critic }, func(m *microbatch, r llama.Result) {
+			values := r.Outputs[0]
+			loss += r.Loss
 			old, returns := m.critic.Inputs["old"], m.critic.Inputs["returns"]
 			for row, on := range m.mask {
 				if on != 0 && valueClipped(float64(values[row]), float64(old[row]), float64(returns[row]), clip) {

@@ -3,6 +3,8 @@ package ppo
 import (
 	"math"
 	"testing"
+
+	"tandem/llama/nn/nntest"
 )
 
 // hasty is a run whose policy moves far in one minibatch.
@@ -113,4 +115,37 @@ func TestResumeOfStoppedUpdatesIsExact(t *testing.T) {
 		c.UpdateKLTarget = 1e-3
 		return newRun(t, c)
 	}, 2, 4)
+}
+
+// Where no answer is better than another the bonus alone moves the policy: towards more entropy, and without it nowhere.
+func TestEntropyBonusKeepsThePolicyVaried(t *testing.T) {
+	entropies := func(coefficient float64) (first, last float64) {
+		c := shortRun()
+		c.Iterations, c.BatchSize, c.CriticWarmup, c.Beta, c.WeightDecay, c.EvaluateEvery = 20, 64, 0, 0, 0, 0
+		c.WhitenScores, c.WhitenAdvantages, c.EntropyCoefficient, c.FinalLearningRate = false, false, coefficient, 1e-2
+		trainer, err := NewTrainer(nntest.Plain(t), toyModels(4), toy{func([]int32) float64 { return 0 }}, c, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range trainer.critic.weights.Params() { // values of 0: every advantage is 0
+			clear(p.Data)
+		}
+		err = trainer.Run(t.Context(), nil, Observer{Iteration: func(s Stats) {
+			if s.Iteration == 1 {
+				first = s.Entropy
+			}
+			last = s.Entropy
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return first, last
+	}
+	if first, last := entropies(0); math.Abs(last-first) > 0.05 {
+		t.Errorf("without the bonus the entropy goes from %g to %g", first, last)
+	}
+	// The largest is that of four tokens.
+	if first, last := entropies(0.1); last < first+0.2 || last > math.Log(4)+1e-6 {
+		t.Errorf("with the bonus the entropy goes from %g to %g", first, last)
+	}
 }

@@ -28,6 +28,7 @@ type ppoCommand struct {
 	KLEstimator        *string  `name:"kl-estimator" help:"How the penalty estimates the divergence at a token: k1, k2 or k3 (default: the preset's, k1)." placeholder:"NAME" group:"training"`
 	KLTarget           *float64 `name:"kl-target" help:"Divergence of an answer in nats that beta, from its first value, is moved to hold; 0 for a constant beta (default: the preset's, 0)." placeholder:"NATS" group:"training"`
 	KLHorizon          *int     `name:"kl-horizon" help:"Answers that it takes to change beta so by a fifth (default: the preset's, 10000)." placeholder:"N" group:"training"`
+	EntropyCoefficient *float64 `help:"Weight of the policy's entropy, as a bonus (default: the preset's, 0)." placeholder:"X" group:"training"`
 	ClipRatio          *float64 `help:"Bound of the probability ratio (default: the preset's)." placeholder:"X" group:"training"`
 	UpdateKLTarget     *float64 `name:"update-kl-target" help:"Divergence a token in nats from the policy that sampled, at 1.5 times which an iteration's updates end; 0 for never (default: the preset's, 0)." placeholder:"NATS" group:"training"`
 	ValueClip          *float64 `help:"Bound of a value's move, in deviations of the returns; 0 for none (default: the preset's)." placeholder:"X" group:"training"`
@@ -74,6 +75,7 @@ func (c *ppoCommand) config() (ppo.Config, error) {
 	}
 	set(&p.KLTarget, c.KLTarget)
 	set(&p.KLHorizon, c.KLHorizon)
+	set(&p.EntropyCoefficient, c.EntropyCoefficient)
 	set(&p.ClipRatio, c.ClipRatio)
 	set(&p.UpdateKLTarget, c.UpdateKLTarget)
 	set(&p.ValueClip, c.ValueClip)

@@ -168,6 +168,27 @@ func (c *CPU) Entropy(n, vocabulary int, y, logits []float32, t float32) {
 	})
 }
 
+// EntropyGrad is dlogits = −dy/t² · p · (z − Σ p·z), p being softmax(z/t).
+func (c *CPU) EntropyGrad(vocabulary int, dlogits, dy, logits []float32, t float32) {
+	c.workers.For(len(dy), 1, func(from, to int) {
+		buffer := c.scratch.borrow(vocabulary)
+		defer c.scratch.giveBack(buffer)
+		p := *buffer
+		for i := from; i < to; i++ {
+			row, out := logits[i*vocabulary:(i+1)*vocabulary], dlogits[i*vocabulary:(i+1)*vocabulary]
+			if dy[i] == 0 {
+				clear(out)
+				continue
+			}
+			c.kernels.ExpShifted(p, row, 1/t, c.kernels.LogSumExp(row, 1/t))
+			if &out[0] != &row[0] {
+				copy(out, row)
+			}
+			c.kernels.SoftmaxBackward(out, p, out, -dy[i]/(t*t))
+		}
+	})
+}
+
 func (c *CPU) SumSquares(x []float32) float64 {
 	partial := make([]float64, (len(x)+chunk-1)/chunk)
 	c.workers.Each(len(partial), func(i int) {

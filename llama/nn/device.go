@@ -53,6 +53,8 @@ type Device interface {
 	LogProbGrad(vocabulary int, dlogits, dy, lse, logits []float32, targets []int32, t float32)
 	// Entropy sets y[i] to the entropy of softmax(logits[i]/t), in nats.
 	Entropy(n, vocabulary int, y, logits []float32, t float32)
+	// EntropyGrad sets dlogits [n, vocabulary] for n = len(dy) rows; dlogits may be logits.
+	EntropyGrad(vocabulary int, dlogits, dy, logits []float32, t float32)
 
 	// SumSquares returns Σ x², in float64.
 	SumSquares(x []float32) float64

@@ -204,8 +204,13 @@ func TestGradients(t *testing.T) {
 			return n.dot(Attention(Rotate(n.rows(PerToken, 1, 48), h), h))
 		},
 		"target rows": func(n *network) *gorgonia.Node { return n.dot(TargetRows(n.rows(PerToken, 1, 6))) },
-		"logprob":     func(n *network) *gorgonia.Node { return n.dot(LogProb(TargetRows(n.rows(PerToken, 1, 11)), 0.7)) },
-		"head":        func(n *network) *gorgonia.Node { return n.dot(Head(n.rows(PerToken, 1, 6), n.param(1, 1, 6))) },
+		"entropy":     func(n *network) *gorgonia.Node { return n.dot(Entropy(TargetRows(n.rows(PerToken, 1, 11)), 0.7)) },
+		"logprob and entropy of the same logits": func(n *network) *gorgonia.Node {
+			logits := Linear(TargetRows(n.rows(PerToken, 1, 6)), n.param(0.5, 11, 6))
+			return AddLosses([]float64{1, 0.5}, n.dot(LogProb(logits, 0.7)), n.dot(Entropy(logits, 0.7)))
+		},
+		"logprob": func(n *network) *gorgonia.Node { return n.dot(LogProb(TargetRows(n.rows(PerToken, 1, 11)), 0.7)) },
+		"head":    func(n *network) *gorgonia.Node { return n.dot(Head(n.rows(PerToken, 1, 6), n.param(1, 1, 6))) },
 		"scores": func(n *network) *gorgonia.Node {
 			return n.dot(Head(LastRows(n.rows(PerToken, 1, 6)), n.param(1, 1, 6)))
 		},
@@ -240,6 +245,9 @@ func TestLossGradients(t *testing.T) {
 	for name, build := range map[string]func(n *network) *gorgonia.Node{
 		"cross-entropy": func(n *network) *gorgonia.Node {
 			return CrossEntropy(n.rows(PerToken, 1), input(n, "w", PerToken, n.rng.Float64), input(n, "k", Scalar, constant(7)))
+		},
+		"entropy": func(n *network) *gorgonia.Node {
+			return EntropyLoss(n.rows(PerToken, 1), input(n, "w", PerToken, n.rng.Float64), input(n, "k", Scalar, constant(7)))
 		},
 		"ranking": func(n *network) *gorgonia.Node {
 			return RankingLoss(n.rows(PerSequence, 2), input(n, "m", PerPair, n.rng.Float64), nil, input(n, "k", Scalar, constant(3)))

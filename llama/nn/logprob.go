@@ -60,17 +60,29 @@ func LogProb(logits *gorgonia.Node, temperature float64) *gorgonia.Node {
 	}, logits)
 }
 
-// Entropy is the entropy, in nats, of softmax(logits / temperature) for the logits of [TargetRows], [N]: a
-// diagnostic, no gradient flows through it. Rows without a target are 0.
+// Entropy is the entropy, in nats, of softmax(logits / temperature) for the logits of [TargetRows], [N]. Rows without
+// a target are 0. Its gradient, for a bonus, needs the logits once more: beside [LogProb] in one loss a second V-wide
+// buffer is held.
 func Entropy(logits *gorgonia.Node, temperature float64) *gorgonia.Node {
 	s := requireLogits(logits, "Entropy", temperature)
 	v := logits.Shape()[1]
 	packed := make([]float32, s.Tokens)
 	return s.apply(&op{
-		name: "Entropy", shape: tensor.Shape{s.Tokens}, rows: PerToken, reuses: -1,
+		name: "Entropy", shape: tensor.Shape{s.Tokens}, rows: PerToken, reuses: -1, wrt: []bool{true},
 		compute: func(y []float32, in [][]float32) {
 			s.Device.Entropy(s.Filled(PerTarget), v, packed, in[0], float32(temperature))
 			s.unpack(y, packed)
+		},
+		gradient: func(in gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) gorgonia.Nodes {
+			return gorgonia.Nodes{s.apply(&op{
+				name: "EntropyGrad", shape: logits.Shape(), rows: PerTarget, reuses: 0,
+				compute: func(d []float32, in [][]float32) {
+					for i, row := range s.targetRows {
+						packed[i] = in[1][row]
+					}
+					s.Device.EntropyGrad(v, d, packed[:s.Filled(PerTarget)], in[0], float32(temperature))
+				},
+			}, in[0], grad)}
 		},
 	}, logits)
 }

@@ -56,20 +56,31 @@ func inverse(count []float32) float64 {
 // CrossEntropy is −Σ weights·logProbs / count: the language-model loss. logProbs and weights are [N], count
 // is [1].
 func CrossEntropy(logProbs, weights, count *gorgonia.Node) *gorgonia.Node {
-	s := scopeOf(logProbs)
-	requireTokens(s, "CrossEntropy", logProbs, weights)
-	requireShape(count, "CrossEntropy", "the count", 1)
-	return s.loss("CrossEntropy", func(d []float32, in [][]float32) float64 {
-		lp, w, k := in[0], in[1], inverse(in[2])
+	return negatedMean("CrossEntropy", logProbs, weights, count)
+}
+
+// EntropyLoss is −Σ weights·entropies / count, of which a policy's loss takes a share so that it stays varied
+// (https://arxiv.org/abs/1707.06347, equation 9). Shapes are CrossEntropy's.
+func EntropyLoss(entropies, weights, count *gorgonia.Node) *gorgonia.Node {
+	return negatedMean("EntropyLoss", entropies, weights, count)
+}
+
+// negatedMean is −Σ weights·x / count.
+func negatedMean(name string, x, weights, count *gorgonia.Node) *gorgonia.Node {
+	s := scopeOf(x)
+	requireTokens(s, name, x, weights)
+	requireShape(count, name, "the count", 1)
+	return s.loss(name, func(d []float32, in [][]float32) float64 {
+		x, w, k := in[0], in[1], inverse(in[2])
 		sum := 0.0
 		for i := range s.Filled(PerToken) {
-			sum -= float64(w[i]) * float64(lp[i])
+			sum -= float64(w[i]) * float64(x[i])
 			if d != nil {
 				d[i] = float32(-float64(w[i]) * k)
 			}
 		}
 		return sum * k
-	}, logProbs, weights, count)
+	}, x, weights, count)
 }
 
 // RankingLoss is −Σ weight · ln σ(r_chosen − r_rejected − margin) / count over pairs (section 3.2.2, equation 2 of

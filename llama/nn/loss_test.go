@@ -34,6 +34,9 @@ func TestLossesByHand(t *testing.T) {
 		{"cross-entropy", func(n *network) *gorgonia.Node {
 			return CrossEntropy(n.predicted(PerToken, -1, -2, -3, -4), fixed(n.scope, "w", PerToken, 1, 0, 0.5, 2), fixed(n.scope, "k", Scalar, 10))
 		}, (1 + 1.5 + 8) / 10., []float64{-0.1, 0, -0.05, -0.2}},
+		{"entropy", func(n *network) *gorgonia.Node {
+			return EntropyLoss(n.predicted(PerToken, 1, 2, 3, 4), fixed(n.scope, "w", PerToken, 1, 0, 1, 0), fixed(n.scope, "k", Scalar, 2))
+		}, -(1 + 3) / 2., []float64{-0.5, 0, -0.5, 0}},
 		{"ranking with margins", func(n *network) *gorgonia.Node {
 			return RankingLoss(n.predicted(PerSequence, 2, 1, 0, 3), fixed(n.scope, "m", PerPair, 1, 1./3), nil, fixed(n.scope, "k", Scalar, 2))
 		}, -(lnσ(0) + lnσ(-3-1./3)) / 2, []float64{-0.25, 0.25, -sigmoid(3+1./3) / 2, sigmoid(3+1./3) / 2}},
