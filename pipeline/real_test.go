@@ -127,6 +127,7 @@ func TestReal(t *testing.T) {
 	r := tinyReal(t, studio(t))
 	r.Base = tinyBase(t)
 	r.Config.Recipe.Helpfulness.Fit.Epochs, r.Config.Recipe.Safety.Fit.Epochs = 4, 4
+	r.Config.Recipe.PPO.PtxCoefficient = 0.1 // mixes in the demonstrations
 	o, err := r.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -136,6 +137,10 @@ func TestReal(t *testing.T) {
 	}
 	if o.Judges.Safety.Calibration == nil || o.Judges.Safety.Calibration.Calibrated {
 		t.Errorf("pairs without labels left the safety model with the calibration %+v", o.Judges.Safety.Calibration)
+	}
+	tuned, err := checkpoint.ReadLineage(t.Context(), filepath.Join(r.Folder, "v1", "ppo"))
+	if err != nil || tuned == nil || tuned.Metrics["loss/ptx_avg"] <= 0 || !strings.Contains(string(tuned.Config), `"ptx_data"`) {
+		t.Errorf("PPO mixed no demonstrations in: %+v, %v", tuned, err)
 	}
 	for _, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
 		v := o.Validity[aspect]

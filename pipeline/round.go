@@ -343,10 +343,14 @@ type targetLine struct {
 // ppo tunes rejection sampling's policy against the combined score.
 func (l *Loop) ppo(ctx context.Context, r Round, o Outcome) (Version, error) {
 	name := r.Name + " (PPO)"
-	model, err := one[tandem.Model](l.stage(ctx, r.Number, tandem.StagePPO, PPO{
+	spec := PPO{
 		Model: o.Sampled.URL, Helpfulness: o.Judges.Helpfulness.URL, Safety: o.Judges.Safety.URL, Prompts: r.Prompts.Improve,
 		Round: r.Number, Config: r.Recipe.PPO, Out: filepath.Join(r.Folder, "ppo"), Name: name,
-	}))
+	}
+	if r.Recipe.PPO.PtxCoefficient > 0 {
+		spec.PtxData = []string{r.Demonstrations}
+	}
+	model, err := one[tandem.Model](l.stage(ctx, r.Number, tandem.StagePPO, spec))
 	return Version{name, model}, err
 }
 

@@ -9,10 +9,13 @@ import (
 
 	"tandem"
 	"tandem/llama"
+	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
+	"tandem/llama/train"
 	"tandem/ppo"
 	"tandem/rejection"
 	"tandem/rewardmodel"
+	"tandem/sft"
 )
 
 // Sample specifies one shard of rejection sampling: K answers to each of its prompts, scored.
@@ -77,11 +80,14 @@ type PPO struct {
 	Prompts     string `json:"prompts"` // file, see dataset.ReadPrompts; held-out ones are evaluated on
 	// HeldOutShare of the prompts' openings is held out beside those that are marked, by the one rule (see
 	// tandem.HeldOut).
-	HeldOutShare float64    `json:"held_out_share,omitempty"`
-	Round        int        `json:"round,omitempty"`
-	Config       ppo.Config `json:"config"`
-	Out          string     `json:"out"`
-	Name         string     `json:"name"`
+	HeldOutShare float64 `json:"held_out_share,omitempty"`
+	// PtxData are files of dialogues in the messages form whose language modelling is mixed into the policy's updates, with
+	// the configuration's PtxCoefficient. The same openings are held out of them.
+	PtxData []string   `json:"ptx_data,omitempty"`
+	Round   int        `json:"round,omitempty"`
+	Config  ppo.Config `json:"config"`
+	Out     string     `json:"out"`
+	Name    string     `json:"name"`
 }
 
 // PPO tunes a policy against the combined score.
@@ -96,7 +102,7 @@ func (p PPO) describe(ctx context.Context, _ *Studio) (m tandem.Model, err error
 	if m.Parent, err = parentID(ctx, p.Model); err != nil {
 		return m, err
 	}
-	if m.Snapshot, err = HashFiles(p.Prompts); err != nil {
+	if m.Snapshot, err = HashFiles(append([]string{p.Prompts}, p.PtxData...)...); err != nil {
 		return m, err
 	}
 	made := struct {
@@ -149,14 +155,51 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	counts := map[string]int{"prompts": len(training), "held_out": len(heldOut)}
+	ptx, err := p.ptx(ctx, s, policy, heldOut, counts)
+	if err != nil {
+		return nil, err
+	}
 	return &prepared{
 		steps:  p.Config.Iterations,
-		counts: map[string]int{"prompts": len(training), "held_out": len(heldOut)},
+		counts: counts,
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			metrics, err := p.tune(ctx, w, p.models(policy.Weights, helpfulness.First().Weights), environment, scorer)
+			models := p.models(policy.Weights, helpfulness.First().Weights)
+			models.Ptx = ptx
+			metrics, err := p.tune(ctx, w, models, environment, scorer)
 			return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, metrics, err
 		},
 	}, nil
+}
+
+// ptx reads the dialogues to mix in, if any, and counts them; those that open as a held-out prompt does are left out.
+func (p PPO) ptx(ctx context.Context, s *Studio, policy *chat.Policy, heldOut []tandem.Prompt, counts map[string]int) (*train.LanguageModel, error) {
+	switch {
+	case p.Config.PtxCoefficient > 0 && len(p.PtxData) == 0:
+		return nil, tandem.Errorf(tandem.Invalid, "pipeline.PPO", "ptx-coefficient is %g, and there are no dialogues to mix in: name them by ptx-data", p.Config.PtxCoefficient)
+	case p.Config.PtxCoefficient == 0 && len(p.PtxData) > 0:
+		return nil, tandem.Errorf(tandem.Invalid, "pipeline.PPO", "ptx-data names dialogues to mix in, and ptx-coefficient is 0")
+	case len(p.PtxData) == 0:
+		return nil, nil
+	}
+	dialogues, err := readDialogues(ctx, "", p.PtxData...)
+	if err != nil {
+		return nil, err
+	}
+	openings := make(map[string]bool)
+	for _, prompt := range heldOut {
+		openings[prompt.Messages.Opening()] = true
+	}
+	training, _ := splitItems(dialogues, tandem.Dialogue.Opening, func(d tandem.Dialogue) bool { return openings[d.Opening()] }, p.HeldOutShare)
+	task, made, err := sft.NewTask(ctx, policy.Template, training, policy.Weights.Config.MaxPositionEmbeddings)
+	if err != nil {
+		return nil, fmt.Errorf("ptx-data: %w", err)
+	}
+	if made.TooLong+made.Untrained > 0 {
+		s.Log.Warn("dialogues to mix in were left out", "too_long", made.TooLong, "nothing_to_train_on", made.Untrained)
+	}
+	counts["ptx_dialogues"], counts["ptx_tokens"] = made.Dialogues, made.Tokens
+	return task, nil
 }
 
 // models are the policy, what it starts from, and a critic: the trunk of the helpfulness model, of an ensemble its first

@@ -42,6 +42,11 @@ type Config struct {
 	// EntropyCoefficient is what the mean entropy of the policy at the tokens of its answers is weighed with before it is taken
 	// off the loss, so that the policy stays varied (PPO, equation 9). Defaults to 0: the KL penalty alone keeps it so.
 	EntropyCoefficient float64 `json:"entropy_coefficient,omitempty"`
+	// PtxCoefficient is γ of the language modelling that is mixed into the policy's updates (InstructGPT, equation 2; 27.8 there, by
+	// its own normalisation). Here both losses are means over tokens. Defaults to 0: nothing is mixed in.
+	PtxCoefficient float64 `json:"ptx_coefficient,omitempty"`
+	// PtxBatchSize is the number of sequences that are mixed into a gradient step. Defaults to MinibatchSize, which 0 means.
+	PtxBatchSize int `json:"ptx_batch_size,omitempty"`
 	// ClipRatio bounds π_θ/π_old to 1 ± ClipRatio. Defaults to 0.2 (section 3.2.3).
 	ClipRatio float64 `json:"clip_ratio"`
 	// UpdateKLTarget, in nats a token, ends an iteration's updates of the policy before a minibatch on which it is further
@@ -151,6 +156,8 @@ func (c Config) Validate() error {
 		{"kl-target", c.KLTarget == 0 || c.Beta > 0, c.KLTarget, "0 where beta is, which no factor moves"},
 		{"kl-horizon", c.KLHorizon >= 0 && (c.KLTarget == 0 || c.horizon() >= c.BatchSize), c.KLHorizon, fmt.Sprintf("at least batch-size %d", c.BatchSize)},
 		{"entropy-coefficient", c.EntropyCoefficient >= 0 && !math.IsInf(c.EntropyCoefficient, 1), c.EntropyCoefficient, "0 or more"},
+		{"ptx-coefficient", c.PtxCoefficient >= 0 && !math.IsInf(c.PtxCoefficient, 1), c.PtxCoefficient, "0 or more"},
+		{"ptx-batch-size", c.PtxBatchSize >= 0, c.PtxBatchSize, "0 or more"},
 		{"clip-ratio", c.ClipRatio > 0 && c.ClipRatio < 1, c.ClipRatio, "between 0 and 1"},
 		{"update-kl-target", c.UpdateKLTarget >= 0 && !math.IsInf(c.UpdateKLTarget, 1), c.UpdateKLTarget, "0 or more"},
 		{"value-clip", c.ValueClip >= 0, c.ValueClip, "0 or more"},

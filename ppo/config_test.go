@@ -40,6 +40,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		"kl-horizon":          func(c *Config) { c.KLTarget, c.KLHorizon = 6, 100 },
 		"update-kl-target":    func(c *Config) { c.UpdateKLTarget = -1 },
 		"entropy-coefficient": func(c *Config) { c.EntropyCoefficient = -1 },
+		"ptx-coefficient":     func(c *Config) { c.PtxCoefficient = -1 },
+		"ptx-batch-size":      func(c *Config) { c.PtxBatchSize = -1 },
 		"kl-estimator":        func(c *Config) { c.KLEstimator = "k4" },
 	} {
 		c := DefaultConfig()

@@ -46,7 +46,7 @@ func (s *Stats) describeUpdates(u updates, minibatches int, c Config) {
 		return
 	}
 	steps, n := float64(max(u.n, 1)), float64(len(u.ratios))
-	s.PolicyLoss, s.PolicyGradNorm = u.loss/steps, u.norm/steps
+	s.PolicyLoss, s.PtxLoss, s.PolicyGradNorm = u.loss/steps, u.ptxLoss/steps, u.norm/steps
 	s.ApproxKL, s.ClipFraction = u.approxKL/u.tokens, u.clipped/u.tokens
 	s.ValueClipShare = u.valueClipped / u.valueTokens
 	s.FirstRatioError = u.firstRatioError

@@ -3,7 +3,6 @@ package ppo
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 
 	"tandem"
 	"tandem/llama/chat"
@@ -31,9 +30,7 @@ type Dialogues struct {
 	prompts   []tandem.Prompt // held-out ones behind the others
 	questions []Question
 	heldOut   []Question
-	seed      uint64
-	epoch     int // of order
-	order     []int
+	order     shuffle // of the training ones
 }
 
 // NewDialogues renders the prompts, the beginning of those longer than most tokens cut. Each epoch of training prompts has its own order, keyed by seed.
@@ -41,7 +38,7 @@ func NewDialogues(ctx context.Context, r Renderer, t Decoder, s tandem.Scorer, t
 	if len(training) == 0 {
 		return nil, tandem.Errorf(tandem.Invalid, "ppo.NewDialogues", "there are no prompts to train on")
 	}
-	d := &Dialogues{renderer: r, decoder: t, scorer: s, seed: seed, epoch: -1}
+	d := &Dialogues{renderer: r, decoder: t, scorer: s, order: shuffle{n: len(training), seed: seed}}
 	var err error
 	if d.questions, err = d.render(ctx, training, most); err != nil {
 		return nil, err
@@ -72,13 +69,7 @@ func (d *Dialogues) render(ctx context.Context, prompts []tandem.Prompt, most in
 func (d *Dialogues) Questions(iteration, n int) ([]Question, error) {
 	questions := make([]Question, n)
 	for i := range questions {
-		at := iteration*n + i
-		epoch := at / len(d.questions)
-		if epoch != d.epoch {
-			d.epoch = epoch
-			d.order = rand.New(rand.NewPCG(d.seed, uint64(epoch))).Perm(len(d.questions))
-		}
-		questions[i] = d.questions[d.order[at%len(d.questions)]]
+		questions[i] = d.questions[d.order.at(iteration*n+i)]
 	}
 	return questions, nil
 }

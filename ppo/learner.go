@@ -100,7 +100,7 @@ func (l *learner) gather(mb *minibatch, batch func(*microbatch) llama.Batch, see
 type updates struct {
 	n, skipped           int     // minibatches whose step was taken, and was not
 	tokens               float64 // of the minibatches that were looked at
-	loss, norm           float64
+	loss, norm, ptxLoss  float64
 	ratios               []float64 // mean of each of these
 	approxKL, clipped    float64
 	firstRatioError      float64
@@ -151,6 +151,14 @@ func (t *Trainer) updatePolicy(batches []*minibatch, rate float64, u *updates) e
 			t.policy.optimizer.ZeroGradients()
 			u.skipped = len(batches) - i
 			return nil
+		}
+		if t.ptx != nil {
+			loss, err := t.ptx.gather(t.iteration*len(batches) + i)
+			if err != nil {
+				t.policy.optimizer.ZeroGradients()
+				return fmt.Errorf("mix language modelling in: %w", err)
+			}
+			u.ptxLoss += loss
 		}
 		norm, err := t.policy.optimizer.Step(rate)
 		if err != nil {

@@ -18,7 +18,8 @@ type Stats struct {
 	ApproxKL        float64 // ½·(ln π_new − ln π_old)², mean over the tokens of the minibatches that were looked at
 	ClipFraction    float64 // share of tokens whose loss was the clipped one, as TRL counts
 	Entropy         float64 // of π_θ, mean over tokens, in nats
-	PolicyLoss      float64
+	PolicyLoss      float64 // the clipped surrogate alone, without entropy bonus and language modelling
+	PtxLoss         float64 // of the language modelling that is mixed in, without γ; 0 where nothing is
 	ValueLoss       float64
 	ValueClipShare  float64 // share of tokens whose value loss was the clipped one
 	Ratio           float64 // π_new/π_old, mean over tokens
@@ -68,6 +69,9 @@ func (s Stats) Metrics() map[string]float64 {
 		"time/score":                 s.ScoreSeconds,
 		"time/forward":               s.ForwardSeconds,
 		"time/update":                s.UpdateSeconds,
+	}
+	if s.PtxLoss != 0 {
+		m["loss/ptx_avg"] = s.PtxLoss
 	}
 	return m
 }

@@ -9,6 +9,7 @@ import (
 	"tandem"
 	"tandem/llama"
 	"tandem/llama/nn"
+	"tandem/llama/train"
 )
 
 // Models are the three models of a run.
@@ -16,6 +17,9 @@ type Models struct {
 	Policy    *llama.Weights // π_θ, trained in place
 	Reference *llama.Weights // π_0, never changed; a copy of the policy that PPO starts from
 	Critic    *llama.Weights // a classifier, trained in place: the helpfulness model's trunk with a fresh head
+	// Ptx is what the policy goes on to model as a language beside its rewards: pretraining or fine-tuning data. Nil where
+	// PtxCoefficient is 0.
+	Ptx *train.LanguageModel
 }
 
 // Trainer tunes a policy. One goroutine uses it at a time.
@@ -28,6 +32,7 @@ type Trainer struct {
 	environment Environment
 	policy      *learner
 	critic      *learner
+	ptx         *ptx // nil where nothing is mixed in
 	reference   *llama.Program
 	sampler     *llama.Sampler
 
@@ -50,11 +55,18 @@ func NewTrainer(dev nn.Device, models Models, environment Environment, c Config,
 			models.Policy.Config.VocabSize, models.Critic.Config.VocabSize)
 	case !models.Critic.IsClassifier():
 		return nil, tandem.Errorf(tandem.Invalid, op, "the critic has no scalar head")
+	case (models.Ptx != nil) != (c.PtxCoefficient > 0):
+		return nil, tandem.Errorf(tandem.Invalid, op, "ptx-coefficient is %g, and there is data to mix in: %t; neither is without the other", c.PtxCoefficient, models.Ptx != nil)
 	}
 	t := &Trainer{config: c, kernel: dev.String(), environment: environment, beta: c.Beta}
 	var err error
 	if t.policy, err = newPolicy(dev, models.Policy, c); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
+	}
+	if models.Ptx != nil {
+		if t.ptx, err = newPtx(dev, models.Policy, models.Ptx, c); err != nil {
+			return nil, fmt.Errorf("ptx: %w", err)
+		}
 	}
 	if t.reference, err = newReference(dev, models.Reference, c); err != nil {
 		return nil, fmt.Errorf("reference: %w", err)

@@ -10,12 +10,13 @@ import (
 
 // ppoCommand tunes a policy against the combined score by PPO (section 3.2.3).
 type ppoCommand struct {
-	Model        string  `required:"" type:"path" help:"Folder of the policy; it is the reference too." placeholder:"DIR"`
-	Helpfulness  string  `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
-	Safety       string  `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
-	Data         string  `required:"" type:"path" help:"File of prompts, JSON Lines; those marked held_out are evaluated on." placeholder:"FILE"`
-	HeldOutShare float64 `default:"0.2" help:"Share of openings to evaluate on, beside those marked, by the one rule that all stages share; 0 trains on all others (default: 0.2)." placeholder:"SHARE"`
-	Preset       string  `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
+	Model        string   `required:"" type:"path" help:"Folder of the policy; it is the reference too." placeholder:"DIR"`
+	Helpfulness  string   `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
+	Safety       string   `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
+	Data         string   `required:"" type:"path" help:"File of prompts, JSON Lines; those marked held_out are evaluated on." placeholder:"FILE"`
+	HeldOutShare float64  `default:"0.2" help:"Share of openings to evaluate on, beside those marked, by the one rule that all stages share; 0 trains on all others (default: 0.2)." placeholder:"SHARE"`
+	PtxData      []string `type:"path" help:"Files of dialogues, JSON Lines in the messages form, whose language modelling is mixed into the policy's updates; needs --ptx-coefficient." placeholder:"FILE"`
+	Preset       string   `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
 
 	Iterations         *int     `help:"Iterations of sampling and updating (default: the preset's)." placeholder:"N" group:"training"`
 	BatchSize          *int     `help:"Answers of an iteration (default: the preset's)." placeholder:"N" group:"training"`
@@ -29,6 +30,8 @@ type ppoCommand struct {
 	KLTarget           *float64 `name:"kl-target" help:"Divergence of an answer in nats that beta, from its first value, is moved to hold; 0 for a constant beta (default: the preset's, 0)." placeholder:"NATS" group:"training"`
 	KLHorizon          *int     `name:"kl-horizon" help:"Answers that it takes to change beta so by a fifth (default: the preset's, 10000)." placeholder:"N" group:"training"`
 	EntropyCoefficient *float64 `help:"Weight of the policy's entropy, as a bonus (default: the preset's, 0)." placeholder:"X" group:"training"`
+	PtxCoefficient     *float64 `help:"Weight of the language modelling of --ptx-data (default: the preset's, 0)." placeholder:"X" group:"training"`
+	PtxBatchSize       *int     `help:"Dialogues of --ptx-data in a gradient step (default: the preset's, as many as --minibatch-size)." placeholder:"N" group:"training"`
 	ClipRatio          *float64 `help:"Bound of the probability ratio (default: the preset's)." placeholder:"X" group:"training"`
 	UpdateKLTarget     *float64 `name:"update-kl-target" help:"Divergence a token in nats from the policy that sampled, at 1.5 times which an iteration's updates end; 0 for never (default: the preset's, 0)." placeholder:"NATS" group:"training"`
 	ValueClip          *float64 `help:"Bound of a value's move, in deviations of the returns; 0 for none (default: the preset's)." placeholder:"X" group:"training"`
@@ -76,6 +79,8 @@ func (c *ppoCommand) config() (ppo.Config, error) {
 	set(&p.KLTarget, c.KLTarget)
 	set(&p.KLHorizon, c.KLHorizon)
 	set(&p.EntropyCoefficient, c.EntropyCoefficient)
+	set(&p.PtxCoefficient, c.PtxCoefficient)
+	set(&p.PtxBatchSize, c.PtxBatchSize)
 	set(&p.ClipRatio, c.ClipRatio)
 	set(&p.UpdateKLTarget, c.UpdateKLTarget)
 	set(&p.ValueClip, c.ValueClip)
@@ -105,7 +110,7 @@ func (c *ppoCommand) Run(ctx context.Context, w *world) error {
 	}
 	spec := pipeline.PPO{
 		Model: c.Model, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Data, HeldOutShare: c.HeldOutShare,
-		Config: config, Out: c.Out, Name: c.name(),
+		PtxData: c.PtxData, Config: config, Out: c.Out, Name: c.name(),
 	}
 	return c.make(ctx, w, nil,
 		func(s *pipeline.Studio) (pipeline.Plan, error) { return s.Plan(ctx, spec) },

@@ -3,8 +3,8 @@
 
 Made with Python 3.11, torch 2.15.0, transformers 5.23.0, safetensors 0.8.0, numpy 2.4.6 on CPU, in float64:
 
-    TANDEM_GOLDEN_OUT=/tmp/sampled.json go test ./ppo -run TestIterationAgainstPyTorch -count=1
-    env/bin/python iteration.py /tmp/sampled.json       # writes iteration.json and iteration.safetensors
+    TANDEM_GOLDEN_OUT=/tmp/sampled go test ./ppo -run TestIterationAgainstPyTorch -count=1
+    env/bin/python iteration.py /tmp/sampled/*.json     # writes each as .json and .safetensors here
 
 The models are llama/testdata's: untied is the policy, head_dim the reference, classifier the critic. What differs
 from TRL, as this project documents it: whitening divides by n, values are clipped in deviations of the returns,
@@ -55,6 +55,18 @@ def values(critic, answer):
     return critic.score(critic.model(ids).last_hidden_state)[0, len(answer["prompt"]) - 1:-1, 0]
 
 
+def language_modelling(policy, sequences):
+    """Mean over the tokens that count of −weight · ln P(token | tokens before it)."""
+    total, count = 0.0, 0
+    for s in sequences:
+        ids = torch.tensor([s["Tokens"]])
+        weights = torch.tensor(s["Weights"] or [1.0] * len(s["Tokens"]), dtype=torch.float64)[1:]
+        logs = torch.log_softmax(policy(ids).logits[0, :-1], dim=-1).gather(1, ids[0, 1:, None])[:, 0]
+        total = total - (weights * logs).sum()
+        count += int((weights != 0).sum())
+    return total / count
+
+
 def optimizer(model, rate, c):
     """Weight decay is for matrices, not for the gains of norms."""
     named = list(model.named_parameters())
@@ -72,8 +84,13 @@ def step(model, opt, loss, c):
     return norm.item()
 
 
-def main():
-    sampled = json.loads(pathlib.Path(sys.argv[1]).read_text())
+def kl_estimate(name, log_ratio):
+    """As TRL has it, from ln r = ln π_0 − ln π_θ."""
+    return {"k1": -log_ratio, "k2": log_ratio ** 2 / 2, "k3": (log_ratio.exp() - 1) - log_ratio}[name]
+
+
+def iterate(path):
+    sampled = json.loads(path.read_text())
     c, answers = sampled["config"], sampled["answers"]
     policy, reference = load(LlamaForCausalLM, "untied"), load(LlamaForCausalLM, "head_dim")
     critic = load(LlamaForSequenceClassification, "classifier")
@@ -90,9 +107,13 @@ def main():
         score = torch.tensor([a["score"] - (0 if a["ended"] else c["missing_eos_penalty"]) for a in answers])
         white = whiten(score)
         kl = [o - r for o, r in zip(old, ref)]
-        rewards = [-c["beta"] * k for k in kl]
+        penalty = [kl_estimate(c.get("kl_estimator", "k1"), r - o) for o, r in zip(old, ref)]
+        rewards = [-c["beta"] * k for k in penalty]
         for r, s in zip(rewards, white):
             r[-1] += s
+        if c.get("whiten_rewards"):  # shift_mean=False
+            all_rewards = torch.cat(rewards)
+            rewards = split(whiten(all_rewards) + all_rewards.mean(), answers)
 
         # Generalised advantage estimation, as TRL's loop has it.
         advantages, returns = [], []
@@ -111,6 +132,7 @@ def main():
         tokens = len(all_returns)
         stats = {
             "objective/kl": sum(k.sum() for k in kl) / len(answers),
+            "objective/non_score_reward": -c["beta"] * sum(k.sum() for k in penalty) / len(answers),
             "objective/entropy": -sum(o.sum() for o in old) / len(answers),
             "objective/scores": score.mean(),
             "policy/entropy_avg": entropy.mean(),
@@ -123,7 +145,8 @@ def main():
     of_policy, of_critic = optimizer(policy, c["learning_rate"], c), optimizer(critic, c["critic_learning_rate"], c)
     ratios, norms, losses, value_norms, value_losses = [], [], [], [], []
     approx_kl = clipped = values_clipped = 0
-    for mb in minibatches:
+    ptx_losses = []
+    for k, mb in enumerate(minibatches):
         pick = lambda x: torch.cat([x[i] for i in mb])
         adv, target, before = pick(advantages), pick(returns), pick(v)
 
@@ -135,7 +158,10 @@ def main():
         value_losses.append(loss.item())
         value_norms.append(step(critic, of_critic, loss, c))
 
-        difference = torch.cat([logprobs(policy, answers[i], temperature) for i in mb]) - pick(old)
+        p = [distribution(policy, answers[i], temperature) for i in mb]
+        now = torch.cat([x.gather(1, torch.tensor(answers[i]["tokens"])[:, None])[:, 0] for i, x in zip(mb, p)])
+        entropies = torch.cat([-(x.exp() * x).sum(1) for x in p])
+        difference = now - pick(old)
         ratio = difference.exp()
         free, bound = -adv * ratio, -adv * torch.clamp(ratio, 1 - c["clip_ratio"], 1 + c["clip_ratio"])
         loss = torch.max(free, bound).mean()
@@ -143,6 +169,10 @@ def main():
         approx_kl += 0.5 * (difference ** 2).sum()
         ratios.append(ratio.mean().item())
         losses.append(loss.item())
+        loss = loss - c.get("entropy_coefficient", 0) * entropies.mean()
+        if "ptx" in sampled:
+            ptx_losses.append(language_modelling(policy, sampled["ptx"][k]))
+            loss = loss + c["ptx_coefficient"] * ptx_losses[-1]
         norms.append(step(policy, of_policy, loss, c))
 
     mean = lambda x: sum(x) / len(x)
@@ -151,12 +181,15 @@ def main():
         "loss/policy_avg": mean(losses), "loss/value_avg": mean(value_losses), "val/clipfrac_avg": values_clipped / tokens,
         "val/ratio": mean(ratios), "val/grad_norm": mean(value_norms),
     }
+    if ptx_losses:
+        stats["loss/ptx_avg"] = mean(ptx_losses)
     sampled["metrics"] = {name: float(torch.as_tensor(x).detach()) for name, x in stats.items()}
-    (HERE / "iteration.json").write_text(json.dumps(sampled, indent=1) + "\n")
+    (HERE / path.name).write_text(json.dumps(sampled, indent=1) + "\n")
     weights = {f"{who}.{name}": x.detach().float().contiguous()
                for who, model in (("policy", policy), ("critic", critic)) for name, x in model.named_parameters()}
-    save_file(weights, HERE / "iteration.safetensors")
+    save_file(weights, HERE / (path.stem + ".safetensors"))
 
 
 if __name__ == "__main__":
-    main()
+    for argument in sys.argv[1:]:
+        iterate(pathlib.Path(argument))
