@@ -1,8 +1,10 @@
 package evaluation
 
 import (
-	"math"
+	"maps"
 	"strings"
+
+	"tandem/statistics"
 )
 
 // Distinct is distinct-n: the share of different n-grams among all n-grams of the texts, over words
@@ -24,31 +26,14 @@ func Distinct2(texts []string) float64 { return Distinct(texts, 2) }
 func Rarefied2(texts []string) float64 { return Rarefied(texts, 2, RarefiedSize) }
 
 // Rarefied is the distinct-n that size n-grams, drawn from those of the texts without replacement, have
-// on average, so that texts of unlike length compare. It is Hurlbert's closed form
-// (https://doi.org/10.2307/1934145): an n-gram that stands there c times among N is missed with
-// probability C(N−c, size)/C(N, size). Texts with no more than size n-grams give their distinct-n.
+// on average, so that texts of unlike length compare; see statistics.Rarefied. Texts with no more than size
+// n-grams give their distinct-n.
 func Rarefied(texts []string, n, size int) float64 {
 	counts, total := countNgrams(texts, n)
 	if total <= size {
 		return Distinct(texts, n)
 	}
-	of := make(map[int]int) // how many n-grams stand there so many times: few numbers, for a steady sum
-	for _, c := range counts {
-		of[c]++
-	}
-	logFactorial := func(k int) float64 { v, _ := math.Lgamma(float64(k) + 1); return v }
-	expected := 0.0
-	for c := 1; c <= total; c++ {
-		switch grams := float64(of[c]); {
-		case grams == 0:
-		case c > total-size:
-			expected += grams
-		default:
-			missed := logFactorial(total-c) + logFactorial(total-size) - logFactorial(total-c-size) - logFactorial(total)
-			expected += grams * -math.Expm1(missed)
-		}
-	}
-	return expected / float64(size)
+	return statistics.Rarefied(maps.Values(counts), size) / float64(size)
 }
 
 // countNgrams counts each n-gram of the texts, and all of them.
