@@ -183,6 +183,9 @@ func (r *recorder) flush(ctx context.Context) {
 
 // event keeps what was said of the run.
 func (r *recorder) event(e store.Event) {
+	if r.failed {
+		return
+	}
 	r.within(context.Background(), func(ctx context.Context) error { return r.store.AddEvent(ctx, r.run, e.Kind, e.Message) })
 }
 

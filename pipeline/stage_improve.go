@@ -83,11 +83,17 @@ type PPO struct {
 	HeldOutShare float64 `json:"held_out_share,omitempty"`
 	// PtxData are files of dialogues in the messages form whose language modelling is mixed into the policy's updates, with
 	// the configuration's PtxCoefficient. The same openings are held out of them.
-	PtxData []string   `json:"ptx_data,omitempty"`
-	Round   int        `json:"round,omitempty"`
-	Config  ppo.Config `json:"config"`
-	Out     string     `json:"out"`
-	Name    string     `json:"name"`
+	PtxData []string `json:"ptx_data,omitempty"`
+	// HeldOutHelpfulness and HeldOutSafety, if not empty, are a second pair of reward models, which learnt from other
+	// comparisons. It scores the answers to held-out prompts at evaluations, and the run warns where it no longer believes
+	// what the first pair says.
+	HeldOutHelpfulness string `json:"held_out_helpfulness,omitempty"`
+	HeldOutSafety      string `json:"held_out_safety,omitempty"`
+
+	Round  int        `json:"round,omitempty"`
+	Config ppo.Config `json:"config"`
+	Out    string     `json:"out"`
+	Name   string     `json:"name"`
 }
 
 // PPO tunes a policy against the combined score.
@@ -107,8 +113,19 @@ func (p PPO) describe(ctx context.Context, _ *Studio) (m tandem.Model, err error
 	}
 	made := struct {
 		PPO
-		Judges judges `json:"judges"`
+		Judges        judges  `json:"judges"`
+		HeldOutJudges *judges `json:"held_out_judges,omitempty"`
 	}{PPO: p}
+	if p.seconded() {
+		if p.HeldOutHelpfulness == "" || p.HeldOutSafety == "" {
+			return m, tandem.Errorf(tandem.Invalid, "pipeline.PPO", "held-out-helpfulness and held-out-safety are a pair: one of them is missing")
+		}
+		second, err := readJudges(ctx, p.HeldOutHelpfulness, p.HeldOutSafety)
+		if err != nil {
+			return m, err
+		}
+		made.HeldOutJudges = &second
+	}
 	if made.Judges, err = readJudges(ctx, p.Helpfulness, p.Safety); err != nil {
 		return m, err
 	}
@@ -151,6 +168,10 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	second, err := p.second(ctx, s, len(heldOut))
+	if err != nil {
+		return nil, err
+	}
 	helpfulness, err := rewardmodel.Open(ctx, p.Helpfulness, s.chatConfig())
 	if err != nil {
 		return nil, err
@@ -166,10 +187,23 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
 			models := p.models(policy.Weights, helpfulness.First().Weights)
 			models.Ptx = ptx
-			metrics, err := p.tune(ctx, w, models, environment, scorer)
+			metrics, err := p.tune(ctx, w, models, environment, scorer, second)
 			return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, metrics, err
 		},
 	}, nil
+}
+
+func (p PPO) seconded() bool { return p.HeldOutHelpfulness != "" || p.HeldOutSafety != "" }
+
+// second opens the pair of reward models that is not trained against; nil where there is none.
+func (p PPO) second(ctx context.Context, s *Studio, heldOut int) (tandem.Scorer, error) {
+	switch {
+	case !p.seconded():
+		return nil, nil
+	case heldOut == 0 || p.Config.EvaluateEvery == 0:
+		return nil, tandem.Errorf(tandem.Invalid, "pipeline.PPO", "the held-out judges are asked at evaluations alone, and there are none: hold prompts out, and let evaluate-every be positive")
+	}
+	return s.Scorer(ctx, p.HeldOutHelpfulness, p.HeldOutSafety)
 }
 
 // ptx reads the dialogues to mix in, if any, and counts them; those that open as a held-out prompt does are left out.
@@ -210,11 +244,16 @@ func (p PPO) models(policy, helpfulness *llama.Weights) ppo.Models {
 	}
 }
 
-// tune runs the iterations and returns the figures of the last one.
-func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment ppo.Environment, scorer *rewardmodel.Scorer) (map[string]float64, error) {
+// tune runs the iterations and returns the figures of the last one. second may be nil.
+func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment *ppo.Dialogues, scorer *rewardmodel.Scorer, second tandem.Scorer) (map[string]float64, error) {
 	trainer, err := ppo.NewTrainer(w.studio.Device, models, environment, p.Config, w.studio.Workers)
 	if err != nil {
 		return nil, err
+	}
+	if second != nil {
+		trainer.SecondJudge = func(ctx context.Context, answers []ppo.Answer) ([]tandem.Score, error) {
+			return environment.ScoreBy(ctx, second, answers)
+		}
 	}
 	done := 0 // iterations
 	if w.resume {
@@ -223,15 +262,8 @@ func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment p
 		}
 	}
 	last := make(map[string]float64)
-	told := make(map[ppo.Trouble]bool)
 	err = trainer.Run(ctx, w.states, ppo.Observer{
 		Iteration: func(stats ppo.Stats) {
-			for _, trouble := range stats.Troubles() {
-				if !told[trouble] {
-					told[trouble] = true
-					w.studio.Log.Warn(string(trouble), "iteration", stats.Iteration, "kl", stats.KL, "kl_per_token", stats.KLPerToken)
-				}
-			}
 			done = stats.Iteration
 			maps.Copy(last, stats.Metrics())
 			metrics := stats.Metrics()
@@ -244,9 +276,20 @@ func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment p
 			maps.Copy(last, e.Metrics())
 			w.observe(Observation{Step: e.Iteration, Steps: p.Config.Iterations, Metrics: e.Metrics()})
 		},
+		Trouble: func(trouble ppo.Trouble) { w.studio.Log.Warn(trouble.String()) },
 	})
 	if err == nil && done < p.Config.Iterations {
 		w.studio.Log.Info("stopped early: the objective on held-out prompts no longer rises, and the best policy is kept", "iteration", done)
+	}
+	if ctx.Err() == nil { // else the run goes on one day
+		found := trainer.Diagnosis()
+		last["troubles"] = float64(len(found))
+		if len(found) > 0 {
+			w.studio.Log.Warn("something was off with this run", "troubles", len(found), "iterations", done)
+		}
+		for _, trouble := range found {
+			w.studio.Log.Warn("diagnosis: " + trouble.String())
+		}
 	}
 	return last, err
 }

@@ -34,6 +34,7 @@ func (s *Stats) describe(rollouts []*rollout, beta float64, penalty KLEstimator)
 	s.Length = tokens / n
 	s.RLHFReward = s.Score + s.NonScoreReward
 	s.ExplainedValue = explained(rollouts)
+	s.Distinct2, s.Repetition = distinct2(rollouts), repetition(rollouts)
 }
 
 // describeUpdates fills in what the gradient steps saw.

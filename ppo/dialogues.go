@@ -83,6 +83,11 @@ func (d *Dialogues) Stop() []int32 { return d.renderer.Stops() }
 // Score returns the combined score of each answer. An answer that was cut at the token limit is scored
 // as the text that it is.
 func (d *Dialogues) Score(ctx context.Context, answers []Answer) ([]tandem.Score, error) {
+	return d.ScoreBy(ctx, d.scorer, answers)
+}
+
+// ScoreBy is Score by another judge.
+func (d *Dialogues) ScoreBy(ctx context.Context, judge tandem.Scorer, answers []Answer) ([]tandem.Score, error) {
 	requests := make([]tandem.ScoreRequest, len(answers))
 	for i, a := range answers {
 		p := d.prompts[a.Question.Index]
@@ -91,5 +96,5 @@ func (d *Dialogues) Score(ctx context.Context, answers []Answer) ([]tandem.Score
 			Safety:   p.Safety,
 		}
 	}
-	return d.scorer.Score(ctx, requests)
+	return judge.Score(ctx, requests)
 }

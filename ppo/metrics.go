@@ -27,6 +27,8 @@ type Stats struct {
 	FirstRatioError float64 // largest |π_new/π_old − 1| of the first minibatch: 0, or sampler and update disagree
 	Ended           int     // answers that ended in a stop token
 	Length          float64 // tokens of an answer, mean
+	Distinct2       float64 // share of different pairs of tokens in the answers, see distinct2
+	Repetition      float64 // share of an answer's runs of four tokens that stood in it before, see repetition
 	LearningRate    float64
 	PolicyGradNorm  float64 // before clipping, mean over updates
 	CriticGradNorm  float64
@@ -63,6 +65,8 @@ func (s Stats) Metrics() map[string]float64 {
 		"val/explained_variance":     s.ExplainedValue,
 		"val/grad_norm":              s.CriticGradNorm,
 		"val/length":                 s.Length,
+		"val/distinct_2":             s.Distinct2,
+		"val/repetition":             s.Repetition,
 		"lr":                         s.LearningRate,
 		"episode":                    float64(s.Episodes),
 		"time/sample":                s.SampleSeconds,
@@ -84,20 +88,37 @@ type Evaluation struct {
 	Length    float64 // mean tokens of an answer
 	Objective float64 // Score − β·KL: what early stopping follows
 	Best      bool    // Objective was the highest so far
+
+	SecondScore float64 // mean R_c by the judge that is not trained against
+	Seconded    bool    // there is one
 }
 
 // Metrics returns the evaluation's figures by name.
 func (e Evaluation) Metrics() map[string]float64 {
-	return map[string]float64{
+	m := map[string]float64{
 		"eval/objective/scores": e.Score,
 		"eval/objective/kl":     e.KL,
 		"eval/val/length":       e.Length,
 		"eval/objective":        e.Objective,
 	}
+	if e.Seconded {
+		m["eval/objective/second_scores"] = e.SecondScore
+	}
+	return m
 }
 
-// Observer is told what a run measures; either function may be nil.
+// Observer is told what a run measures; any function may be nil.
 type Observer struct {
 	Iteration  func(Stats)
 	Evaluation func(Evaluation)
+	Trouble    func(Trouble) // when it first shows, after the iteration or the evaluation that shows it
+}
+
+func (o Observer) troubles(found []Trouble) {
+	if o.Trouble == nil {
+		return
+	}
+	for _, t := range found {
+		o.Trouble(t)
+	}
 }

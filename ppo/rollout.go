@@ -22,6 +22,7 @@ type rollout struct {
 	advantage []float32
 	returns   []float32
 
+	combined    float64 // R_c as it is
 	uncertainty float64 // of R_c
 }
 

@@ -24,12 +24,8 @@ type stopping struct {
 func (t *Trainer) Run(ctx context.Context, states *checkpoint.States, observe Observer) error {
 	for t.iteration < t.config.Iterations {
 		if every := t.config.EvaluateEvery; every > 0 && t.iteration%every == 0 && t.stopping.evaluated <= t.iteration/every {
-			e, err := t.evaluate(ctx)
-			if err != nil {
+			if err := t.evaluate(ctx, observe); err != nil {
 				return t.interrupted(ctx, states, err)
-			}
-			if observe.Evaluation != nil {
-				observe.Evaluation(e)
 			}
 			if t.config.Patience > 0 && t.stopping.since >= t.config.Patience {
 				break
@@ -42,6 +38,7 @@ func (t *Trainer) Run(ctx context.Context, states *checkpoint.States, observe Ob
 		if observe.Iteration != nil {
 			observe.Iteration(stats)
 		}
+		observe.troubles(t.diagnosis.iteration(stats, t.config))
 		if states != nil && t.iteration%t.config.CheckpointEvery == 0 && t.iteration < t.config.Iterations {
 			if err := t.save(ctx, states); err != nil {
 				return err
@@ -49,12 +46,8 @@ func (t *Trainer) Run(ctx context.Context, states *checkpoint.States, observe Ob
 		}
 	}
 	if t.config.EvaluateEvery > 0 && t.iteration == t.config.Iterations {
-		e, err := t.evaluate(ctx)
-		if err != nil {
+		if err := t.evaluate(ctx, observe); err != nil {
 			return t.interrupted(ctx, states, err)
-		}
-		if observe.Evaluation != nil {
-			observe.Evaluation(e)
 		}
 	}
 	if best := t.stopping.best; best != nil {
@@ -74,30 +67,53 @@ func (t *Trainer) interrupted(ctx context.Context, states *checkpoint.States, er
 	return err
 }
 
-// evaluate measures the policy on the held-out questions, always with the same sample keys, so that two
-// evaluations differ by the policy alone.
-func (t *Trainer) evaluate(ctx context.Context) (Evaluation, error) {
-	t.stopping.evaluated++
-	questions := t.environment.HeldOut()
+// evaluate measures the policy on the held-out questions and tells observe of it.
+func (t *Trainer) evaluate(ctx context.Context, observe Observer) error {
 	e := Evaluation{Iteration: t.iteration}
+	var second []tandem.Score
+	rollouts, err := t.examine(ctx)
+	if err == nil && t.SecondJudge != nil && len(rollouts) > 0 {
+		second, err = t.SecondJudge(ctx, answersOf(rollouts))
+	}
+	if err != nil {
+		return fmt.Errorf("evaluate: %w", err)
+	}
+	t.stopping.evaluated++
+	var found []Trouble
+	if len(rollouts) > 0 {
+		t.measure(&e, rollouts)
+		if len(second) > 0 {
+			found = t.compare(&e, rollouts, second)
+		}
+	}
+	if observe.Evaluation != nil {
+		observe.Evaluation(e)
+	}
+	observe.troubles(found)
+	return nil
+}
+
+// examine has the policy answer the held-out questions, always with the same sample keys, so that two
+// evaluations differ by the policy alone.
+func (t *Trainer) examine(ctx context.Context) ([]*rollout, error) {
+	questions := t.environment.HeldOut()
 	if len(questions) == 0 {
-		return e, nil
+		return nil, nil
 	}
 	// Rounds of training are iterations; this one is none of them.
 	answers, err := sample(ctx, t.sampler, questions, t.environment.Stop(), t.config, math.MaxUint32)
 	if err != nil {
-		t.stopping.evaluated--
-		return e, fmt.Errorf("evaluate: %w", err)
+		return nil, err
 	}
 	rollouts, err := t.judge(ctx, answers)
 	if err != nil {
-		t.stopping.evaluated--
-		return e, fmt.Errorf("evaluate: %w", err)
+		return nil, err
 	}
-	if err := t.forward(ctx, pack(rollouts, t.config.MinibatchSize, t.config.shape(t.policy.weights).Tokens)); err != nil {
-		t.stopping.evaluated--
-		return e, fmt.Errorf("evaluate: %w", err)
-	}
+	return rollouts, t.forward(ctx, pack(rollouts, t.config.MinibatchSize, t.config.shape(t.policy.weights).Tokens))
+}
+
+// measure fills in what the rollouts of held-out questions show, and follows the best policy.
+func (t *Trainer) measure(e *Evaluation, rollouts []*rollout) {
 	n := float64(len(rollouts))
 	for _, r := range rollouts {
 		e.Score += r.score / n
@@ -105,12 +121,34 @@ func (t *Trainer) evaluate(ctx context.Context) (Evaluation, error) {
 		e.Length += float64(len(r.answer.Tokens)) / n
 	}
 	e.Objective = e.Score - t.config.Beta*e.KL
-	t.stopping.follow(&e, t.policy.weights, t.config.Patience > 0)
+	t.stopping.follow(e, t.policy.weights, t.config.Patience > 0)
 	if t.iteration <= t.config.CriticWarmup { // the policy has not moved yet
 		t.stopping.since = 0
 	}
-	return e, nil
 }
+
+// compare sets the second judge's opinion of the rollouts beside the first one's.
+func (t *Trainer) compare(e *Evaluation, rollouts []*rollout, second []tandem.Score) []Trouble {
+	var o opinions
+	for i, r := range rollouts {
+		o.Trained, o.HeldOut = append(o.Trained, r.combined), append(o.HeldOut, second[i].Combined)
+		e.SecondScore += second[i].Combined / float64(len(rollouts))
+	}
+	e.Seconded = true
+	return t.diagnosis.judged(t.iteration, o)
+}
+
+func answersOf(rollouts []*rollout) []Answer {
+	answers := make([]Answer, len(rollouts))
+	for i, r := range rollouts {
+		answers[i] = r.answer
+	}
+	return answers
+}
+
+// Diagnosis is what has been off with the run, by when it first showed; none where all was well. What the last iterations
+// no longer show is marked as past.
+func (t *Trainer) Diagnosis() []Trouble { return t.diagnosis.all() }
 
 // follow notes an evaluation, and keeps the policy if it is the best so far.
 func (s *stopping) follow(e *Evaluation, policy *llama.Weights, keep bool) {
@@ -148,6 +186,8 @@ type runState struct {
 	HasBest     bool    `json:"has_best"`
 	Config      Config  `json:"config"`
 	Kernel      string  `json:"kernel"`
+
+	Diagnosis diagnosis `json:"diagnosis"`
 }
 
 // save writes the state after the last iteration, to its end: a cancelled run is what needs it most.
@@ -155,7 +195,7 @@ func (t *Trainer) save(ctx context.Context, states *checkpoint.States) error {
 	meta := runState{
 		Iteration: t.iteration, PolicySteps: t.policy.optimizer.Steps(), CriticSteps: t.critic.optimizer.Steps(),
 		Beta: t.beta, Objective: t.stopping.objective, Since: t.stopping.since, Evaluated: t.stopping.evaluated,
-		HasBest: t.stopping.best != nil, Config: t.config, Kernel: t.kernel,
+		HasBest: t.stopping.best != nil, Config: t.config, Kernel: t.kernel, Diagnosis: t.diagnosis,
 	}
 	if err := states.Save(context.WithoutCancel(ctx), int64(t.iteration), meta, t.tensors()); err != nil {
 		return fmt.Errorf("save the state after iteration %d: %w", t.iteration, err)
@@ -188,7 +228,7 @@ func (t *Trainer) Resume(ctx context.Context, states *checkpoint.States) (int, e
 	if err := states.Restore(ctx, newest, &meta, t.tensors()); err != nil {
 		return 0, fmt.Errorf("resume: %w", err)
 	}
-	t.iteration = meta.Iteration
+	t.iteration, t.diagnosis = meta.Iteration, meta.Diagnosis
 	if t.config.KLTarget > 0 { // else it is the configuration's, which older states do not repeat
 		t.beta = meta.Beta
 	}

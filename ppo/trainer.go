@@ -26,6 +26,9 @@ type Models struct {
 type Trainer struct {
 	// AnyKernel allows to resume a state of another machine's kernels. Results then differ in the last bits.
 	AnyKernel bool
+	// SecondJudge, if not nil, scores the answers to held-out questions beside the environment: reward models that learnt
+	// from other pairs. No update sees it; where it no longer believes the environment's scores, a Trouble says so.
+	SecondJudge func(ctx context.Context, answers []Answer) ([]tandem.Score, error)
 
 	config      Config
 	kernel      string // what the bits depend on
@@ -39,6 +42,7 @@ type Trainer struct {
 	iteration int     // updates so far
 	beta      float64 // of the next one
 	stopping  stopping
+	diagnosis diagnosis
 }
 
 // NewTrainer prepares a run. workers is how many goroutines sample; 0 is one for each core.
@@ -144,7 +148,7 @@ func (t *Trainer) judge(ctx context.Context, answers []Answer) ([]*rollout, erro
 	}
 	rollouts := make([]*rollout, len(answers))
 	for i, a := range answers {
-		rollouts[i] = &rollout{answer: a, score: cautious(scores[i], t.config.UncertaintyPenalty), uncertainty: scores[i].Uncertainty}
+		rollouts[i] = &rollout{answer: a, combined: scores[i].Combined, score: cautious(scores[i], t.config.UncertaintyPenalty), uncertainty: scores[i].Uncertainty}
 		if a.Finish != tandem.FinishStop {
 			rollouts[i].score -= t.config.MissingEOSPenalty
 		}

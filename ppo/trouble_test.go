@@ -2,31 +2,10 @@ package ppo
 
 import (
 	"math"
-	"slices"
 	"testing"
 
 	"tandem/llama/nn/nntest"
 )
-
-func TestTroubles(t *testing.T) {
-	for name, c := range map[string]struct {
-		stats Stats
-		want  []Trouble
-	}{
-		"a first iteration":      {Stats{}, nil},
-		"noise about 0":          {Stats{KL: -0.04, KLError: 0.01, KLPerToken: -0.001}, nil},
-		"below the noise":        {Stats{KL: -0.06, KLError: 0.01, KLPerToken: -0.001}, []Trouble{NegativeKL}},
-		"far, in many tokens":    {Stats{KL: 30, KLError: 1, KLPerToken: 0.5}, nil},
-		"far":                    {Stats{KL: 30, KLError: 1, KLPerToken: 1.5}, []Trouble{ExplodingKL}},
-		"rounding":               {Stats{FirstRatioError: 1e-6}, nil},
-		"two log-probabilities":  {Stats{FirstRatioError: 0.1}, []Trouble{RatioOff}},
-		"two troubles at a time": {Stats{FirstRatioError: 0.1, KL: -1}, []Trouble{RatioOff, NegativeKL}},
-	} {
-		if got := c.stats.Troubles(); !slices.Equal(got, c.want) {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
-	}
-}
 
 // The standard error of a mean over answers whose KL is 1, 3 and 5: √(8/3 / 2).
 func TestKLErrorByHand(t *testing.T) {

@@ -10,13 +10,15 @@ import (
 
 // ppoCommand tunes a policy against the combined score by PPO (section 3.2.3).
 type ppoCommand struct {
-	Model        string   `required:"" type:"path" help:"Folder of the policy; it is the reference too." placeholder:"DIR"`
-	Helpfulness  string   `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
-	Safety       string   `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
-	Data         string   `required:"" type:"path" help:"File of prompts, JSON Lines; those marked held_out are evaluated on." placeholder:"FILE"`
-	HeldOutShare float64  `default:"0.2" help:"Share of openings to evaluate on, beside those marked, by the one rule that all stages share; 0 trains on all others (default: 0.2)." placeholder:"SHARE"`
-	PtxData      []string `type:"path" help:"Files of dialogues, JSON Lines in the messages form, whose language modelling is mixed into the policy's updates; needs --ptx-coefficient." placeholder:"FILE"`
-	Preset       string   `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
+	Model              string   `required:"" type:"path" help:"Folder of the policy; it is the reference too." placeholder:"DIR"`
+	Helpfulness        string   `required:"" type:"path" help:"Folder of the helpfulness model." placeholder:"DIR"`
+	Safety             string   `required:"" type:"path" help:"Folder of the safety model." placeholder:"DIR"`
+	Data               string   `required:"" type:"path" help:"File of prompts, JSON Lines; those marked held_out are evaluated on." placeholder:"FILE"`
+	HeldOutShare       float64  `default:"0.2" help:"Share of openings to evaluate on, beside those marked, by the one rule that all stages share; 0 trains on all others (default: 0.2)." placeholder:"SHARE"`
+	PtxData            []string `type:"path" help:"Files of dialogues, JSON Lines in the messages form, whose language modelling is mixed into the policy's updates; needs --ptx-coefficient." placeholder:"FILE"`
+	HeldOutHelpfulness string   `type:"path" help:"Folder of a helpfulness model that learnt from other comparisons, to be asked at evaluations alone: the run warns where it no longer believes the scores." placeholder:"DIR"`
+	HeldOutSafety      string   `type:"path" help:"Folder of the safety model beside it." placeholder:"DIR"`
+	Preset             string   `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
 
 	Iterations         *int     `help:"Iterations of sampling and updating (default: the preset's)." placeholder:"N" group:"training"`
 	BatchSize          *int     `help:"Answers of an iteration (default: the preset's)." placeholder:"N" group:"training"`
@@ -110,7 +112,7 @@ func (c *ppoCommand) Run(ctx context.Context, w *world) error {
 	}
 	spec := pipeline.PPO{
 		Model: c.Model, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Data, HeldOutShare: c.HeldOutShare,
-		PtxData: c.PtxData, Config: config, Out: c.Out, Name: c.name(),
+		PtxData: c.PtxData, HeldOutHelpfulness: c.HeldOutHelpfulness, HeldOutSafety: c.HeldOutSafety, Config: config, Out: c.Out, Name: c.name(),
 	}
 	return c.make(ctx, w, nil,
 		func(s *pipeline.Studio) (pipeline.Plan, error) { return s.Plan(ctx, spec) },

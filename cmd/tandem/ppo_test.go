@@ -107,3 +107,55 @@ func TestOptionsOfPPOLeaveOtherRunsAlone(t *testing.T) {
 		t.Errorf("a default that is said makes another run: %s", said.Config)
 	}
 }
+
+// What is off with a run is told once while it runs and once at its end, on the terminal and among the run's events; with
+// two tokens a small model's answers do not end.
+func TestPPOTellsWhatIsOff(t *testing.T) {
+	useDatabase(t)
+	f := makeStageFiles(t)
+	args := append(f.command("ppo", 9), "--max-tokens", "2", "--out", filepath.Join(t.TempDir(), "made"), "--json",
+		"--held-out-helpfulness", f.helpfulness, "--held-out-safety", f.safety)
+	r := tandemRun(t, "", args...).ok(t)
+	m := object[tandem.Model](t, r)
+	const what = "most answers do not end (iteration 2:"
+	if n := strings.Count(r.stderr, what); n != 2 || !strings.Contains(r.stderr, "missing-eos-penalty") || !strings.Contains(r.stderr, "something was off with this run") {
+		t.Errorf("%q is told %d times, want 2: %s", what, n, r.stderr)
+	}
+	if m.Metrics["troubles"] < 1 {
+		t.Errorf("figures %v", m.Metrics)
+	}
+	// The held-out judges here are those that the policy is trained against.
+	if second, ok := m.Metrics["eval/objective/second_scores"]; !ok || second != m.Metrics["eval/objective/scores"] {
+		t.Errorf("the second judge says %g, the first %g", second, m.Metrics["eval/objective/scores"])
+	}
+	list := object[struct{ Runs []runReport }](t, tandemRun(t, "", "--json", "runs", "list").ok(t))
+	if len(list.Runs) != 1 {
+		t.Fatalf("runs %+v", list.Runs)
+	}
+	run := object[runReport](t, tandemRun(t, "", "--json", "runs", "show", list.Runs[0].ID).ok(t))
+	told, diagnosed := 0, 0
+	for _, e := range run.Events {
+		if e.Kind == "warning" && strings.HasPrefix(e.Message, what) {
+			told++
+		}
+		if e.Kind == "warning" && strings.HasPrefix(e.Message, "diagnosis: "+what) {
+			diagnosed++
+		}
+	}
+	if told != 1 || diagnosed != 1 {
+		t.Errorf("events %+v", run.Events)
+	}
+}
+
+func TestPPORefusesHalfOfASecondJudge(t *testing.T) {
+	f := makeStageFiles(t)
+	for want, args := range map[string][]string{
+		"are a pair":     {"--held-out-helpfulness", f.helpfulness},
+		"evaluate-every": {"--held-out-helpfulness", f.helpfulness, "--held-out-safety", f.safety, "--evaluate-every", "0"},
+	} {
+		r := tandemRun(t, "", append(append(f.command("ppo", 2), "--out", filepath.Join(t.TempDir(), "made")), args...)...)
+		if r.code != exitFailed || !strings.Contains(r.stderr, want) {
+			t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
+		}
+	}
+}
