@@ -33,7 +33,7 @@ var rules = []rule{
 	{"store/...", []string{".", "migrations", "store/...", "internal/..."}},
 	{"dataset", []string{".", "statistics"}},
 	{"llama/...", []string{".", "llama/...", "internal/blas", "internal/memory", "internal/parallel"}},
-	{"rewardmodel/scoreapi", []string{".", "llama/...", "rewardmodel", "store", "internal/web"}},
+	{"rewardmodel/scoreapi", []string{".", "llama/...", "rewardmodel", "store", "internal/promotion", "internal/web"}},
 	{"rewardmodel/...", []string{".", "llama/...", "dataset", "statistics", "rewardmodel", "report"}},
 	{"rejection", []string{".", "llama/...", "dataset", "statistics", "report"}},
 	{"ppo", []string{".", "llama/...", "dataset", "statistics", "report"}},

@@ -107,8 +107,13 @@ func (m *Metrics) serve(models Models) {
 	m.serving.WithLabelValues(string(tandem.SafetyModel), models.Safety.ID).Set(1)
 }
 
-func (m *Metrics) reload(outcome string) {
-	if m != nil {
-		m.reloads.WithLabelValues(outcome).Inc()
+func (m *Metrics) reload(done bool) {
+	if m == nil {
+		return
 	}
+	outcome := "failed"
+	if done {
+		outcome = "done"
+	}
+	m.reloads.WithLabelValues(outcome).Inc()
 }
