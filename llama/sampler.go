@@ -26,6 +26,7 @@ type Request struct {
 	Prompt   []int32         // at least one token, shorter than the context
 	Sampling tandem.Sampling // its Stop texts are the caller's to find; the sampler knows ids alone
 	Stop     []int32         // tokens that end the answer; the one sampled is part of it
+	Top      int             // how many of the likeliest tokens each event names; 0 for none
 	Key      tandem.SampleKey
 }
 
@@ -34,7 +35,14 @@ type Event struct {
 	Request int                 // what Add returned; in Sample the index of the request
 	Token   int32               // a stop token included
 	LogProb float32             // ln softmax(logits / temperature)[Token], before top-k and top-p; temperature 1 where it is 0
+	Top     []TokenLogProb      // the likeliest tokens and their LogProb, the likeliest first, as many as the request asks for
 	Finish  tandem.FinishReason // empty until the request's last event
+}
+
+// TokenLogProb is a token that may be sampled, and its log-probability as Event has it.
+type TokenLogProb struct {
+	Token   int32
+	LogProb float32
 }
 
 // Sampler decodes many sequences at once with a KV cache on a model's weights in place: changing the
@@ -98,6 +106,7 @@ type draw struct {
 	logits   []float32 // [vocab]
 	token    int32
 	logprob  float32
+	top      []TokenLogProb
 	ok       bool
 }
 

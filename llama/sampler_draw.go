@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -76,6 +77,27 @@ func (d *drawer) logProb(logits []float32, token int32, temperature float64) (lo
 	}
 	total := d.weigh(logits, logits[best], temperature)
 	return logProb(logits[token], logits[best], temperature, total), true
+}
+
+// top returns the k likeliest tokens, equally likely ones by their id, with what draw returns as logprob for each. The
+// logits are finite.
+func (d *drawer) top(logits []float32, temperature float64, k int) []TokenLogProb {
+	best, _ := d.argmax(logits)
+	if temperature == 0 {
+		temperature = 1
+	}
+	total := d.weigh(logits, logits[best], temperature)
+	d.above(logits, float32(math.Inf(-1)))
+	if k = min(k, len(logits)); k < len(logits) {
+		d.above(logits, d.atMostKth(logits, k))
+		d.keepLeading(logits, nil, float64(k))
+	}
+	out := make([]TokenLogProb, len(d.ids))
+	for i, id := range d.ids {
+		out[i] = TokenLogProb{id, logProb(logits[id], logits[best], temperature, total)}
+	}
+	slices.SortStableFunc(out, func(a, b TokenLogProb) int { return cmp.Compare(logits[b.Token], logits[a.Token]) })
+	return out
 }
 
 // logProb is the logarithm of exp((logit − largest) / temperature) / total, in float64: the weight itself

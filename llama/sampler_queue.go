@@ -53,6 +53,8 @@ func (s *Sampler) check(id int, r Request) error {
 		return tandem.Errorf(tandem.Invalid, op, "request %d: top_p %g is outside [0, 1]", id, p.TopP)
 	case p.MaxTokens < 0:
 		return tandem.Errorf(tandem.Invalid, op, "request %d: max_tokens %d is negative", id, p.MaxTokens)
+	case r.Top < 0:
+		return tandem.Errorf(tandem.Invalid, op, "request %d: %d of the likeliest tokens is negative", id, r.Top)
 	}
 	return nil
 }
@@ -61,6 +63,17 @@ func (s *Sampler) check(id int, r Request) error {
 func unknownToken(c Config, tokens []int32) int {
 	return slices.IndexFunc(tokens, func(t int32) bool { return t < 0 || int(t) >= c.VocabSize })
 }
+
+// Has reports whether a request is waiting or being answered.
+func (s *Sampler) Has(id int) bool {
+	return slices.ContainsFunc(s.active, func(q *sequence) bool { return q.id == id }) ||
+		slices.ContainsFunc(s.queue, func(p *prompt) bool {
+			return slices.ContainsFunc(p.waiting, func(w waiting) bool { return w.id == id })
+		})
+}
+
+// Hold calls body, which steps: the goroutines that compute stay awake from one step to the next. Sample does so by itself.
+func (s *Sampler) Hold(body func()) { s.trunk.workers.Hold(body) }
 
 // Idle reports whether no request is waiting or being answered.
 func (s *Sampler) Idle() bool { return len(s.queue) == 0 && len(s.active) == 0 }

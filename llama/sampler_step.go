@@ -88,6 +88,9 @@ func (s *Sampler) drawAll() {
 		r := &d.sequence.request
 		u := uniform(r.Key, d.sequence.fed)
 		d.token, d.logprob, d.ok = drawer.draw(d.logits, r.Sampling, u)
+		if d.ok && r.Top > 0 {
+			d.top = drawer.top(d.logits, r.Sampling.Temperature, r.Top)
+		}
 		s.drawers <- drawer
 	})
 }
@@ -108,7 +111,7 @@ func (s *Sampler) conclude() ([]Event, error) {
 		}
 		q.last = d.token
 		q.answer++
-		event := Event{Request: q.id, Token: d.token, LogProb: d.logprob}
+		event := Event{Request: q.id, Token: d.token, LogProb: d.logprob, Top: d.top}
 		switch {
 		case slices.Contains(q.request.Stop, d.token):
 			event.Finish = tandem.FinishStop
