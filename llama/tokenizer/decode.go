@@ -19,6 +19,41 @@ func (t *Tokenizer) DecodeSpecial(ids []int32) string {
 	return d.Next(ids...) + d.Flush()
 }
 
+// Bytes returns what a token says in the middle of a text, which may be a part of a character. Special tokens are spelled
+// out.
+func (t *Tokenizer) Bytes(id int32) []byte {
+	content := t.Token(id)
+	if t.IsSpecial(id) {
+		return []byte(content)
+	}
+	state := t.decoder.start()
+	stages, ok := state.(chain)
+	if !ok {
+		stages = chain{state}
+	}
+	for _, stage := range stages {
+		switch stage.(type) {
+		case *spelledBytes:
+			var out []byte
+			for _, r := range content {
+				b, ok := runeToByte[r]
+				if !ok {
+					return []byte(content)
+				}
+				out = append(out, b)
+			}
+			return out
+		case *byteTokens:
+			if b, ok := parseByteToken(content); ok {
+				return []byte{b}
+			}
+		}
+	}
+	d := Decoder{t: t, state: state}
+	d.Skip(id) // the text has begun
+	return []byte(d.Next(id) + d.Flush())
+}
+
 // Decoder decodes a stream of ids. What Next and a last Flush return is together what Decode returns of
 // all ids; Next never returns part of a character.
 type Decoder struct {

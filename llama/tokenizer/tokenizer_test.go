@@ -274,3 +274,42 @@ func BenchmarkEncode(b *testing.B) {
 		})
 	}
 }
+
+// TestBytes: what a text's tokens stand for is, one after the other, the text.
+func TestBytes(t *testing.T) {
+	var texts []string
+	readTestdata(t, "strings.json", &texts)
+	for _, name := range []string{"gpt2", "llama3", "qwen2", "llama2", "metaspace", "tiny"} {
+		tok, err := Open(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := 0
+		for _, text := range texts {
+			ids, err := tok.EncodeContinuation(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var says []byte
+			for _, id := range ids {
+				b := tok.Bytes(id)
+				if !utf8.Valid(b) {
+					parts++
+				}
+				says = append(says, b...)
+			}
+			d := tok.NewDecoder()
+			d.spellSpecial = true
+			d.Skip(ids...)
+			if want := d.Next(ids...) + d.Flush(); utf8.Valid(says) && string(says) != want {
+				t.Errorf("%s: the tokens of %q say %q, and together %q", name, text, says, want)
+			}
+		}
+		if parts == 0 && name != "metaspace" {
+			t.Errorf("%s: no token is a part of a character", name)
+		}
+		if eos := tok.Special().EOS; eos != None && string(tok.Bytes(eos)) != tok.Token(eos) {
+			t.Errorf("%s: %q", name, tok.Bytes(eos))
+		}
+	}
+}
