@@ -154,7 +154,7 @@ func (p *Policy) Generate(ctx context.Context, requests []tandem.GenerateRequest
 }
 
 func (p *Policy) generate(ctx context.Context, requests []tandem.GenerateRequest, yield func(tandem.Chunk, error) bool) error {
-	answers := make([]*answering, len(requests))
+	answers := make([]*Answer, len(requests))
 	asked := make([]llama.Request, len(requests))
 	for i, r := range requests {
 		ids, _, err := p.Prompt(ctx, r)
@@ -162,7 +162,7 @@ func (p *Policy) generate(ctx context.Context, requests []tandem.GenerateRequest
 			return tandem.Errorf(tandem.CodeOf(err), op, "request %d: %w", i, err)
 		}
 		asked[i] = llama.Request{Prompt: ids, Sampling: r.Sampling, Stop: p.Template.Stops(), Key: r.Key}
-		answers[i] = &answering{decoder: p.Tokenizer.NewDecoder(), stopper: newStopper(r.Sampling.Stop)}
+		answers[i] = p.NewAnswer(r.Sampling.Stop)
 		if r.Text != nil { // the answer goes on where the text ends: a space between them is the answer's
 			answers[i].decoder.Skip(ids...)
 		}
@@ -178,11 +178,11 @@ func (p *Policy) generate(ctx context.Context, requests []tandem.GenerateRequest
 			return err
 		}
 		a := answers[event.Request]
-		if a.done {
+		if a.Done() {
 			continue
 		}
-		chunk := a.next(event, p.Template.isStop(event.Token))
-		if a.done && event.Finish == "" {
+		chunk := a.Next(event)
+		if a.Done() && event.Finish == "" {
 			p.sampler.Drop(event.Request)
 		}
 		if !yield(chunk, nil) {
@@ -190,33 +190,4 @@ func (p *Policy) generate(ctx context.Context, requests []tandem.GenerateRequest
 		}
 	}
 	return nil
-}
-
-// answering is one request being answered.
-type answering struct {
-	decoder *tokenizer.Decoder
-	stopper *stopper
-	done    bool
-}
-
-// next makes a chunk of one sampled token.
-func (a *answering) next(e llama.Event, stopToken bool) tandem.Chunk {
-	c := tandem.Chunk{Request: e.Request, Tokens: []int32{e.Token}, LogProbs: []float32{e.LogProb}, Finish: e.Finish}
-	text := ""
-	if !stopToken {
-		text = a.decoder.Next(e.Token)
-	}
-	if e.Finish != "" {
-		text += a.decoder.Flush()
-	}
-	var stopped bool
-	c.Text, stopped = a.stopper.next(text)
-	switch {
-	case stopped:
-		c.Finish = tandem.FinishStop
-	case e.Finish != "":
-		c.Text += a.stopper.flush()
-	}
-	a.done = c.Finish != ""
-	return c
 }
