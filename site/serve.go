@@ -12,8 +12,12 @@ import (
 	"tandem/internal/web"
 )
 
-// grace is how long requests under way may take to end when the site stops.
-const grace = 10 * time.Second
+// DefaultGrace is how long requests under way may take to end when the site stops. A request that is cut off then has
+// lastWords more to say so.
+const (
+	DefaultGrace = 10 * time.Second
+	lastWords    = time.Second
+)
 
 // CheckListen refuses to speak plain HTTP to other machines unless that was asked for: beyond the
 // loopback interface keys and judgments need an https public URL (a proxy that ends TLS) or insecure.
@@ -47,15 +51,21 @@ func newServer(handler http.Handler, l limits) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: l.header, ReadTimeout: l.request, WriteTimeout: l.answer, IdleTimeout: l.idle, MaxHeaderBytes: l.headerBytes}
 }
 
-// Serve answers requests on listener until ctx ends; then it takes no more, lets those under way finish
-// for ten seconds, and cuts off what is left. It closes the listener. A stop that was asked for is no error.
+// Serve is ServeFor with the default grace.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	return ServeFor(ctx, listener, handler, DefaultGrace)
+}
+
+// ServeFor answers requests on listener until ctx ends; then it takes no more, lets those under way finish
+// for the grace, and cuts off what is left: their contexts end because of web.ErrStopping. It closes the listener. A stop
+// that was asked for is no error.
 //
 // An answer may take five minutes to write; a stream that goes on for longer moves its own deadline
-// (http.ResponseController), and ends when web.Stopping says so.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+// (http.ResponseController), and one that goes on for ever ends when web.Stopping says so.
+func ServeFor(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration) error {
 	// Requests outlive ctx by the grace, and end with it.
-	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
 	server := newServer(handler, defaultLimits)
 	base := web.WithStop(requests, ctx.Done())
 	server.BaseContext = func(net.Listener) context.Context { return base }
@@ -66,11 +76,17 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		case <-ctx.Done():
 		case <-served:
 		}
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-		defer cancel()
-		err := server.Shutdown(limit)
+		shutdown := func(within time.Duration) error {
+			limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+			defer cancel()
+			return server.Shutdown(limit)
+		}
+		err := shutdown(grace)
 		if errors.Is(err, context.DeadlineExceeded) {
-			cut()
+			cut(web.ErrStopping)
+			err = shutdown(lastWords)
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
 			err = server.Close()
 		}
 		stopped <- err

@@ -12,7 +12,40 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/internal/web"
 )
+
+// TestServeCutsOffWhatGoesOn: a request that outlives the grace learns why it ends, and may say so.
+func TestServeCutsOffWhatGoesOn(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered := make(chan struct{})
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-r.Context().Done()
+		_, _ = io.WriteString(w, context.Cause(r.Context()).Error())
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- ServeFor(ctx, listener, handler, 20*time.Millisecond) }()
+	go func() {
+		<-entered
+		stop()
+	}()
+	response, err := http.Get("http://" + listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if said, err := io.ReadAll(response.Body); err != nil || string(said) != web.ErrStopping.Error() {
+		t.Errorf("it says %q, %v", said, err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
 
 // TestServeFinishesWhatIsUnderWay stops the server while a request is in its handler.
 func TestServeFinishesWhatIsUnderWay(t *testing.T) {

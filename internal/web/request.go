@@ -2,8 +2,12 @@ package web
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 )
+
+// ErrStopping is why the context of a request ends that the server cuts off to stop.
+var ErrStopping = errors.New("the server stops")
 
 // contextKey keys what this package keeps in contexts.
 type contextKey int
