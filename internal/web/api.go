@@ -59,6 +59,7 @@ type API struct {
 	pages    Pages
 	links    *[]Link
 	routes   *[]Route
+	foreign  *[]foreignPath
 }
 
 // Config says how an API knows its callers.
@@ -94,7 +95,8 @@ func NewAPI(router chi.Router, c Config) (API, error) {
 		Type: "apiKey", In: "cookie", Name: cookieName, Description: "The cookie of somebody who is signed in.",
 	}
 	api := API{Router: router, Huma: humachi.New(router, config), keys: c.Keys, accounts: c.Accounts, answers: c.Answers, address: c.Public,
-		secure: c.HTTPS, log: c.Log, hasher: newHasher(), pages: pages, links: new([]Link), routes: new([]Route)}
+		secure: c.HTTPS, log: c.Log, hasher: newHasher(), pages: pages, links: new([]Link), routes: new([]Route),
+		foreign: new([]foreignPath)}
 	serveAssets(router)
 	api.registerAccounts()
 	return api, nil

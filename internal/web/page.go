@@ -162,8 +162,12 @@ func (api API) ErrorPage(w http.ResponseWriter, r *http.Request, err error) {
 	api.WriteFailure(w, r, p)
 }
 
-// WriteFailure answers with a problem: a page where the request is a browser's.
+// WriteFailure answers with a problem: a page where the request is a browser's, and in the form of the protocol that the
+// path belongs to.
 func (api API) WriteFailure(w http.ResponseWriter, r *http.Request, p *Problem) {
+	if api.refuseForeign(w, r, p) {
+		return
+	}
 	p.Request = RequestID(r.Context())
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") || strings.HasPrefix(r.URL.Path, "/api/") {
 		WriteProblem(w, r, p)
