@@ -32,6 +32,7 @@ var rules = []rule{
 	{"report", []string{".", "statistics"}},
 	{"store/...", []string{".", "migrations", "store/...", "internal/..."}},
 	{"dataset", []string{".", "statistics"}},
+	{"llama/chatapi", []string{".", "llama/...", "store", "internal/promotion", "internal/web"}},
 	{"llama/...", []string{".", "llama/...", "internal/blas", "internal/memory", "internal/parallel"}},
 	{"rewardmodel/scoreapi", []string{".", "llama/...", "rewardmodel", "store", "internal/promotion", "internal/web"}},
 	{"rewardmodel/...", []string{".", "llama/...", "dataset", "statistics", "rewardmodel", "report"}},

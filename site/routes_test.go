@@ -202,5 +202,11 @@ var table = map[string]entry{
 	"GET /api/v1/workplaces": {"annotate", "", ""},
 
 	"POST /get_reward": {"score", "", `{"query":["x"]}`},
-	"POST /v1/score":   {"score", "", `{"items":[{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"x"}]}]}`},
+
+	"POST /v1/chat/completions": {"chat", "", `{"messages":[{"role":"user","content":"x"}]}`},
+
+	"GET /v1/models":         {"chat", "", ""},
+	"GET /v1/models/{model}": {"chat", "", ""},
+
+	"POST /v1/score": {"score", "", `{"items":[{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"x"}]}]}`},
 }

@@ -18,6 +18,7 @@ import (
 	"tandem/dashboard"
 	"tandem/internal/pgtest"
 	"tandem/internal/web"
+	"tandem/llama/chatapi"
 	"tandem/rewardmodel/scoreapi"
 	"tandem/site"
 	"tandem/store"
@@ -52,7 +53,7 @@ func newWorld(t *testing.T) *world {
 		func(api web.API) error { return registerLive(api, w.store) },
 		func(api web.API) error { return annotation.RegisterSetup(api, w.store, site.PracticeProjects(w.store)) },
 		func(api web.API) error { return dashboard.Register(api, w.store) },
-		registerScores,
+		registerScores, registerChat,
 		func(api web.API) error { w.api = api; return nil })
 	if err != nil {
 		t.Fatal(err)
@@ -179,6 +180,15 @@ func registerScores(api web.API) error {
 		return err
 	}
 	return scoreapi.Register(api, scoreapi.Config{Serving: scoreapi.NewServing(nil), Batcher: batcher})
+}
+
+// registerChat adds the chat API, without a policy.
+func registerChat(api web.API) error {
+	serving, err := chatapi.NewServing(chatapi.ServingConfig{Batch: chatapi.DefaultBatchConfig()})
+	if err != nil {
+		return err
+	}
+	return chatapi.Register(api, chatapi.Config{Serving: serving})
 }
 
 // registerLive adds what is live, with variants that do not answer.
