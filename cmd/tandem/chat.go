@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,12 +14,16 @@ import (
 	"golang.org/x/term"
 
 	"tandem"
+	"tandem/internal/openai"
 	"tandem/llama/chat"
+	"tandem/llama/chatapi"
 )
 
 // chatCommand talks to a policy: what is typed is a user message, its answer streams back.
 type chatCommand struct {
-	Model  string `required:"" help:"Folder of the policy, or a .bin of llama2.c with its tokenizer beside it." placeholder:"DIR"`
+	Model  string `help:"Folder of the policy, or a .bin of llama2.c with its tokenizer beside it; with --server, what that calls its model (default there: policy)." placeholder:"DIR"`
+	Server string `help:"Address up to /v1 of a server of OpenAI's protocol, such as tandem serve, to talk to instead of a folder." placeholder:"URL"`
+	KeyEnv string `name:"key-env" default:"TANDEM_KEY" help:"Environment variable that holds the server's key (default: TANDEM_KEY)." placeholder:"NAME"`
 	System string `help:"System message to begin with (default: none)." placeholder:"TEXT"`
 	samplingFlags
 	Seed uint64 `help:"Seed of the drawing; the same seed and conversation give the same answers (default: 0)." placeholder:"N"`
@@ -33,18 +38,35 @@ const chatHelp = `/reset          forget the conversation, keep the system messa
 Ctrl-D or /quit ends
 `
 
-func (c *chatCommand) Run(ctx context.Context, w *world) error {
+// Validate wants somebody to talk to.
+func (c *chatCommand) Validate() error {
+	if c.Model == "" && c.Server == "" {
+		return errors.New("--model or --server is missing: whom to talk to")
+	}
+	return c.samplingFlags.Validate()
+}
+
+// open makes a folder or a server answer. policy is nil for a server.
+func (c *chatCommand) open(ctx context.Context) (answers tandem.Generator, policy *chat.Policy, err error) {
+	if c.Server != "" {
+		return openai.Endpoint{URL: c.Server, Model: cmp.Or(c.Model, chatapi.Alias), Key: os.Getenv(c.KeyEnv)}, nil, nil
+	}
 	config, err := c.config()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	policy, err := chat.Open(ctx, modelPath(c.Model), config)
+	policy, err = chat.Open(ctx, modelPath(c.Model), config)
+	return policy, policy, err
+}
+
+func (c *chatCommand) Run(ctx context.Context, w *world) error {
+	answers, policy, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	t := talk{command: c, world: w, policy: policy, system: c.System, terminal: isTerminal(w.in) && !w.quiet}
+	t := talk{command: c, world: w, answers: answers, policy: policy, system: c.System, terminal: isTerminal(w.in) && !w.quiet}
 	if t.terminal {
-		fmt.Fprint(w.err, "Talk to "+c.Model+"; /help lists what else can be said, Ctrl-D ends.\n")
+		fmt.Fprint(w.err, "Talk to "+cmp.Or(c.Server, c.Model)+"; /help lists what else can be said, Ctrl-D ends.\n")
 	}
 	t.reset()
 
@@ -80,7 +102,8 @@ func isTerminal(in io.Reader) bool {
 type talk struct {
 	command  *chatCommand
 	world    *world
-	policy   *chat.Policy
+	answers  tandem.Generator
+	policy   *chat.Policy // that answers; nil where a server does
 	terminal bool
 	system   string
 	dialogue tandem.Dialogue
@@ -145,7 +168,7 @@ func (t *talk) hear(ctx context.Context, text string) (done bool, err error) {
 		return true, ctx.Err()
 	}
 	switch tandem.CodeOf(err) {
-	case tandem.Invalid, tandem.Unavailable: // what was typed, or a file that cannot be written
+	case tandem.Invalid, tandem.Unsupported, tandem.Unavailable: // what was typed, a file that cannot be written, a server that has much to do
 		fmt.Fprintln(t.world.err, "tandem:", err)
 		return false, nil
 	}
@@ -162,14 +185,16 @@ func (t *talk) answer(ctx context.Context, text string) error {
 		Messages: dialogue, Sampling: t.command.sampling(),
 		Key: tandem.SampleKey{Seed: t.command.Seed, Prompt: dialogue.Key()},
 	}
-	if _, cut, err := t.policy.Prompt(ctx, request); err != nil {
-		return err
-	} else if cut > 0 {
-		t.world.log.Warn("the conversation is longer than the model's context; its beginning is forgotten", "tokens", cut)
+	if t.policy != nil {
+		if _, cut, err := t.policy.Prompt(ctx, request); err != nil {
+			return err
+		} else if cut > 0 {
+			t.world.log.Warn("the conversation is longer than the model's context; its beginning is forgotten", "tokens", cut)
+		}
 	}
 	out := bufio.NewWriter(t.world.out)
 	var said strings.Builder
-	for chunk, err := range t.policy.Generate(ctx, []tandem.GenerateRequest{request}) {
+	for chunk, err := range t.answers.Generate(ctx, []tandem.GenerateRequest{request}) {
 		if err != nil {
 			fmt.Fprintln(t.world.out)
 			return err

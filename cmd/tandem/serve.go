@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"tandem"
 	"tandem/annotation"
@@ -17,16 +18,19 @@ import (
 	"tandem/store"
 )
 
-// serveCommand runs the site: collection, the dashboard's operations under /api/v1, and the scores of reward models.
+// serveCommand runs the site: collection, the dashboard's operations under /api/v1, the scores of reward models, and a policy
+// to chat with.
 type serveCommand struct {
-	Listen        string   `default:"127.0.0.1:8080" help:"Address to listen at, as HOST:PORT; port 0 takes a free one (default: 127.0.0.1:8080)." placeholder:"ADDRESS"`
-	PublicURL     string   `name:"public-url" help:"Where people and programs reach the site, such as https://tandem.example (default: the address itself)." placeholder:"URL"`
-	TrustedProxy  []string `name:"trusted-proxy" help:"Addresses or networks (10.0.0.0/8) of the proxies whose X-Forwarded-For says who asks; several with commas. They need --public-url (default: none)." placeholder:"NETWORK,…"`
-	AdminEmail    string   `name:"admin-email" default:"admin@localhost" help:"What the first admin signs in with; as long as nobody has an account, serve prints a link for them (default: admin@localhost)." placeholder:"ADDRESS"`
-	InsecureHTTP  bool     `name:"insecure-http" help:"Speak plain HTTP to other machines: keys and judgments can be read on the way."`
-	LiveAnswers   int      `name:"live-answers" default:"2" help:"Answers of live projects to sample at once; more wait (default: 2)." placeholder:"N"`
-	MetricsListen string   `name:"metrics-listen" help:"Address at which /metrics is served for Prometheus, as HOST:PORT; whoever reaches it may read it (default: nowhere)." placeholder:"ADDRESS"`
+	Listen        string        `default:"127.0.0.1:8080" help:"Address to listen at, as HOST:PORT; port 0 takes a free one (default: 127.0.0.1:8080)." placeholder:"ADDRESS"`
+	PublicURL     string        `name:"public-url" help:"Where people and programs reach the site, such as https://tandem.example (default: the address itself)." placeholder:"URL"`
+	TrustedProxy  []string      `name:"trusted-proxy" help:"Addresses or networks (10.0.0.0/8) of the proxies whose X-Forwarded-For says who asks; several with commas. They need --public-url (default: none)." placeholder:"NETWORK,…"`
+	AdminEmail    string        `name:"admin-email" default:"admin@localhost" help:"What the first admin signs in with; as long as nobody has an account, serve prints a link for them (default: admin@localhost)." placeholder:"ADDRESS"`
+	InsecureHTTP  bool          `name:"insecure-http" help:"Speak plain HTTP to other machines: keys and judgments can be read on the way."`
+	LiveAnswers   int           `name:"live-answers" default:"2" help:"Answers of live projects to sample at once; more wait (default: 2)." placeholder:"N"`
+	MetricsListen string        `name:"metrics-listen" help:"Address at which /metrics is served for Prometheus, as HOST:PORT; whoever reaches it may read it (default: nowhere)." placeholder:"ADDRESS"`
+	Grace         time.Duration `default:"10s" help:"How long requests under way may take to end when it stops, streams among them (default: 10s)." placeholder:"TIME"`
 	scoreFlags
+	chatFlags
 	databaseFlags
 }
 
@@ -35,7 +39,10 @@ func (c *serveCommand) Validate() error {
 	if c.LiveAnswers < 1 {
 		return fmt.Errorf("--live-answers is %d, less than 1", c.LiveAnswers)
 	}
-	return c.scoreFlags.check()
+	if c.Grace < 0 {
+		return fmt.Errorf("--grace is %v, less than 0", c.Grace)
+	}
+	return errors.Join(c.scoreFlags.check(), c.chatFlags.check())
 }
 
 // serveReport is serve's JSON, once it has stopped.
@@ -62,12 +69,21 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 			return err
 		}
 		defer scores.wait()
+		models, err := c.scoreFlags.config()
+		if err != nil {
+			return err
+		}
+		chats, err := c.chatFlags.open(ctx, w, s, models, registry)
+		if err != nil {
+			return err
+		}
+		defer chats.wait()
 		handler, err := site.Handler(site.Config{Keys: s, Accounts: s, Answers: s, Ready: s.Ping, Version: buildVersion(), PublicURL: c.PublicURL, TrustedProxies: proxies, Log: w.log},
 			func(api web.API) error { return annotation.Register(api, s) },
 			func(api web.API) error { return annotation.RegisterLive(api, live) },
 			func(api web.API) error { return annotation.RegisterSetup(api, s, site.PracticeProjects(s)) },
 			func(api web.API) error { return dashboard.Register(api, s) },
-			scores.register)
+			scores.register, chats.register)
 		if err != nil {
 			return err
 		}
@@ -81,8 +97,10 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 			return err
 		}
 		beside := []func(context.Context){live.Run}
-		if scores.watch != nil {
-			beside = append(beside, scores.watch)
+		for _, models := range []served{scores, chats} {
+			if models.watch != nil {
+				beside = append(beside, models.watch)
+			}
 		}
 		if c.MetricsListen != "" {
 			metrics, err := serveMetrics(w, c.MetricsListen, registry)
@@ -91,7 +109,7 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 			}
 			beside = append(beside, metrics)
 		}
-		if err := alongside(ctx, func(ctx context.Context) error { return site.Serve(ctx, listener, handler) }, beside...); err != nil {
+		if err := alongside(ctx, func(ctx context.Context) error { return site.ServeFor(ctx, listener, handler, c.Grace) }, beside...); err != nil {
 			return err
 		}
 		if err := w.report(serveReport{address}, ""); err != nil {

@@ -46,29 +46,29 @@ func (f scoreFlags) batch() scoreapi.BatchConfig {
 	return scoreapi.BatchConfig{Tokens: f.ScoreBatchTokens, Delay: f.ScoreDelay, Waiting: f.ScoreWaiting}
 }
 
-// scores is the score API as it is served: its operations, and what runs beside them.
-type scores struct {
+// served is an API of models as it is served: its operations, and what runs beside them.
+type served struct {
 	register func(web.API) error
 	watch    func(context.Context) // nil for models that stay
 	wait     func()                // for what is still computed when nobody asks any more
 }
 
 // open makes the score API, with the models of the flags or else those that are promoted in s, as soon as there are any.
-func (f scoreFlags) open(ctx context.Context, w *world, s *store.Store, registry prometheus.Registerer) (scores, error) {
+func (f scoreFlags) open(ctx context.Context, w *world, s *store.Store, registry prometheus.Registerer) (served, error) {
 	metrics, err := scoreapi.NewMetrics(registry)
 	if err != nil {
-		return scores{}, err
+		return served{}, err
 	}
 	config, err := f.inferenceFlags.config()
 	if err != nil {
-		return scores{}, err
+		return served{}, err
 	}
 	batcher, err := scoreapi.NewBatcher(f.batch(), metrics)
 	if err != nil {
-		return scores{}, err
+		return served{}, err
 	}
 	serving := scoreapi.NewServing(metrics)
-	out := scores{register: func(api web.API) error {
+	out := served{register: func(api web.API) error {
 		return scoreapi.Register(api, scoreapi.Config{Serving: serving, Batcher: batcher, Stored: s, Metrics: metrics, MaxItems: f.ScoreItems, MaxTokens: f.ScoreTokens})
 	}, wait: batcher.Wait}
 	if f.Helpfulness == "" {

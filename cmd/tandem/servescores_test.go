@@ -19,14 +19,16 @@ import (
 type serving struct {
 	t                    *testing.T
 	url, metrics, secret string
+	stop                 context.CancelFunc // for who does not wait for the test's end
 }
 
-// startServing starts it with a key for scores, and stops it with the test.
+// startServing starts it with a key for scores and chats, and stops it with the test.
 func startServing(t *testing.T, args ...string) serving {
 	t.Helper()
 	useDatabase(t)
-	s := serving{t: t, secret: strings.TrimSpace(tandemRun(t, "", "key", "create", "test", "--scope", "score").ok(t).out)}
+	s := serving{t: t, secret: strings.TrimSpace(tandemRun(t, "", "key", "create", "test", "--scope", "score", "--scope", "chat").ok(t).out)}
 	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
 	var stderr sharedBuffer
 	done := make(chan int, 1)
 	go func() {
