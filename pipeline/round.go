@@ -319,6 +319,11 @@ func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) (err error) {
 	if len(targets) == 0 {
 		return noTargets(len(sets))
 	}
+	samples := 0
+	for _, s := range sets {
+		samples += len(s.Candidates)
+	}
+	l.Log.Info("the best answers are kept", "round", r.Name, "prompts", len(sets), "samples", samples, "duplicates", rejection.Duplicates(sets), "kept", len(targets))
 	o.Targets = filepath.Join(r.Folder, "targets.jsonl")
 	if err := WriteLines(o.Targets, slices.Values(targets)); err != nil {
 		return err

@@ -47,17 +47,19 @@ type Reject struct {
 
 // Rejected is what rejection sampling came to.
 type Rejected struct {
-	ID       string `json:"id"` // hash of the specification and its inputs
-	Prompts  int    `json:"prompts"`
-	Samples  int    `json:"samples"`
-	Targets  int    `json:"targets"` // prompts of which an answer was kept
-	HeldOut  int    `json:"held_out"`
-	Curve    Curve  `json:"curve"`
-	File     string `json:"targets_file"`
-	AllFile  string `json:"samples_file"`
-	Spec     Reject `json:"config"`
-	Snapshot string `json:"snapshot"` // SHA-256 of the prompts' file
-	Kernel   string `json:"kernel"`
+	ID      string `json:"id"` // hash of the specification and its inputs
+	Prompts int    `json:"prompts"`
+	Samples int    `json:"samples"`
+	// Duplicates are the samples that say what an earlier one to the same prompt has said.
+	Duplicates int    `json:"duplicates"`
+	Targets    int    `json:"targets"` // prompts of which an answer was kept
+	HeldOut    int    `json:"held_out"`
+	Curve      Curve  `json:"curve"`
+	File       string `json:"targets_file"`
+	AllFile    string `json:"samples_file"`
+	Spec       Reject `json:"config"`
+	Snapshot   string `json:"snapshot"` // SHA-256 of the prompts' file
+	Kernel     string `json:"kernel"`
 	// Made is the specification with the ids of the models, which the samples depend on.
 	Made json.RawMessage `json:"made"`
 }
@@ -288,6 +290,7 @@ func (r Reject) finish(sets []rejection.Set, done *Rejected, s *Studio) error {
 	}
 	curve := rejection.RewardCurve(sets)
 	done.Prompts, done.Targets, done.Curve = len(sets), len(targets), Curve{curve.Best, curve.Median}
+	done.Duplicates = rejection.Duplicates(sets)
 	if err := WriteLines(done.AllFile, slices.Values(sets)); err != nil {
 		return err
 	}

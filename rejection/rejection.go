@@ -58,8 +58,9 @@ type Set struct {
 	Candidates []Candidate   `json:"candidates"`
 }
 
-// Sample draws K answers to each prompt and scores them. The result depends on the policy, the prompts'
-// texts and the configuration, not on how prompts are divided over calls.
+// Sample draws K answers to each prompt and scores them; what several answers to a prompt say alike is scored
+// once. The result depends on the policy, the prompts' texts and the configuration, not on how prompts are
+// divided over calls.
 func Sample(ctx context.Context, policy tandem.Generator, scorer tandem.Scorer, prompts []tandem.Prompt, c Config) ([]Set, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -84,11 +85,19 @@ func Sample(ctx context.Context, policy tandem.Generator, scorer tandem.Scorer, 
 	if err != nil {
 		return nil, fmt.Errorf("sample answers: %w", err)
 	}
-	toScore := make([]tandem.ScoreRequest, len(requests))
-	for i, r := range requests {
-		toScore[i] = tandem.ScoreRequest{
-			Messages: r.Messages.With(tandem.Assistant, answers[i].Text),
-			Safety:   prompts[i/c.K].Safety,
+	var toScore []tandem.ScoreRequest
+	scoreOf := make([]int, len(requests)) // the place in toScore of what each answer says
+	for i := range sets {
+		said := make(map[string]int, c.K)
+		for n := i * c.K; n < (i+1)*c.K; n++ {
+			text := answers[n].Text
+			at, again := said[text]
+			if !again {
+				at = len(toScore)
+				said[text] = at
+				toScore = append(toScore, tandem.ScoreRequest{Messages: prompts[i].Messages.With(tandem.Assistant, text), Safety: prompts[i].Safety})
+			}
+			scoreOf[n] = at
 		}
 	}
 	scores, err := scorer.Score(ctx, toScore)
@@ -96,7 +105,7 @@ func Sample(ctx context.Context, policy tandem.Generator, scorer tandem.Scorer, 
 		return nil, fmt.Errorf("score answers: %w", err)
 	}
 	for i, a := range answers {
-		sets[i/c.K].Candidates[i%c.K] = Candidate{Sample: i % c.K, Text: a.Text, Tokens: len(a.Tokens), Finish: a.Finish, Score: scores[i]}
+		sets[i/c.K].Candidates[i%c.K] = Candidate{Sample: i % c.K, Text: a.Text, Tokens: len(a.Tokens), Finish: a.Finish, Score: scores[scoreOf[i]]}
 	}
 	return sets, nil
 }

@@ -77,6 +77,66 @@ func TestSampleKeepsTheBest(t *testing.T) {
 	}
 }
 
+// repeats says the same for samples 0 and 2, of which 0 is cut, and something else for sample 1.
+type repeats struct{}
+
+func (repeats) Generate(_ context.Context, requests []tandem.GenerateRequest) iter.Seq2[tandem.Chunk, error] {
+	return func(yield func(tandem.Chunk, error) bool) {
+		for i, r := range requests {
+			c := tandem.Chunk{Request: i, Text: []string{"good", "good good", "good"}[r.Key.Sample], Tokens: []int32{1, 2}, Finish: tandem.FinishStop}
+			if r.Key.Sample == 0 {
+				c.Finish = tandem.FinishLength
+			}
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+// counted counts the answers that it scores.
+type counted struct {
+	count
+	asked int
+}
+
+func (c *counted) Score(ctx context.Context, requests []tandem.ScoreRequest) ([]tandem.Score, error) {
+	c.asked += len(requests)
+	return c.count.Score(ctx, requests)
+}
+
+func TestDuplicatesCountOnce(t *testing.T) {
+	c := rejection.DefaultConfig()
+	c.K = 3
+	var scorer counted
+	sets, err := rejection.Sample(t.Context(), repeats{}, &scorer, prompts(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if scorer.asked != 4 {
+		t.Errorf("%d answers were scored, want the 2 different ones of each of 2 prompts", scorer.asked)
+	}
+	if n := rejection.Duplicates(sets); n != 2 {
+		t.Errorf("%d duplicates, want 2", n)
+	}
+	for i, s := range sets {
+		var samples, scores []string
+		for _, c := range s.Distinct() {
+			samples = append(samples, fmt.Sprint(c.Sample))
+		}
+		for _, c := range s.Candidates {
+			scores = append(scores, fmt.Sprint(c.Score.Combined))
+		}
+		// Sample 2 stands for sample 0, which says the same and was cut.
+		if got := strings.Join(samples, " "); got != "2 1" {
+			t.Errorf("prompt %d: distinct samples %s, want 2 1", i, got)
+		}
+		if got := strings.Join(scores, " "); got != "1 2 1" {
+			t.Errorf("prompt %d: scores %s, want 1 2 1", i, got)
+		}
+	}
+}
+
 func TestRandomIgnoresScores(t *testing.T) {
 	c := rejection.DefaultConfig()
 	c.K = 4

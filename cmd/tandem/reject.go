@@ -65,8 +65,8 @@ func (c *rejectCommand) Run(ctx context.Context, w *world) error {
 		}
 		done, m, err := s.Reject(ctx, spec, c.Resume)
 		return func() error {
-			return w.report(rejectReport{m, done}, "%s: the best of %d answers to %d of %d prompts\n%s: all %d answers\n",
-				done.File, config.K, done.Targets, done.Prompts, done.AllFile, done.Samples)
+			return w.report(rejectReport{m, done}, "%s: the best of %d answers to %d of %d prompts\n%s: all %d answers, %d of them duplicates\n",
+				done.File, config.K, done.Targets, done.Prompts, done.AllFile, done.Samples, done.Duplicates)
 		}, err
 	})
 }

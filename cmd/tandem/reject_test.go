@@ -13,6 +13,7 @@ import (
 	"tandem"
 	"tandem/llama/checkpoint"
 	"tandem/pipeline"
+	"tandem/rejection"
 )
 
 // TestReject samples in shards, is interrupted by a context, goes on to the same samples, and fine-tunes.
@@ -35,6 +36,9 @@ func TestReject(t *testing.T) {
 	a := object[rejectReport](t, tandemRun(t, "", run(whole)...).ok(t))
 	if a.Model != nil || a.Rejection.Prompts != prompts || a.Rejection.Samples != 3*prompts || a.Rejection.HeldOut != f.heldOutPrompts || a.Rejection.Targets == 0 || len(a.Rejection.Curve.Best) != 3 {
 		t.Errorf("%+v", a)
+	}
+	if sets := readSets(t, whole); a.Rejection.Duplicates != rejection.Duplicates(sets) || a.Rejection.Duplicates == a.Rejection.Samples {
+		t.Errorf("%d duplicates are reported, and %d there", a.Rejection.Duplicates, rejection.Duplicates(sets))
 	}
 	// Interrupted behind its second shard, it goes on to the same samples.
 	ctx, cancel := context.WithCancel(t.Context())
@@ -77,6 +81,19 @@ func TestReject(t *testing.T) {
 	if r := tandemRun(t, "", run(whole, "-k", "5")...); r.code != exitFailed || !strings.Contains(r.stderr, "different: config.k") {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
+}
+
+// readSets reads the samples in a folder of rejection sampling.
+func readSets(t *testing.T, out string) (sets []rejection.Set) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(out, "samples.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		sets = append(sets, object[rejection.Set](t, result{out: line}))
+	}
+	return sets
 }
 
 // TestOtherJudgesAreTold: reward models are known by what they are and how they are read, not by their folders.
