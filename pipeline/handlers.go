@@ -230,7 +230,7 @@ func keepSamples(ctx context.Context, st *store.Store, spec Sample, sets []rejec
 		for _, c := range set.Candidates {
 			responses = append(responses, store.Response{
 				PromptID: kept[i].ID, Content: c.Text, Model: spec.PolicyID,
-				Sampling: tandem.Sampling{Temperature: spec.Config.Temperature, TopP: spec.Config.TopP, MaxTokens: spec.Config.MaxTokens},
+				Sampling: spec.Config.Sampling(c.Temperature),
 				Seed:     spec.Config.Seed, Sample: uint64(c.Sample), Finish: c.Finish, Tokens: c.Tokens,
 			})
 			scores = append(scores, store.ResponseScore{Score: c.Score})

@@ -40,7 +40,7 @@ func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
 		return p, err
 	}
 	training, heldOut := splitPrompts(d.prompts, 0)
-	p.Data["prompts"], p.Data["prompts_held_out"], p.Data["samples"] = len(training), len(heldOut), len(training)*r.Recipe.Rejection.K
+	p.Data["prompts"], p.Data["prompts_held_out"], p.Data["samples"] = len(training), len(heldOut), len(training)*r.Recipe.Rejection.Samples()
 	p.Data["demonstrations"], p.Data["demonstrations_held_out"] = len(d.demonstrations), d.leftOut
 	return p, nil
 }

@@ -41,7 +41,7 @@ func (o RealOutcome) summary(c RealConfig) []string {
 	}
 	paragraphs := []string{fmt.Sprintf(
 		"%s was fine-tuned on the chosen sides of the training pairs; a helpfulness and a safety reward model learnt from %d training comparisons that people made; rejection sampling kept the best of %d answers, and PPO tuned the result. "+
-			"No opening of the held-out side was seen by any of them.", start, o.Compared, c.Recipe.Rejection.K)}
+			"No opening of the held-out side was seen by any of them.", start, o.Compared, c.Recipe.Rejection.Samples())}
 	for _, aspect := range aspects() {
 		if v, ok := o.Validity[aspect]; ok {
 			paragraphs = append(paragraphs, v.verdict(aspect))

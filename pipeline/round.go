@@ -71,12 +71,13 @@ type Prompts struct {
 // Outcome is what a round made.
 type Outcome struct {
 	Judges   Judges
-	Version  Version         // the newest: PPO's where there was PPO
-	Sampled  Version         // rejection sampling's
-	Drawn    []rejection.Set // the answers that the best were kept of
-	Targets  string          // file of the best answers, for the archive
-	Curve    rejection.Curve // reward against number of samples
-	Compared int             // comparisons that the reward models learnt from
+	Version  Version           // the newest: PPO's where there was PPO
+	Sampled  Version           // rejection sampling's
+	Drawn    []rejection.Set   // the answers that the best were kept of
+	Targets  string            // file of the best answers, for the archive
+	Curve    rejection.Curve   // reward against number of samples
+	Next     *rejection.Choice // temperature to sample at next; nil where one was sampled at
+	Compared int               // comparisons that the reward models learnt from
 }
 
 // Run goes through the round. Everything that it does is a unit of a stage: a round that was interrupted
@@ -305,7 +306,7 @@ func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) (err error) {
 		}
 	}
 	sets := o.Drawn
-	o.Curve = rejection.RewardCurve(sets)
+	o.Curve, o.Next = rejection.RewardCurve(sets), rejection.Next(sets)
 	var targets []targetLine
 	for _, s := range sets {
 		pick, ok := s.Best()
@@ -324,6 +325,9 @@ func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) (err error) {
 		samples += len(s.Candidates)
 	}
 	l.Log.Info("the best answers are kept", "round", r.Name, "prompts", len(sets), "samples", samples, "duplicates", rejection.Duplicates(sets), "kept", len(targets))
+	if o.Next != nil {
+		l.Log.Info("the temperature to sample at next", "round", r.Name, "temperature", o.Next.Temperature, "lead", o.Next.Lead, "over", o.Next.Over, "at_the_end_of_the_sweep", o.Next.Edge)
+	}
 	o.Targets = filepath.Join(r.Folder, "targets.jsonl")
 	if err := WriteLines(o.Targets, slices.Values(targets)); err != nil {
 		return err

@@ -51,23 +51,20 @@ type Rejected struct {
 	Prompts int    `json:"prompts"`
 	Samples int    `json:"samples"`
 	// Duplicates are the samples that say what an earlier one to the same prompt has said.
-	Duplicates int    `json:"duplicates"`
-	Targets    int    `json:"targets"` // prompts of which an answer was kept
-	HeldOut    int    `json:"held_out"`
-	Curve      Curve  `json:"curve"`
-	File       string `json:"targets_file"`
-	AllFile    string `json:"samples_file"`
-	Spec       Reject `json:"config"`
-	Snapshot   string `json:"snapshot"` // SHA-256 of the prompts' file
-	Kernel     string `json:"kernel"`
+	Duplicates int             `json:"duplicates"`
+	Targets    int             `json:"targets"` // prompts of which an answer was kept
+	HeldOut    int             `json:"held_out"`
+	Curve      rejection.Curve `json:"curve"` // of the samples of all temperatures
+	// Sweep is the same by temperature, and Next the temperature that it speaks for; nil where there was but one.
+	Sweep    []rejection.AtTemperature `json:"sweep"`
+	Next     *rejection.Choice         `json:"next,omitempty"`
+	File     string                    `json:"targets_file"`
+	AllFile  string                    `json:"samples_file"`
+	Spec     Reject                    `json:"config"`
+	Snapshot string                    `json:"snapshot"` // SHA-256 of the prompts' file
+	Kernel   string                    `json:"kernel"`
 	// Made is the specification with the ids of the models, which the samples depend on.
 	Made json.RawMessage `json:"made"`
-}
-
-// Curve is the reward against the number of samples.
-type Curve struct {
-	Best   []float64 `json:"best"`
-	Median []float64 `json:"median"`
 }
 
 // tuned is the fine-tuning on the targets.
@@ -131,7 +128,7 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 	shards := Shards(len(training), r.ShardPrompts)
 	plan := Plan{
 		Stage: tandem.StageReject, Status: "new", Steps: len(shards), Writes: []string{done.AllFile, done.File},
-		Data: map[string]int{"prompts": len(training), "held_out": len(heldOut), "samples": len(training) * r.Config.K},
+		Data: map[string]int{"prompts": len(training), "held_out": len(heldOut), "samples": len(training) * r.Config.Samples()},
 	}
 	config := struct {
 		Reject
@@ -288,9 +285,8 @@ func (r Reject) finish(sets []rejection.Set, done *Rejected, s *Studio) error {
 			targets = append(targets, targetLine{set.Target(best)})
 		}
 	}
-	curve := rejection.RewardCurve(sets)
-	done.Prompts, done.Targets, done.Curve = len(sets), len(targets), Curve{curve.Best, curve.Median}
-	done.Duplicates = rejection.Duplicates(sets)
+	done.Prompts, done.Targets, done.Duplicates = len(sets), len(targets), rejection.Duplicates(sets)
+	done.Curve, done.Sweep, done.Next = rejection.RewardCurve(sets), rejection.Sweep(sets), rejection.Next(sets)
 	if err := WriteLines(done.AllFile, slices.Values(sets)); err != nil {
 		return err
 	}

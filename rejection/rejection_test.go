@@ -178,8 +178,12 @@ func TestRewardCurve(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	c := rejection.DefaultConfig()
-	c.Temperature = 0
-	if _, err := rejection.Sample(t.Context(), echo{}, count{}, prompts(), c); tandem.CodeOf(err) != tandem.Invalid {
-		t.Errorf("K answers at temperature 0: %v", err)
+	for name, temperatures := range map[string]rejection.Temperatures{
+		"K answers at temperature 0": {0}, "no temperature": {}, "one twice": {1, 0.7, 1}, "a negative one": {1, -1}, "none that is a number": {math.NaN()},
+	} {
+		c.Temperature = temperatures
+		if _, err := rejection.Sample(t.Context(), echo{}, count{}, prompts(), c); tandem.CodeOf(err) != tandem.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

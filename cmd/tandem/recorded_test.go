@@ -70,7 +70,7 @@ func TestUnitsAreRecorded(t *testing.T) {
 	evaluation := pipeline.Answer{PolicyID: ids[0], HelpfulnessID: ids[1], SafetyID: ids[2], Policy: f.policy, Reference: f.policy, Helpfulness: f.helpfulness,
 		Safety: f.safety, Prompts: f.prompts, Sampling: tandem.Sampling{Temperature: 1, MaxTokens: 6}, Seed: 3, Repeat: 2}
 	sampling := pipeline.Sample{PolicyID: ids[0], HelpfulnessID: ids[1], SafetyID: ids[2], Policy: f.policy, Helpfulness: f.helpfulness,
-		Safety: f.safety, Prompts: f.prompts, To: 5, Config: rejection.Config{K: 3, Temperature: 1, MaxTokens: 6, Seed: 4}}
+		Safety: f.safety, Prompts: f.prompts, To: 5, Config: rejection.Config{K: 3, Temperature: rejection.Temperatures{1}, MaxTokens: 6, Seed: 4}}
 	for stage, spec := range map[tandem.Stage]any{tandem.StageEvaluate: evaluation, tandem.StageReject: sampling} {
 		if err := do(stage, spec); err != nil {
 			t.Fatalf("%s: %v", stage, err)

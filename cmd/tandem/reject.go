@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"tandem"
 	"tandem/pipeline"
@@ -19,11 +21,11 @@ type rejectCommand struct {
 
 	HeldOutShare float64 `default:"0.2" help:"Share of openings to leave out too, of prompts and demonstrations, by the one rule that all stages share; 0 for none (default: 0.2)." placeholder:"SHARE"`
 
-	Samples      *int     `name:"samples" short:"k" help:"Answers to each prompt (default: 16)." placeholder:"K" group:"sampling"`
-	Temperature  *float64 `help:"Temperature of sampling (default: 1)." placeholder:"X" group:"sampling"`
-	TopP         *float64 `help:"Keep the smallest set of tokens with that probability (default: 1)." placeholder:"X" group:"sampling"`
-	MaxTokens    *int     `help:"Tokens of an answer at most (default: 256)." placeholder:"N" group:"sampling"`
-	ShardPrompts int      `default:"32" help:"Prompts after which samples are kept, to resume from (default: 32)." placeholder:"N" group:"sampling"`
+	Samples      *int      `name:"samples" short:"k" help:"Answers to each prompt, at each temperature (default: 16)." placeholder:"K" group:"sampling"`
+	Temperature  []float64 `help:"Temperature of sampling; several, as in 0.7,1,1.2, are a sweep with as many answers at each (default: 1)." placeholder:"X,…" group:"sampling"`
+	TopP         *float64  `help:"Keep the smallest set of tokens with that probability (default: 1)." placeholder:"X" group:"sampling"`
+	MaxTokens    *int      `help:"Tokens of an answer at most (default: 256)." placeholder:"N" group:"sampling"`
+	ShardPrompts int       `default:"32" help:"Prompts after which samples are kept, to resume from (default: 32)." placeholder:"N" group:"sampling"`
 
 	Base           string   `type:"path" help:"Folder of the model to fine-tune on demonstrations and best answers (default: the answers alone are written)." placeholder:"DIR"`
 	Demonstrations []string `type:"path" help:"Files of dialogues in the messages form, for the same." placeholder:"FILE"`
@@ -42,7 +44,9 @@ type rejectReport struct {
 func (c *rejectCommand) Run(ctx context.Context, w *world) error {
 	config := rejection.DefaultConfig()
 	set(&config.K, c.Samples)
-	set(&config.Temperature, c.Temperature)
+	if len(c.Temperature) > 0 {
+		config.Temperature = c.Temperature
+	}
 	set(&config.TopP, c.TopP)
 	set(&config.MaxTokens, c.MaxTokens)
 	set(&config.Seed, c.Seed)
@@ -65,8 +69,32 @@ func (c *rejectCommand) Run(ctx context.Context, w *world) error {
 		}
 		done, m, err := s.Reject(ctx, spec, c.Resume)
 		return func() error {
-			return w.report(rejectReport{m, done}, "%s: the best of %d answers to %d of %d prompts\n%s: all %d answers, %d of them duplicates\n",
-				done.File, config.K, done.Targets, done.Prompts, done.AllFile, done.Samples, done.Duplicates)
+			return w.report(rejectReport{m, done}, "%s: the best of %d answers to %d of %d prompts\n%s: all %d answers, %d of them duplicates\n%s",
+				done.File, config.Samples(), done.Targets, done.Prompts, done.AllFile, done.Samples, done.Duplicates, sweepLines(done))
 		}, err
 	})
+}
+
+// sweepLines tell a sweep: the rewards at each temperature, and which it speaks for.
+func sweepLines(r pipeline.Rejected) string {
+	if len(r.Sweep) < 2 {
+		return ""
+	}
+	var b strings.Builder
+	for _, a := range r.Sweep {
+		k := len(a.Curve.Best)
+		if k == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "temperature %g: best of %d %.3f, median %.3f, kept %.3f; %.0f %% duplicates, %.0f %% ended\n", a.Temperature, k,
+			a.Curve.Best[k-1], a.Curve.Median[k-1], a.Kept, 100*float64(a.Duplicates)/float64(a.Samples), 100*float64(a.Ended)/float64(a.Samples))
+	}
+	if n := r.Next; n != nil {
+		fmt.Fprintf(&b, "next temperature: %g, whose kept answers are %s ahead of those at %g", n.Temperature, n.Lead, n.Over)
+		if n.Edge {
+			b.WriteString("; it is at the end of the sweep, so look beyond it too")
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }

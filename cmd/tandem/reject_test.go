@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,35 @@ func TestReject(t *testing.T) {
 	}
 	if r := tandemRun(t, "", run(whole, "-k", "5")...); r.code != exitFailed || !strings.Contains(r.stderr, "different: config.k") {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	}
+}
+
+// TestRejectSweep samples at several temperatures; what one of them has alone is the same.
+func TestRejectSweep(t *testing.T) {
+	f := makeStageFiles(t).taught(t, "1")
+	run := func(temperature string, more ...string) (string, result) {
+		out := filepath.Join(t.TempDir(), "out")
+		return out, tandemRun(t, "", append([]string{"reject", "--model", f.policy, "--helpfulness", f.helpfulness, "--safety", f.safety, "--data", f.prompts,
+			"-k", "6", "--max-tokens", "8", "--temperature", temperature, "--out", out}, more...)...).ok(t)
+	}
+	_, plan := run("0.8,1.4", "--json", "--dry-run")
+	if n := object[pipeline.Plan](t, plan).Data["samples"]; n != 2*6*(24-f.heldOutPrompts) {
+		t.Errorf("%d samples are planned", n)
+	}
+	swept, r := run("0.8,1.4", "--json")
+	done := object[rejectReport](t, r).Rejection
+	if len(done.Sweep) != 2 || done.Sweep[1].Temperature != 1.4 || len(done.Sweep[1].Curve.Median) != 6 || len(done.Curve.Best) != 12 || done.Samples != 12*done.Prompts || done.Next == nil || !done.Next.Edge {
+		t.Errorf("%+v, next %+v", done.Sweep, done.Next)
+	}
+	alone, _ := run("1.4")
+	want := readSets(t, alone)
+	for i, set := range readSets(t, swept) {
+		if part := set.Candidates[6:]; !reflect.DeepEqual(part, want[i].Candidates) {
+			t.Errorf("prompt %d: %+v in the sweep, %+v alone", i, part, want[i].Candidates)
+		}
+	}
+	if _, r := run("0.8,1.4"); !strings.Contains(r.out, "next temperature: ") || !strings.Contains(r.out, "temperature 0.8: best of 6") {
+		t.Errorf("a sweep is told as %q", r.out)
 	}
 }
 

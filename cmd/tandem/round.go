@@ -13,6 +13,7 @@ import (
 
 	"tandem"
 	"tandem/pipeline"
+	"tandem/rejection"
 	"tandem/store"
 )
 
@@ -46,11 +47,12 @@ type roundCommand struct {
 // roundReport is round's JSON: the lineage of the version that it made, and how.
 type roundReport struct {
 	tandem.Model
-	Number      int          `json:"number"`
-	Helpfulness tandem.Model `json:"helpfulness"`
-	Safety      tandem.Model `json:"safety"`
-	Targets     string       `json:"targets"`
-	Compared    int          `json:"compared"` // training comparisons
+	Number      int               `json:"number"`
+	Helpfulness tandem.Model      `json:"helpfulness"`
+	Safety      tandem.Model      `json:"safety"`
+	Targets     string            `json:"targets"`
+	Next        *rejection.Choice `json:"next,omitempty"` // temperature that a sweep speaks for
+	Compared    int               `json:"compared"`       // training comparisons
 }
 
 // roundName is the file in a round's folder that tells its number to --resume.
@@ -117,7 +119,7 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Targets, outcome.Compared}
+	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Targets, outcome.Next, outcome.Compared}
 	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons\n", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared)
 }
 

@@ -72,6 +72,16 @@ func makeStageFiles(t *testing.T) stageFiles {
 	}
 }
 
+// taught are the files with a policy that has learnt to end its answers.
+func (f stageFiles) taught(t *testing.T, seed string) stageFiles {
+	t.Helper()
+	policy := filepath.Join(t.TempDir(), "policy-"+seed)
+	tandemRun(t, "", "sft", "--model", f.policy, "--data", f.dialogues, "--held-out-share", "0", "--preset", "practice", "--learning-rate", "0.01", "--steps", "80", "--batch", "8", "--seed", seed,
+		"--out", policy).ok(t)
+	f.policy = policy
+	return f
+}
+
 // command is the command line of a stage without its --out, with at least so many steps.
 func (f stageFiles) command(stage string, steps int) []string {
 	n := fmt.Sprint(steps)
