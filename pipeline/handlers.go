@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	"tandem"
-	"tandem/rejection"
 	"tandem/store"
 )
 
@@ -212,36 +211,8 @@ func (s *Studio) sampleUnit(ctx context.Context, spec Sample) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Value: sets, Write: func(ctx context.Context, st *store.Store) error { return keepSamples(ctx, st, spec, sets) }}, nil
-}
-
-func keepSamples(ctx context.Context, st *store.Store, spec Sample, sets []rejection.Set) error {
-	prompts := make([]tandem.Prompt, len(sets))
-	for i, set := range sets {
-		prompts[i] = set.Prompt
-	}
-	kept, err := st.AddPrompts(ctx, prompts)
-	if err != nil {
-		return err
-	}
-	var responses []store.Response
-	var scores []store.ResponseScore
-	for i, set := range sets {
-		for _, c := range set.Candidates {
-			responses = append(responses, store.Response{
-				PromptID: kept[i].ID, Content: c.Text, Model: spec.PolicyID,
-				Sampling: spec.Config.Sampling(c.Temperature),
-				Seed:     spec.Config.Seed, Sample: uint64(c.Sample), Finish: c.Finish, Tokens: c.Tokens,
-			})
-			scores = append(scores, store.ResponseScore{Score: c.Score})
-		}
-	}
-	ids, err := st.AddResponses(ctx, responses)
-	if err != nil {
-		return err
-	}
-	for i := range scores {
-		scores[i].ResponseID = ids[i]
-	}
-	return st.AddScores(ctx, spec.HelpfulnessID, spec.SafetyID, scores)
+	models := scorers{spec.PolicyID, spec.HelpfulnessID, spec.SafetyID}
+	return Result{Value: sets, Write: func(ctx context.Context, st *store.Store) error {
+		return keepSamples(ctx, st, models, spec.Config, sets)
+	}}, nil
 }

@@ -43,6 +43,11 @@ func Register(ctx context.Context, s *store.Store, m tandem.Model) error {
 // Adopt keeps the row of a policy in a folder, so that a round may start from it. One that tandem has not
 // made gets an id of its files' contents. A model whose ancestors cannot be found is kept without them.
 func Adopt(ctx context.Context, s *store.Store, folder string) (tandem.Model, error) {
+	return adopt(ctx, s, folder, tandem.PolicyModel)
+}
+
+// adopt keeps the row of a model in a folder, which is of the kind given where it does not say it itself.
+func adopt(ctx context.Context, s *store.Store, folder string, kind tandem.ModelKind) (tandem.Model, error) {
 	lineage, err := checkpoint.ReadLineage(ctx, folder)
 	if err != nil {
 		return tandem.Model{}, err
@@ -57,7 +62,7 @@ func Adopt(ctx context.Context, s *store.Store, folder string) (tandem.Model, er
 		if err != nil {
 			return tandem.Model{}, err
 		}
-		lineage = &tandem.Model{ID: hash[:16], Name: filepath.Base(folder), Kind: tandem.PolicyModel, Stage: tandem.StageImport, Snapshot: hash}
+		lineage = &tandem.Model{ID: hash[:16], Name: filepath.Base(folder), Kind: kind, Stage: tandem.StageImport, Snapshot: hash}
 	}
 	m := *lineage
 	m.URL, m.Round = folder, 0 // the round that it came from may be another database's

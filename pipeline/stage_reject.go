@@ -176,11 +176,21 @@ func (s *Studio) Reject(ctx context.Context, r Reject, resume bool) (Rejected, *
 	if err != nil {
 		return done, nil, err
 	}
-	if there, err := s.rejected(done, r.Out); err != nil {
+	there, err := s.rejected(done, r.Out)
+	if err != nil {
 		return done, nil, err
-	} else if there != nil {
+	}
+	keeper, err := s.keeper(ctx, r)
+	if err != nil {
+		return done, nil, err
+	}
+	if there != nil {
 		done = *there
-	} else if err := s.sampleAll(ctx, r, &done, resume); err != nil {
+		err = keeper.keepAgain(ctx, filepath.Join(r.Out, samplesName), r.ShardPrompts)
+	} else if err = s.sampleAll(ctx, r, &done, keeper, resume); err == nil {
+		err = keeper.end(ctx, done.AllFile)
+	}
+	if err != nil {
 		return done, nil, err
 	}
 	if r.Base == "" {
@@ -223,7 +233,7 @@ func (s *Studio) rejected(done Rejected, out string) (*Rejected, error) {
 }
 
 // sampleAll samples shard by shard; a shard is kept whole or not at all.
-func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, resume bool) error {
+func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, keeper *keeper, resume bool) error {
 	const op = "pipeline.Reject"
 	begun := filepath.Join(r.Out, samplingName, runName)
 	if there, err := readLines[Rejected](ctx, begun); err == nil && len(there) == 1 {
@@ -269,6 +279,7 @@ func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, resume
 				return err
 			}
 		}
+		keeper.add(ctx, kept)
 		sets = append(sets, kept...)
 		s.observe(Observation{Stage: tandem.StageReject, Step: i + 1, Steps: len(shards)})
 	}

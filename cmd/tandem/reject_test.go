@@ -15,6 +15,7 @@ import (
 	"tandem/llama/checkpoint"
 	"tandem/pipeline"
 	"tandem/rejection"
+	"tandem/store"
 )
 
 // TestReject samples in shards, is interrupted by a context, goes on to the same samples, and fine-tunes.
@@ -110,6 +111,81 @@ func TestRejectSweep(t *testing.T) {
 	}
 	if _, r := run("0.8,1.4"); !strings.Contains(r.out, "next temperature: ") || !strings.Contains(r.out, "temperature 0.8: best of 6") {
 		t.Errorf("a sweep is told as %q", r.out)
+	}
+}
+
+// TestRejectIsRecorded keeps every sample and score with its models, once, however often the command is interrupted and
+// done again.
+func TestRejectIsRecorded(t *testing.T) {
+	useDatabase(t)
+	f := makeStageFiles(t)
+	out := filepath.Join(t.TempDir(), "out")
+	args := []string{"reject", "--model", f.policy, "--helpfulness", f.helpfulness, "--safety", f.safety, "--data", f.prompts,
+		"-k", "3", "--max-tokens", "5", "--temperature", "0.8,1.4", "--seed", "9", "--shard-prompts", "4", "--out", out}
+	s, err := store.Open(t.Context(), os.Getenv("DATABASE_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { s.Close() }()
+	responses := func() (all []store.ScoredResponse) {
+		for r, err := range s.ScoredResponses(t.Context(), "model-policy", "model-helpfulness", "model-safety") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, r)
+		}
+		return all
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(filepath.Join(out, "sampling", "shard-00001.jsonl")); err == nil {
+				cancel()
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+	}()
+	if r := tandemRunContext(t, ctx, "", args...); r.code != exitInterrupted {
+		t.Fatalf("interrupted: exit code %d, %s", r.code, r.stderr)
+	}
+	if n := len(responses()); n < 4*6 {
+		t.Errorf("%d samples are kept when the second shard is there", n)
+	}
+	tandemRun(t, "", append(args, "--resume")...).ok(t)
+	want := make(map[string]rejection.Candidate)
+	for _, set := range readSets(t, out) {
+		for _, c := range set.Candidates {
+			want[fmt.Sprint(set.Prompt.Messages.Key(), set.Prompt.Safety, c.Temperature, c.Sample)] = c
+		}
+	}
+	check := func(when string) {
+		t.Helper()
+		got := responses()
+		if len(got) != len(want) {
+			t.Errorf("%s: %d samples are kept, want %d", when, len(got), len(want))
+		}
+		for _, r := range got {
+			c := want[fmt.Sprint(r.Prompt.Messages.Key(), r.Prompt.Safety, r.Sampling.Temperature, r.Sample)]
+			if r.Content != c.Text || r.Score != c.Score || r.Finish != c.Finish || r.Tokens != c.Tokens || r.Seed != 9 || r.Sampling.MaxTokens != 5 {
+				t.Fatalf("%s: kept %+v, sampled %+v", when, r, c)
+			}
+		}
+	}
+	check("resumed")
+	tandemRun(t, "", args...).ok(t)
+	check("done again")
+	// What the database has lost comes back.
+	useDatabase(t)
+	s.Close()
+	if s, err = store.Open(t.Context(), os.Getenv("DATABASE_URL")); err != nil {
+		t.Fatal(err)
+	}
+	tandemRun(t, "", args...).ok(t)
+	check("with another database")
+	for id, kind := range map[string]tandem.ModelKind{"model-policy": tandem.PolicyModel, "model-helpfulness": tandem.HelpfulnessModel, "model-safety": tandem.SafetyModel} {
+		if m, err := s.Model(t.Context(), id); err != nil || m.Kind != kind {
+			t.Errorf("the row of %s: %+v, %v", id, m, err)
+		}
 	}
 }
 

@@ -1,0 +1,133 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"tandem"
+	"tandem/rejection"
+	"tandem/store"
+)
+
+// scorers are the ids of the models that samples and scores are kept under.
+type scorers struct{ policy, helpfulness, safety string }
+
+// keepSamples keeps every answer with the policy that gave it and how, and what the two reward models say of it. What
+// is there already stays.
+func keepSamples(ctx context.Context, st *store.Store, models scorers, c rejection.Config, sets []rejection.Set) error {
+	prompts := make([]tandem.Prompt, len(sets))
+	for i, set := range sets {
+		prompts[i] = set.Prompt
+	}
+	kept, err := st.AddPrompts(ctx, prompts)
+	if err != nil {
+		return err
+	}
+	var responses []store.Response
+	var scores []store.ResponseScore
+	for i, set := range sets {
+		for _, a := range set.Candidates {
+			responses = append(responses, store.Response{
+				PromptID: kept[i].ID, Content: a.Text, Model: models.policy, Sampling: c.Sampling(a.Temperature),
+				Seed: c.Seed, Sample: uint64(a.Sample), Finish: a.Finish, Tokens: a.Tokens,
+			})
+			scores = append(scores, store.ResponseScore{Score: a.Score})
+		}
+	}
+	ids, err := st.AddResponses(ctx, responses)
+	if err != nil {
+		return err
+	}
+	for i := range scores {
+		scores[i].ResponseID = ids[i]
+	}
+	return st.AddScores(ctx, models.helpfulness, models.safety, scores)
+}
+
+// keepTimeout bounds how long sampling waits for the database at once.
+const keepTimeout = 30 * time.Second
+
+// keeper keeps the samples of a run outside a round, shard by shard. While the database is away they wait; at the end
+// none may be missing. A nil keeper keeps nothing.
+type keeper struct {
+	store   *store.Store
+	log     *slog.Logger
+	models  scorers
+	config  rejection.Config
+	waiting [][]rejection.Set
+	warned  bool
+}
+
+// keeper keeps a run's samples where there is a database, and first the rows of its models.
+func (s *Studio) keeper(ctx context.Context, r Reject) (*keeper, error) {
+	if s.Store == nil {
+		return nil, nil
+	}
+	k := &keeper{store: s.Store, log: s.Log, config: r.Config}
+	for _, m := range []struct {
+		id     *string
+		folder string
+		kind   tandem.ModelKind
+	}{{&k.models.policy, r.Policy, tandem.PolicyModel}, {&k.models.helpfulness, r.Helpfulness, tandem.HelpfulnessModel}, {&k.models.safety, r.Safety, tandem.SafetyModel}} {
+		row, err := adopt(ctx, s.Store, m.folder, m.kind)
+		if err != nil {
+			return nil, fmt.Errorf("keep the row of %s: %w", m.folder, err)
+		}
+		*m.id = row.ID
+	}
+	return k, nil
+}
+
+// add keeps a shard, and those that wait.
+func (k *keeper) add(ctx context.Context, shard []rejection.Set) {
+	if k == nil {
+		return
+	}
+	k.waiting = append(k.waiting, shard)
+	if err := k.flush(ctx); err != nil && !k.warned && ctx.Err() == nil {
+		k.warned = true
+		k.log.Warn("the database takes no samples for now; they are kept in it at the end", "error", err)
+	}
+}
+
+// flush keeps what waits.
+func (k *keeper) flush(ctx context.Context) error {
+	for len(k.waiting) > 0 {
+		within, cancel := context.WithTimeout(ctx, keepTimeout)
+		err := keepSamples(within, k.store, k.models, k.config, k.waiting[0])
+		cancel()
+		if err != nil {
+			return err
+		}
+		k.waiting = k.waiting[1:]
+	}
+	return nil
+}
+
+// end keeps what still waits. Samples that the database does not have are an error: they stand in the file all, and the
+// same command done again finds them there.
+func (k *keeper) end(ctx context.Context, all string) error {
+	if k == nil {
+		return nil
+	}
+	if err := k.flush(ctx); err != nil {
+		return fmt.Errorf("the samples stand in %s and not all of them in the database (the same command again keeps them): %w", all, err)
+	}
+	return nil
+}
+
+// keepAgain keeps the samples of a finished run, of which some may not have reached the database.
+func (k *keeper) keepAgain(ctx context.Context, all string, shard int) error {
+	if k == nil {
+		return nil
+	}
+	sets, err := readLines[rejection.Set](ctx, all)
+	if err != nil {
+		return err
+	}
+	k.waiting = slices.Collect(slices.Chunk(sets, shard))
+	return k.end(ctx, all)
+}
