@@ -76,6 +76,11 @@ func readLines[T any](ctx context.Context, path string) ([]T, error) {
 	return items, nil
 }
 
+// targetLine is a dialogue in the messages form.
+type targetLine struct {
+	Messages tandem.Dialogue `json:"messages"`
+}
+
 // readDialogues reads dialogues to fine-tune on of all files.
 func readDialogues(ctx context.Context, format dataset.DialogueFormat, paths ...string) ([]tandem.Dialogue, error) {
 	if format == "" {

@@ -207,11 +207,20 @@ func keepPairs(ctx context.Context, st *store.Store, spec Pose, prompts []tandem
 
 // sampleUnit is one shard of rejection sampling; every sample and score is kept with its model.
 func (s *Studio) sampleUnit(ctx context.Context, spec Sample) (Result, error) {
+	models := scorers{spec.PolicyID, spec.HelpfulnessID, spec.SafetyID}
+	if spec.Targets != "" {
+		targets, scores, err := s.Rescore(ctx, spec)
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{Value: scores, Write: func(ctx context.Context, st *store.Store) error {
+			return keepRescored(ctx, st, models, targets, scores)
+		}}, nil
+	}
 	sets, err := s.Sample(ctx, spec)
 	if err != nil {
 		return Result{}, err
 	}
-	models := scorers{spec.PolicyID, spec.HelpfulnessID, spec.SafetyID}
 	return Result{Value: sets, Write: func(ctx context.Context, st *store.Store) error {
 		return keepSamples(ctx, st, models, spec.Config, sets)
 	}}, nil

@@ -44,6 +44,8 @@ type Recipe struct {
 	// Members, if more than 1, makes each reward model an ensemble of so many.
 	Members   int              `json:"members,omitempty"`
 	Rejection rejection.Config `json:"rejection"`
+	// Archive says which best answers of earlier rounds a version is fine-tuned on.
+	Archive rejection.Archive `json:"archive"`
 	// ShardPrompts is the number of prompts in one shard of sampling.
 	ShardPrompts int `json:"shard_prompts"`
 	// TargetWeight is how often the best answers stand beside the demonstrations in fine-tuning.

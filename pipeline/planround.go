@@ -41,6 +41,12 @@ func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
 	}
 	training, heldOut := splitPrompts(d.prompts, 0)
 	p.Data["prompts"], p.Data["prompts_held_out"], p.Data["samples"] = len(training), len(heldOut), len(training)*r.Recipe.Rejection.Samples()
+	if len(r.Archive) > 0 {
+		if p.Data["archive"], err = countTargets(ctx, r.Archive); err != nil {
+			return p, err
+		}
+		p.Writes = append(p.Writes, filepath.Join(r.Folder, archiveName))
+	}
 	p.Data["demonstrations"], p.Data["demonstrations_held_out"] = len(d.demonstrations), d.leftOut
 	return p, nil
 }

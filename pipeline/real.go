@@ -66,7 +66,7 @@ func DefaultRealConfig(seed uint64) RealConfig {
 	fine.LearningRate, fine.Batch, fine.Epochs, fine.Seed = 1e-3, 32, 1, seed
 	r := Recipe{
 		Seed: seed, Helpfulness: realReward(tandem.Helpfulness, seed), Safety: realReward(tandem.Safety, seed),
-		Rejection: rejection.DefaultConfig(), ShardPrompts: 50, TargetWeight: 1, FineTune: fine, PPO: ppo.DefaultConfig(),
+		Rejection: rejection.DefaultConfig(), Archive: rejection.DefaultArchive(), ShardPrompts: 50, TargetWeight: 1, FineTune: fine, PPO: ppo.DefaultConfig(),
 	}
 	r.Rejection.K, r.Rejection.MaxTokens, r.Rejection.Seed = 8, 96, seed
 	r.PPO.Iterations, r.PPO.BatchSize, r.PPO.MinibatchSize, r.PPO.CriticWarmup = 25, 64, 16, 4

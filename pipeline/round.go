@@ -33,7 +33,7 @@ type Round struct {
 
 	Base           string    // folder that fine-tuning starts from, in every round
 	Demonstrations string    // file of dialogues that every version is fine-tuned on
-	Archive        []string  // files of the targets of all earlier rounds
+	Archive        []string  // files of the targets of all earlier rounds, the oldest first; Recipe.Archive says which are kept
 	Versions       []Version // so far, the newest last; answers to compare are sampled from the last two
 	Prompts        Prompts
 	PPO            bool // tune by PPO after rejection sampling
@@ -75,6 +75,7 @@ type Outcome struct {
 	Sampled  Version           // rejection sampling's
 	Drawn    []rejection.Set   // the answers that the best were kept of
 	Targets  string            // file of the best answers, for the archive
+	Archived *Archived         // what the version was fine-tuned on; nil where that is the best answers of this round alone
 	Curve    rejection.Curve   // reward against number of samples
 	Next     *rejection.Choice // temperature to sample at next; nil where one was sampled at
 	Compared int               // comparisons that the reward models learnt from
@@ -263,17 +264,21 @@ func (l *Loop) comparisons(ctx context.Context, r Round) (files comparisonFiles,
 	return files, WriteLines(files.comparisons, slices.Values(training))
 }
 
-// draw samples K answers to each prompt from the newest policy and has the judges score them.
-func (l *Loop) draw(ctx context.Context, r Round, j Judges) (sets []rejection.Set, err error) {
+// draw samples K answers to each prompt from the newest policy and has the judges score them, and the best answers of
+// earlier rounds, where the archive's policy compares them.
+func (l *Loop) draw(ctx context.Context, r Round, j Judges) (sets []rejection.Set, earlier [][]rejection.Scored, err error) {
 	newest := r.Versions[len(r.Versions)-1]
 	prompts, err := readPrompts(ctx, r.Prompts.Improve)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	prompts = slices.DeleteFunc(prompts, func(p tandem.Prompt) bool { return p.HeldOut })
 	training := filepath.Join(r.Folder, "prompts.jsonl")
 	if err := WriteLines(training, slices.Values(prompts)); err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if earlier, err = readArchive(ctx, r); err != nil {
+		return nil, nil, err
 	}
 	var specs []any
 	for _, shard := range Shards(len(prompts), r.Recipe.ShardPrompts) {
@@ -283,38 +288,48 @@ func (l *Loop) draw(ctx context.Context, r Round, j Judges) (sets []rejection.Se
 			PolicyID: newest.ID, HelpfulnessID: j.Helpfulness.ID, SafetyID: j.Safety.ID,
 		})
 	}
+	shards := len(specs)
+	if r.Recipe.Archive.Rescores() {
+		specs = append(specs, rescored(r, j, earlier)...)
+	}
 	units, err := l.stage(ctx, r.Number, tandem.StageReject, specs...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for _, u := range units {
+	for _, u := range units[:shards] {
 		var shard []rejection.Set
 		if err := json.Unmarshal(u.Result, &shard); err != nil {
-			return nil, fmt.Errorf("shard %d: %w", u.Shard, err)
+			return nil, nil, fmt.Errorf("shard %d: %w", u.Shard, err)
 		}
 		sets = append(sets, shard...)
 	}
-	return sets, nil
+	return sets, earlier, readScores(units[shards:], specs[shards:], earlier)
 }
 
 // reject keeps the best of K answers to each prompt, and fine-tunes the base model on the demonstrations and
-// the best answers of this and all earlier rounds.
+// the best answers of this and, as the archive's policy says, of earlier rounds.
 func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) (err error) {
+	var earlier [][]rejection.Scored
 	if o.Drawn = r.Drawn; o.Drawn == nil {
-		if o.Drawn, err = l.draw(ctx, r, o.Judges); err != nil {
-			return err
-		}
+		o.Drawn, earlier, err = l.draw(ctx, r, o.Judges)
+	} else {
+		earlier, err = readArchive(ctx, r)
+	}
+	if err != nil {
+		return err
 	}
 	sets := o.Drawn
 	o.Curve, o.Next = rejection.RewardCurve(sets), rejection.Next(sets)
-	var targets []targetLine
+	var targets []rejection.Target
+	var newest []rejection.Scored
 	for _, s := range sets {
 		pick, ok := s.Best()
 		if r.Control == Random {
 			pick, ok = s.Random(r.Recipe.Seed)
 		}
 		if ok {
-			targets = append(targets, targetLine{s.Target(pick)})
+			t := s.Target(pick)
+			targets, newest = append(targets, t), append(newest, rejection.Scored{Target: t, Score: pick.Score})
 		}
 	}
 	if len(targets) == 0 {
@@ -328,13 +343,20 @@ func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) (err error) {
 	if o.Next != nil {
 		l.Log.Info("the temperature to sample at next", "round", r.Name, "temperature", o.Next.Temperature, "lead", o.Next.Lead, "over", o.Next.Over, "at_the_end_of_the_sweep", o.Next.Edge)
 	}
-	o.Targets = filepath.Join(r.Folder, "targets.jsonl")
+	o.Targets = filepath.Join(r.Folder, targetsName)
 	if err := WriteLines(o.Targets, slices.Values(targets)); err != nil {
 		return err
 	}
+	imitated := o.Targets
+	if len(earlier) > 0 {
+		if o.Archived, err = l.archive(ctx, r, append(earlier, newest)); err != nil {
+			return err
+		}
+		imitated = o.Archived.File
+	}
 	data := []string{r.Demonstrations}
 	for range r.Recipe.TargetWeight {
-		data = append(append(data, r.Archive...), o.Targets)
+		data = append(data, imitated)
 	}
 	model, err := one[tandem.Model](l.stage(ctx, r.Number, tandem.StageSFT, FineTune{
 		Model: r.Base, Data: data, Stage: tandem.StageReject, Round: r.Number, Config: r.Recipe.FineTune,
@@ -342,11 +364,6 @@ func (l *Loop) reject(ctx context.Context, r Round, o *Outcome) (err error) {
 	}))
 	o.Sampled = Version{r.Name, model}
 	return err
-}
-
-// targetLine is a target in the messages form.
-type targetLine struct {
-	Messages tandem.Dialogue `json:"messages"`
 }
 
 // ppo tunes rejection sampling's policy against the combined score.

@@ -47,6 +47,24 @@ func keepSamples(ctx context.Context, st *store.Store, models scorers, c rejecti
 	return st.AddScores(ctx, models.helpfulness, models.safety, scores)
 }
 
+// keepRescored keeps what the newest reward models say of best answers of earlier rounds, beside what was said of them
+// before.
+func keepRescored(ctx context.Context, st *store.Store, models scorers, targets []rejection.Target, scores []tandem.Score) error {
+	prompts := make([]tandem.Prompt, len(targets))
+	for i, t := range targets {
+		prompts[i] = tandem.Prompt{Messages: t.Messages[:len(t.Messages)-1], Safety: t.Safety}
+	}
+	kept, err := st.AddPrompts(ctx, prompts)
+	if err != nil {
+		return err
+	}
+	said := make([]store.SaidScore, len(targets))
+	for i, t := range targets {
+		said[i] = store.SaidScore{PromptID: kept[i].ID, Content: t.Messages[len(t.Messages)-1].Content, Score: scores[i]}
+	}
+	return st.RescoreSamples(ctx, models.helpfulness, models.safety, said)
+}
+
 // keepTimeout bounds how long sampling waits for the database at once.
 const keepTimeout = 30 * time.Second
 

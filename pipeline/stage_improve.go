@@ -18,13 +18,15 @@ import (
 	"tandem/sft"
 )
 
-// Sample specifies one shard of rejection sampling: K answers to each of its prompts, scored.
+// Sample specifies one shard of rejection sampling: K answers to each of its prompts, scored; or, with Targets, best
+// answers of an earlier round to be scored again.
 type Sample struct {
 	Policy      string           `json:"policy"`
 	Helpfulness string           `json:"helpfulness"`
 	Safety      string           `json:"safety"`
-	Prompts     string           `json:"prompts"` // file, tandem.Prompt a line
-	From        int              `json:"from"`    // the shard's prompts are [From, To) of the file
+	Prompts     string           `json:"prompts"`           // file, tandem.Prompt a line
+	Targets     string           `json:"targets,omitempty"` // file, rejection.Target a line
+	From        int              `json:"from"`              // the shard's are [From, To) of the file
 	To          int              `json:"to"`
 	Config      rejection.Config `json:"config"`
 	// Ids of the models, under which samples and scores are kept.
@@ -62,6 +64,24 @@ func (s *Studio) Sample(ctx context.Context, spec Sample) ([]rejection.Set, erro
 		}
 	}
 	return sets, tallyOf(ctx).add(ctx, policy, scorer, answers)
+}
+
+// Rescore scores the shard's targets, and returns them with their scores.
+func (s *Studio) Rescore(ctx context.Context, spec Sample) ([]rejection.Target, []tandem.Score, error) {
+	targets, err := readTargets(ctx, spec.Targets)
+	if err != nil {
+		return nil, nil, err
+	}
+	if spec.From < 0 || spec.To > len(targets) || spec.From > spec.To {
+		return nil, nil, tandem.Errorf(tandem.Invalid, "pipeline.Rescore", "%s has %d answers, not [%d, %d)", spec.Targets, len(targets), spec.From, spec.To)
+	}
+	targets = targets[spec.From:spec.To]
+	scorer, err := s.Scorer(ctx, spec.Helpfulness, spec.Safety)
+	if err != nil {
+		return nil, nil, err
+	}
+	scores, err := score(ctx, scorer, targets)
+	return targets, scores, err
 }
 
 // Shards divides n prompts into ranges of at most size.

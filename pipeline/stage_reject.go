@@ -38,11 +38,15 @@ type Reject struct {
 	ShardPrompts int    `json:"shard_prompts"`
 	Out          string `json:"out"`
 
-	Base           string       `json:"-"` // empty for no fine-tuning
-	Demonstrations []string     `json:"-"` // files of dialogues in the messages form
-	TargetWeight   int          `json:"-"` // how often the targets stand beside the demonstrations
-	FineTune       train.Config `json:"-"`
-	Name           string       `json:"-"`
+	// Archive names the best answers of earlier rounds, as files or as the folders in which they are, and ArchivePolicy
+	// says which of them the model is fine-tuned on beside the new ones.
+	Archive        []string          `json:"-"`
+	ArchivePolicy  rejection.Archive `json:"-"`
+	Base           string            `json:"-"` // empty for no fine-tuning
+	Demonstrations []string          `json:"-"` // files of dialogues in the messages form
+	TargetWeight   int               `json:"-"` // how often the targets stand beside the demonstrations
+	FineTune       train.Config      `json:"-"`
+	Name           string            `json:"-"`
 }
 
 // Rejected is what rejection sampling came to.
@@ -63,15 +67,19 @@ type Rejected struct {
 	Spec     Reject                    `json:"config"`
 	Snapshot string                    `json:"snapshot"` // SHA-256 of the prompts' file
 	Kernel   string                    `json:"kernel"`
+	Archive  *Archived                 `json:"archive,omitempty"`
 	// Made is the specification with the ids of the models, which the samples depend on.
 	Made json.RawMessage `json:"made"`
 }
 
-// tuned is the fine-tuning on the targets.
+// tuned is the fine-tuning on the targets, of this sampling alone or of all rounds.
 func (r Reject) tuned() FineTune {
-	data := slices.Clone(r.Demonstrations)
+	data, targets := slices.Clone(r.Demonstrations), targetsName
+	if len(r.Archive) > 0 {
+		targets = archiveName
+	}
 	for range max(r.TargetWeight, 1) {
-		data = append(data, filepath.Join(r.Out, targetsName))
+		data = append(data, filepath.Join(r.Out, targets))
 	}
 	return FineTune{Model: r.Base, Data: data, HeldOutShare: r.HeldOutShare, Stage: tandem.StageReject, Config: r.FineTune, Out: r.Out, Name: r.Name}
 }
@@ -81,6 +89,11 @@ func (r Reject) identify(ctx context.Context, s *Studio) (done Rejected, err err
 	done = Rejected{Spec: r, Kernel: s.Kernel, File: filepath.Join(r.Out, targetsName), AllFile: filepath.Join(r.Out, samplesName)}
 	if err := r.Config.Validate(); err != nil {
 		return done, err
+	}
+	if len(r.Archive) > 0 {
+		if err := r.ArchivePolicy.Validate(); err != nil {
+			return done, err
+		}
 	}
 	if r.ShardPrompts < 1 {
 		return done, tandem.Errorf(tandem.Invalid, "pipeline.Reject", "a shard of %d prompts", r.ShardPrompts)
@@ -132,8 +145,18 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 	}
 	config := struct {
 		Reject
-		FineTune *FineTune `json:"fine_tune,omitempty"`
+		Archive  *rejection.Archive `json:"archive,omitempty"`
+		FineTune *FineTune          `json:"fine_tune,omitempty"`
 	}{Reject: r}
+	earlier, err := countTargets(ctx, r.Archive)
+	if err != nil {
+		return plan, err
+	}
+	if len(r.Archive) > 0 {
+		config.Archive = &r.ArchivePolicy
+		plan.Data["archive"] = earlier
+		plan.Writes = append(plan.Writes, filepath.Join(r.Out, archiveName))
+	}
 	if r.Base != "" {
 		tuned := r.tuned()
 		config.FineTune = &tuned
@@ -161,7 +184,7 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 		demonstrations, _ = splitItems(demonstrations, tandem.Dialogue.Opening, func(tandem.Dialogue) bool { return false }, r.HeldOutShare)
 		plan.Data["demonstrations"] = len(demonstrations)
 		plan.Writes = append(plan.Writes, filepath.Join(r.Out, "model.safetensors"), metricsPath(r.Out))
-		plan.Steps += r.FineTune.TotalSteps(len(demonstrations) + max(r.TargetWeight, 1)*len(training)) // at most
+		plan.Steps += r.FineTune.TotalSteps(len(demonstrations) + max(r.TargetWeight, 1)*(earlier+len(training))) // at most
 	}
 	return plan, nil
 }
@@ -170,7 +193,8 @@ func (r Reject) shard(i int) string {
 	return filepath.Join(r.Out, samplingName, fmt.Sprintf("shard-%05d.jsonl", i))
 }
 
-// Reject samples, keeps the best and, where Base is given, fine-tunes it. The model is nil without.
+// Reject samples, keeps the best, also of earlier rounds, and, where Base is given, fine-tunes it. The model is nil
+// without.
 func (s *Studio) Reject(ctx context.Context, r Reject, resume bool) (Rejected, *tandem.Model, error) {
 	done, err := r.identify(ctx, s)
 	if err != nil {
@@ -193,11 +217,19 @@ func (s *Studio) Reject(ctx context.Context, r Reject, resume bool) (Rejected, *
 	if err != nil {
 		return done, nil, err
 	}
+	if done.Targets == 0 && r.Base != "" {
+		return done, nil, noTargets(done.Prompts)
+	}
+	if len(r.Archive) > 0 {
+		if done.Archive, err = s.archive(ctx, r, keeper); err != nil {
+			return done, nil, err
+		}
+		if err := writeJSON(filepath.Join(r.Out, rejectName), done); err != nil {
+			return done, nil, err
+		}
+	}
 	if r.Base == "" {
 		return done, nil, nil
-	}
-	if done.Targets == 0 {
-		return done, nil, noTargets(done.Prompts)
 	}
 	made, err := s.FineTune(ctx, r.tuned(), resume)
 	return done, &made, err
@@ -289,11 +321,11 @@ func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, keeper
 
 // finish writes samples, targets and what they are, in this order.
 func (r Reject) finish(sets []rejection.Set, done *Rejected, s *Studio) error {
-	var targets []targetLine
+	var targets []rejection.Target
 	for _, set := range sets {
 		done.Samples += len(set.Candidates)
 		if best, ok := set.Best(); ok {
-			targets = append(targets, targetLine{set.Target(best)})
+			targets = append(targets, set.Target(best))
 		}
 	}
 	done.Prompts, done.Targets, done.Duplicates = len(sets), len(targets), rejection.Duplicates(sets)

@@ -66,7 +66,7 @@ func TestSampleKeepsTheBest(t *testing.T) {
 	}
 	best, _ := sets[0].Best()
 	target := sets[0].Target(best)
-	if got := fmt.Sprintf("%+v", target); got != "[{Role:user Content:hello Train:false} {Role:assistant Content:good good end Train:true}]" {
+	if got := fmt.Sprintf("%+v", target.Messages); got != "[{Role:user Content:hello Train:false} {Role:assistant Content:good good end Train:true}]" {
 		t.Errorf("target %s", got)
 	}
 	if len(sets[0].Prompt.Messages) != 1 {

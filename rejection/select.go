@@ -64,9 +64,9 @@ func (c Candidate) usable() bool {
 	return c.Finish == tandem.FinishStop && strings.TrimSpace(c.Text) != ""
 }
 
-// Target is a prompt continued with the answer to imitate: the one message that carries loss.
-func (s Set) Target(c Candidate) tandem.Dialogue {
+// Target is the prompt continued with the answer to imitate: the one message that carries loss.
+func (s Set) Target(c Candidate) Target {
 	d := s.Prompt.Messages.With(tandem.Assistant, c.Text)
 	d[len(d)-1].Train = true
-	return d
+	return Target{Messages: d, Safety: s.Prompt.Safety}
 }

@@ -189,4 +189,55 @@ func TestScoredResponses(t *testing.T) {
 	wantCode(t, "an unknown model's sample", errOf(s.AddResponses(ctx, []store.Response{{PromptID: prompt.ID, Model: "nobody"}})), tandem.NotFound)
 }
 
+// What newer reward models say of an answer stands beside what was said before, at every sample that says it.
+func TestRescoreSamples(t *testing.T) {
+	s := postgres.Store(t)
+	ctx := t.Context()
+	for _, m := range []tandem.Model{
+		{ID: "v1", Name: "v1", Kind: tandem.PolicyModel, Stage: tandem.StageSFT}, {ID: "v2", Name: "v2", Kind: tandem.PolicyModel, Stage: tandem.StageReject},
+		{ID: "rh", Name: "rh", Kind: tandem.HelpfulnessModel, Stage: tandem.StageRewardHelpfulness}, {ID: "rs", Name: "rs", Kind: tandem.SafetyModel, Stage: tandem.StageRewardSafety},
+		{ID: "rh2", Name: "rh2", Kind: tandem.HelpfulnessModel, Stage: tandem.StageRewardHelpfulness}, {ID: "rs2", Name: "rs2", Kind: tandem.SafetyModel, Stage: tandem.StageRewardSafety},
+	} {
+		m.URL = "file:///" + m.ID
+		if err := s.AddModel(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prompts := must(s.AddPrompts(ctx, []tandem.Prompt{{Messages: tandem.Dialogue{{Role: tandem.User, Content: "Hi"}}}, {Messages: tandem.Dialogue{{Role: tandem.User, Content: "Ho"}}}}))(t)
+	said := func(prompt int, model, text string, sample uint64) store.Response {
+		return store.Response{PromptID: prompts[prompt].ID, Content: text, Model: model, Sample: sample}
+	}
+	ids := must(s.AddResponses(ctx, []store.Response{said(0, "v1", "Hello", 0), said(0, "v1", "Hello", 1), said(0, "v2", "Hello", 0), said(0, "v1", "No", 2), said(1, "v1", "Hello", 0),
+		{PromptID: prompts[0].ID, Content: "Hello", Origin: "a file"}}))(t)
+	old, newer := tandem.Score{Combined: 1, Branch: tandem.HelpfulnessBranch}, tandem.Score{Combined: 2, Branch: tandem.HelpfulnessBranch}
+	if err := s.AddScores(ctx, "rh", "rs", []store.ResponseScore{{ids[0], old}}); err != nil {
+		t.Fatal(err)
+	}
+	scores := []store.SaidScore{{prompts[0].ID, "Hello", newer}, {prompts[0].ID, "nobody says this", newer}}
+	for range 2 {
+		if err := s.RescoreSamples(ctx, "rh2", "rs2", scores); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scored := func(policy, helpfulness, safety string, want tandem.Score) (found []string) {
+		for _, r := range collect(t, s.ScoredResponses(ctx, policy, helpfulness, safety)) {
+			if r.Score != want {
+				t.Errorf("%s has the score %+v, want %+v", r.ID, r.Score, want)
+			}
+			found = append(found, r.ID)
+		}
+		return found
+	}
+	if got := scored("v1", "rh2", "rs2", newer); !slices.Equal(got, ids[:2]) {
+		t.Errorf("samples %v of v1 have the new score, want %v", got, ids[:2])
+	}
+	if got := scored("v2", "rh2", "rs2", newer); !slices.Equal(got, ids[2:3]) {
+		t.Errorf("samples %v of v2 have the new score, want %v", got, ids[2:3])
+	}
+	if got := scored("v1", "rh", "rs", old); !slices.Equal(got, ids[:1]) {
+		t.Errorf("samples %v have the old score, want %v", got, ids[:1])
+	}
+	wantCode(t, "a NaN", s.RescoreSamples(ctx, "rh2", "rs2", []store.SaidScore{{prompts[0].ID, "No", tandem.Score{Safety: math.NaN(), Branch: tandem.SafetyBranch}}}), tandem.Invalid)
+}
+
 func errOf[T any](_ T, err error) error { return err }

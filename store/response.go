@@ -157,6 +157,38 @@ func (s *Store) AddScores(ctx context.Context, helpfulnessModel, safetyModel str
 	return s.within(ctx, op, func(tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() })
 }
 
+// SaidScore is what one pair of reward models says of an answer that is known by what it says.
+type SaidScore struct {
+	PromptID string
+	Content  string
+	tandem.Score
+}
+
+// RescoreSamples keeps what the two reward models say of answers that were sampled before, by whichever model: every
+// sample of the prompt that says the same gets the score, unless it has one by these models. An answer that no sample
+// gave has none. Errors: Invalid names a score that is not finite.
+func (s *Store) RescoreSamples(ctx context.Context, helpfulnessModel, safetyModel string, scores []SaidScore) error {
+	const op = "store.RescoreSamples"
+	batch := &pgx.Batch{}
+	for _, score := range scores {
+		id, err := parseID(op, "prompt", score.PromptID)
+		if err != nil {
+			return err
+		}
+		hash := sha256.Sum256([]byte(score.Content))
+		batch.Queue(`
+			INSERT INTO scores (response_id, helpfulness_model, safety_model, helpfulness, safety, combined, gated, branch, uncertainty)
+			SELECT r.id, @helpfulness_model, @safety_model, @helpfulness, @safety, @combined, @gated, @branch, @uncertainty
+			FROM responses r WHERE r.prompt_id = @prompt AND r.content_hash = @hash AND r.model_id IS NOT NULL
+			ORDER BY r.id
+			ON CONFLICT DO NOTHING`,
+			pgx.NamedArgs{"prompt": id, "hash": hash[:], "helpfulness_model": helpfulnessModel, "safety_model": safetyModel,
+				"helpfulness": score.Helpfulness, "safety": score.Safety, "combined": score.Combined,
+				"gated": score.Gated, "branch": string(score.Branch), "uncertainty": score.Uncertainty})
+	}
+	return s.within(ctx, op, func(tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() })
+}
+
 // ScoredResponse is a sampled answer, its prompt, and the score by the pair of models that was asked for.
 type ScoredResponse struct {
 	Response

@@ -27,6 +27,9 @@ type rejectCommand struct {
 	MaxTokens    *int      `help:"Tokens of an answer at most (default: 256)." placeholder:"N" group:"sampling"`
 	ShardPrompts int       `default:"32" help:"Prompts after which samples are kept, to resume from (default: 32)." placeholder:"N" group:"sampling"`
 
+	Archive        []string `type:"path" help:"Folders of earlier rejections or rounds, or files of their best answers (targets.jsonl), the oldest first: to fine-tune on with the new ones." placeholder:"DIR,…"`
+	ArchivePolicy  string   `enum:"all,newest,best,share" default:"all" help:"Which of them: all, newest (none of them, and the policy forgets), best (of all the best answer to each prompt by these reward models) or share (the best of each earlier one) (default: all)." placeholder:"POLICY"`
+	ArchiveShare   float64  `default:"0.5" help:"Share of each earlier one that the policy share keeps (default: 0.5)." placeholder:"SHARE"`
 	Base           string   `type:"path" help:"Folder of the model to fine-tune on demonstrations and best answers (default: the answers alone are written)." placeholder:"DIR"`
 	Demonstrations []string `type:"path" help:"Files of dialogues in the messages form, for the same." placeholder:"FILE"`
 	TargetWeight   int      `default:"1" help:"How often the best answers stand beside the demonstrations (default: 1)." placeholder:"N"`
@@ -60,6 +63,7 @@ func (c *rejectCommand) Run(ctx context.Context, w *world) error {
 	}
 	spec := pipeline.Reject{
 		Policy: c.Model, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Data, HeldOutShare: c.HeldOutShare, Config: config, ShardPrompts: c.ShardPrompts, Out: c.Out,
+		Archive: c.Archive, ArchivePolicy: rejection.Archive{Policy: rejection.ArchivePolicy(c.ArchivePolicy), Share: c.ArchiveShare},
 		Base: c.Base, Demonstrations: c.Demonstrations, TargetWeight: c.TargetWeight, FineTune: fit, Name: c.name(),
 	}
 	return c.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {
@@ -69,8 +73,8 @@ func (c *rejectCommand) Run(ctx context.Context, w *world) error {
 		}
 		done, m, err := s.Reject(ctx, spec, c.Resume)
 		return func() error {
-			return w.report(rejectReport{m, done}, "%s: the best of %d answers to %d of %d prompts\n%s: all %d answers, %d of them duplicates\n%s",
-				done.File, config.Samples(), done.Targets, done.Prompts, done.AllFile, done.Samples, done.Duplicates, sweepLines(done))
+			return w.report(rejectReport{m, done}, "%s: the best of %d answers to %d of %d prompts\n%s: all %d answers, %d of them duplicates\n%s%s",
+				done.File, config.Samples(), done.Targets, done.Prompts, done.AllFile, done.Samples, done.Duplicates, sweepLines(done), archiveLines(done.Archive))
 		}, err
 	})
 }
@@ -95,6 +99,19 @@ func sweepLines(r pipeline.Rejected) string {
 			b.WriteString("; it is at the end of the sweep, so look beyond it too")
 		}
 		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// archiveLines tell what the model is fine-tuned on of each round.
+func archiveLines(a *pipeline.Archived) string {
+	if a == nil {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d best answers of %d samplings (%s)\n", a.File, a.Targets, len(a.Rounds), a.Policy)
+	for _, r := range a.Rounds {
+		fmt.Fprintf(&b, "  %d of %d of %s\n", r.Kept, r.Targets, r.File)
 	}
 	return b.String()
 }

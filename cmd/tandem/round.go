@@ -24,7 +24,9 @@ type roundCommand struct {
 	Demonstrations string   `required:"" type:"path" help:"File of dialogues in the messages form that every version is fine-tuned on." placeholder:"FILE"`
 	Prompts        string   `required:"" type:"path" help:"File of prompts to improve the policy on, JSON Lines; held-out ones are for PPO's evaluation." placeholder:"FILE"`
 	Reference      string   `name:"reference-prompts" type:"path" help:"File of prompts to calibrate the reward models on, of both kinds (default: --prompts)." placeholder:"FILE"`
-	Archive        []string `type:"path" help:"Files of earlier rounds' best answers, to fine-tune on with this one's." placeholder:"FILE"`
+	Archive        []string `type:"path" help:"Folders of earlier rounds, or files of their best answers (targets.jsonl), the oldest first: to fine-tune on with this one's." placeholder:"DIR,…"`
+	ArchivePolicy  *string  `help:"Which of them: all, newest (none of them, and the policy forgets), best (of all rounds the best answer to each prompt by the newest reward models) or share (the best of each earlier round) (default: the recipe's, all)." placeholder:"POLICY"`
+	ArchiveShare   *float64 `help:"Share of each earlier round that the policy share keeps (default: the recipe's, 0.5)." placeholder:"SHARE"`
 	Data           string   `help:"snapshot:ID of the comparisons to learn from (default: all that count when learning begins)." placeholder:"SNAPSHOT"`
 	Out            string   `required:"" type:"path" help:"Folder for the round's data and models; workers elsewhere must see it too." placeholder:"DIR"`
 	Number         int      `help:"Number of a round that is there, to go on with (default: a new one)." placeholder:"N"`
@@ -47,12 +49,14 @@ type roundCommand struct {
 // roundReport is round's JSON: the lineage of the version that it made, and how.
 type roundReport struct {
 	tandem.Model
-	Number      int               `json:"number"`
-	Helpfulness tandem.Model      `json:"helpfulness"`
-	Safety      tandem.Model      `json:"safety"`
-	Targets     string            `json:"targets"`
-	Next        *rejection.Choice `json:"next,omitempty"` // temperature that a sweep speaks for
-	Compared    int               `json:"compared"`       // training comparisons
+	Number      int          `json:"number"`
+	Helpfulness tandem.Model `json:"helpfulness"`
+	Safety      tandem.Model `json:"safety"`
+	Targets     string       `json:"targets"`
+	// Archive is what the version was fine-tuned on, where that is more than the targets.
+	Archive  *pipeline.Archived `json:"archive,omitempty"`
+	Next     *rejection.Choice  `json:"next,omitempty"` // temperature that a sweep speaks for
+	Compared int                `json:"compared"`       // training comparisons
 }
 
 // roundName is the file in a round's folder that tells its number to --resume.
@@ -119,7 +123,7 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Targets, outcome.Next, outcome.Compared}
+	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Targets, outcome.Archived, outcome.Next, outcome.Compared}
 	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons\n", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared)
 }
 
@@ -143,6 +147,8 @@ func (c *roundCommand) recipe() (pipeline.Recipe, error) {
 	if c.Seed != nil {
 		recipe.Reseed(*c.Seed)
 	}
+	set((*string)(&recipe.Archive.Policy), c.ArchivePolicy)
+	set(&recipe.Archive.Share, c.ArchiveShare)
 	return recipe, recipe.Validate()
 }
 
@@ -174,7 +180,7 @@ func (c *roundCommand) describe(ctx context.Context, s *store.Store, r pipeline.
 			if path == "" {
 				continue
 			}
-			hash, err := pipeline.HashFiles(path)
+			hash, err := pipeline.HashFiles(pipeline.TargetsFile(path))
 			if err != nil {
 				return nil, err
 			}
@@ -246,7 +252,7 @@ func (c *roundCommand) round(ctx context.Context, s *store.Store, recipe pipelin
 // plan prints what the round would do.
 func (c *roundCommand) plan(ctx context.Context, w *world, s *store.Store, recipe pipeline.Recipe) error {
 	p, err := pipeline.PlanRound(ctx, s, pipeline.Round{
-		Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Prompts: pipeline.Prompts{Improve: c.Prompts}, PPO: c.PPO,
+		Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive, Prompts: pipeline.Prompts{Improve: c.Prompts}, PPO: c.PPO,
 		Snapshot: strings.TrimPrefix(c.Data, snapshotPrefix),
 	})
 	if err != nil {

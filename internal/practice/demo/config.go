@@ -97,7 +97,7 @@ func (c Config) recipe() pipeline.Recipe {
 	r.K, r.MaxTokens, r.Seed = c.SamplesPerPrompt, c.MaxTokens, c.Seed
 	return pipeline.Recipe{
 		Seed: c.Seed, CollectTemperatures: [2]float64{1, 0.8}, PairsPerPrompt: c.PairsPerPrompt,
-		Helpfulness: helpfulness, Safety: safety, Rejection: r, ShardPrompts: 100, TargetWeight: 1, FineTune: fine, PPO: p,
+		Helpfulness: helpfulness, Safety: safety, Rejection: r, Archive: rejection.DefaultArchive(), ShardPrompts: 100, TargetWeight: 1, FineTune: fine, PPO: p,
 	}
 }
 
