@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/llama"
+	"tandem/llama/checkpoint"
 	"tandem/pipeline"
 	"tandem/rejection"
 	"tandem/store"
@@ -147,6 +150,45 @@ func TestRejectArchive(t *testing.T) {
 	if r := tandemRun(t, "", f.rejectWith(f.prompts, "3", "--archive", writeTemp(t, "bad.jsonl", `{"messages":[{"role":"user","content":"a"}]}`), "--out", filepath.Join(t.TempDir(), "bad"))...); r.code != exitFailed || !strings.Contains(r.stderr, "does not end with an answer") {
 		t.Errorf("an archive without answers: exit code %d, %s", r.code, r.stderr)
 	}
+}
+
+// TestRejectDistills fine-tunes a smaller model of another shape and vocabulary on a larger one's samples.
+func TestRejectDistills(t *testing.T) {
+	f := makeStageFiles(t).taught(t, "1")
+	smaller := filepath.Join(t.TempDir(), "smaller")
+	tandemRun(t, "", append(f.command("pretrain", 3), "--out", smaller)...).ok(t)
+	out := filepath.Join(t.TempDir(), "student")
+	args := []string{"--base", smaller, "--demonstrations", f.dialogues, "--preset", "practice", "--steps", "4", "--batch", "4", "--out", out}
+	plan := object[pipeline.Plan](t, tandemRun(t, "", append(f.rejectWith(f.prompts, "3", args...), "--dry-run")...).ok(t))
+	if plan.Data["demonstrations"] != 24 {
+		t.Errorf("plan %+v", plan)
+	}
+	done := object[rejectReport](t, tandemRun(t, "", f.rejectWith(f.prompts, "3", args...)...).ok(t))
+	shape := func(folder string) (c llama.Config) {
+		m, err := checkpoint.Load(t.Context(), folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Weights.Config
+	}
+	student, base, teacher := shape(out), shape(smaller), shape(f.policy)
+	if fmt.Sprint(student) != fmt.Sprint(base) || student.NumHiddenLayers >= teacher.NumHiddenLayers || student.VocabSize == teacher.VocabSize {
+		t.Errorf("the student %+v of the base %+v and the teacher %+v", student, base, teacher)
+	}
+	var made struct {
+		PolicyID string `json:"policy_id"`
+	}
+	lineage, err := checkpoint.ReadLineage(t.Context(), f.policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(done.Rejection.Made, &made); err != nil || made.PolicyID != lineage.ID {
+		t.Errorf("the teacher is told as %q (%v), want %s", made.PolicyID, err, lineage.ID)
+	}
+	if n := done.Model.Metrics["dialogues"]; n != float64(24+done.Rejection.Targets) {
+		t.Errorf("the student was fitted to %g dialogues of 24 and %d", n, done.Rejection.Targets)
+	}
+	tandemRun(t, `{"messages":[{"role":"user","content":"hello"}]}`+"\n", "generate", "--model", out, "--max-tokens", "3").ok(t)
 }
 
 // TestRoundArchive keeps the best answers of an earlier round beside the newest ones: scored again by a worker, none that
