@@ -66,7 +66,7 @@ type AtTemperature struct {
 func Sweep(sets []Set) []AtTemperature {
 	var sweep []AtTemperature
 	for _, t := range temperatures(sets) {
-		some := at(sets, t)
+		some := At(sets, t)
 		a := AtTemperature{Temperature: t, Duplicates: Duplicates(some), Curve: RewardCurve(some)}
 		for _, s := range some {
 			a.Samples += len(s.Candidates)
@@ -104,8 +104,8 @@ func temperatures(sets []Set) (all []float64) {
 	return all
 }
 
-// at leaves every set the candidates of one temperature.
-func at(sets []Set, temperature float64) []Set {
+// At leaves every set the candidates of one temperature.
+func At(sets []Set, temperature float64) []Set {
 	some := make([]Set, len(sets))
 	for i, s := range sets {
 		some[i].Prompt = s.Prompt
@@ -141,7 +141,7 @@ func Next(sets []Set) *Choice {
 	for _, s := range sets {
 		scores := make([]float64, 0, len(all))
 		for _, t := range all {
-			if best, ok := at([]Set{s}, t)[0].Best(); ok {
+			if best, ok := At([]Set{s}, t)[0].Best(); ok {
 				scores = append(scores, best.Score.Combined)
 			}
 		}
