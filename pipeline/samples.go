@@ -15,36 +15,48 @@ import (
 // scorers are the ids of the models that samples and scores are kept under.
 type scorers struct{ policy, helpfulness, safety string }
 
-// keepSamples keeps every answer with the policy that gave it and how, and what the two reward models say of it. What
-// is there already stays.
-func keepSamples(ctx context.Context, st *store.Store, models scorers, c rejection.Config, sets []rejection.Set) error {
-	prompts := make([]tandem.Prompt, len(sets))
-	for i, set := range sets {
-		prompts[i] = set.Prompt
-	}
+// keptAnswer is an answer as it is kept: how it was sampled and what it says, and what the two reward models say of it.
+type keptAnswer struct {
+	prompt   int            // its place among the prompts
+	response store.Response // without prompt and model
+	score    tandem.Score
+}
+
+// keepAnswers keeps answers to prompts with the policy that gave them, and their scores. What is there already stays.
+func keepAnswers(ctx context.Context, st *store.Store, models scorers, prompts []tandem.Prompt, answers []keptAnswer) error {
 	kept, err := st.AddPrompts(ctx, prompts)
 	if err != nil {
 		return err
 	}
-	var responses []store.Response
-	var scores []store.ResponseScore
-	for i, set := range sets {
-		for _, a := range set.Candidates {
-			responses = append(responses, store.Response{
-				PromptID: kept[i].ID, Content: a.Text, Model: models.policy, Sampling: c.Sampling(a.Temperature),
-				Seed: c.Seed, Sample: uint64(a.Sample), Finish: a.Finish, Tokens: a.Tokens,
-			})
-			scores = append(scores, store.ResponseScore{Score: a.Score})
-		}
+	responses := make([]store.Response, len(answers))
+	for i, a := range answers {
+		responses[i] = a.response
+		responses[i].PromptID, responses[i].Model = kept[a.prompt].ID, models.policy
 	}
 	ids, err := st.AddResponses(ctx, responses)
 	if err != nil {
 		return err
 	}
-	for i := range scores {
-		scores[i].ResponseID = ids[i]
+	scores := make([]store.ResponseScore, len(answers))
+	for i, a := range answers {
+		scores[i] = store.ResponseScore{ResponseID: ids[i], Score: a.score}
 	}
 	return st.AddScores(ctx, models.helpfulness, models.safety, scores)
+}
+
+// keepSamples keeps the answers of rejection sampling.
+func keepSamples(ctx context.Context, st *store.Store, models scorers, c rejection.Config, sets []rejection.Set) error {
+	prompts := make([]tandem.Prompt, len(sets))
+	var answers []keptAnswer
+	for i, set := range sets {
+		prompts[i] = set.Prompt
+		for _, a := range set.Candidates {
+			answers = append(answers, keptAnswer{i, store.Response{
+				Content: a.Text, Sampling: c.Sampling(a.Temperature), Seed: c.Seed, Sample: uint64(a.Sample), Finish: a.Finish, Tokens: a.Tokens,
+			}, a.Score})
+		}
+	}
+	return keepAnswers(ctx, st, models, prompts, answers)
 }
 
 // keepRescored keeps what the newest reward models say of best answers of earlier rounds, beside what was said of them

@@ -40,37 +40,20 @@ func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) 
 		return Result{Value: scores}, err
 	}
 	answers, err := s.Answer(ctx, spec.Answer)
-	return Result{Value: answers, Write: func(ctx context.Context, st *store.Store) error { return keepAnswers(ctx, st, spec.Answer, answers) }}, err
+	return Result{Value: answers, Write: func(ctx context.Context, st *store.Store) error { return keepEvaluated(ctx, st, spec.Answer, answers) }}, err
 }
 
-// keepAnswers writes a version's answers and their scores, so that they can be read beside another's.
-func keepAnswers(ctx context.Context, st *store.Store, spec Answer, answers []evaluation.Answer) error {
+// keepEvaluated keeps a version's answers and their scores, so that they can be read beside another's.
+func keepEvaluated(ctx context.Context, st *store.Store, spec Answer, evaluated []evaluation.Answer) error {
 	if spec.PolicyID == "" {
 		return nil
 	}
-	prompts := make([]tandem.Prompt, len(answers))
-	for i, a := range answers {
+	prompts, answers := make([]tandem.Prompt, len(evaluated)), make([]keptAnswer, len(evaluated))
+	for i, a := range evaluated {
 		prompts[i] = a.Prompt
+		answers[i] = keptAnswer{i, store.Response{Content: a.Text, Sampling: spec.Sampling, Seed: spec.Seed, Finish: a.Finish, Tokens: len(a.Tokens)}, a.Score}
 	}
-	kept, err := st.AddPrompts(ctx, prompts)
-	if err != nil {
-		return err
-	}
-	responses := make([]store.Response, len(answers))
-	scores := make([]store.ResponseScore, len(answers))
-	for i, a := range answers {
-		responses[i] = store.Response{PromptID: kept[i].ID, Content: a.Text, Model: spec.PolicyID, Sampling: spec.Sampling, Seed: spec.Seed,
-			Finish: a.Finish, Tokens: len(a.Tokens)}
-		scores[i].Score = a.Score
-	}
-	ids, err := st.AddResponses(ctx, responses)
-	if err != nil {
-		return err
-	}
-	for i := range scores {
-		scores[i].ResponseID = ids[i]
-	}
-	return st.AddScores(ctx, spec.HelpfulnessID, spec.SafetyID, scores)
+	return keepAnswers(ctx, st, scorers{spec.PolicyID, spec.HelpfulnessID, spec.SafetyID}, prompts, answers)
 }
 
 // Answer samples a version's answers and scores them. Versions that are compared must be answered with the
