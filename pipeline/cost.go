@@ -49,14 +49,9 @@ func judgeFlops(s *rewardmodel.Scorer, tokens, length float64) (flops float64) {
 // iterationCost estimates an iteration of PPO by the tokens that it sampled and their prompts: sampling, scoring,
 // log-probabilities of policy and reference and values, and an update of critic and policy (which waits for the critic's
 // warm-up).
-func iterationCost(models ppo.Models, scorer *rewardmodel.Scorer, questions []ppo.Question, c ppo.Config, s ppo.Stats) map[string]float64 {
-	n := float64(len(questions))
-	sampled := s.Length * n
-	tokens := sampled
-	for _, q := range questions {
-		tokens += float64(len(q.Tokens))
-	}
-	length := tokens / n
+func iterationCost(models ppo.Models, scorer *rewardmodel.Scorer, c ppo.Config, s ppo.Stats) map[string]float64 {
+	n, length := float64(c.BatchSize), s.PromptLength+s.Length
+	sampled, tokens := s.Length*n, length*n
 	policy, critic := passFlops(models.Policy, tokens, length), passFlops(models.Critic, tokens, length)
 	flops := policy + judgeFlops(scorer, tokens, length) + policy + passFlops(models.Reference, tokens, length) + critic + 3*critic
 	if s.Iteration > c.CriticWarmup {

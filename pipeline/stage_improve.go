@@ -285,11 +285,9 @@ func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment *
 	err = trainer.Run(ctx, w.states, ppo.Observer{
 		Iteration: func(stats ppo.Stats) {
 			done = stats.Iteration
-			maps.Copy(last, stats.Metrics())
 			metrics := stats.Metrics()
-			if questions, err := environment.Questions(stats.Iteration-1, p.Config.BatchSize); err == nil { // as the iteration drew them
-				maps.Copy(metrics, iterationCost(models, scorer, questions, p.Config, stats))
-			}
+			maps.Copy(last, metrics)
+			maps.Copy(metrics, iterationCost(models, scorer, p.Config, stats))
 			w.observe(Observation{Step: stats.Iteration, Steps: p.Config.Iterations, Metrics: metrics})
 		},
 		Evaluation: func(e ppo.Evaluation) {

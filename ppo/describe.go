@@ -24,6 +24,7 @@ func (s *Stats) describe(rollouts []*rollout, beta float64, penalty KLEstimator)
 			s.KLPerToken += K1.at(r.logprobs[t], r.reference[t])
 		}
 		tokens += float64(len(r.answer.Tokens))
+		s.PromptLength += float64(len(r.answer.Question.Tokens)) / n
 		if r.answer.Finish == tandem.FinishStop {
 			s.Ended++
 		}

@@ -27,6 +27,7 @@ type Stats struct {
 	FirstRatioError float64 // largest |π_new/π_old − 1| of the first minibatch: 0, or sampler and update disagree
 	Ended           int     // answers that ended in a stop token
 	Length          float64 // tokens of an answer, mean
+	PromptLength    float64 // tokens of its prompt, mean
 	Distinct2       float64 // share of different pairs of tokens in the answers, see distinct2
 	Repetition      float64 // share of an answer's runs of four tokens that stood in it before, see repetition
 	LearningRate    float64
