@@ -37,7 +37,7 @@ var rules = []rule{
 	{"rewardmodel/scoreapi", []string{".", "llama/...", "rewardmodel", "store", "internal/promotion", "internal/web"}},
 	{"rewardmodel/...", []string{".", "llama/...", "dataset", "statistics", "rewardmodel", "report"}},
 	{"rejection", []string{".", "llama/...", "dataset", "statistics", "report"}},
-	{"ppo", []string{".", "llama/...", "dataset", "statistics", "report"}},
+	{"ppo", []string{".", "llama/...", "dataset", "statistics", "report", "internal/memory"}},
 	{"pretrain", []string{".", "llama/...", "dataset"}},
 	{"sft/...", []string{".", "llama/...", "dataset", "statistics", "sft"}},
 	{"evaluation", []string{".", "llama/...", "dataset", "statistics", "report"}},

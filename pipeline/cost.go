@@ -36,28 +36,50 @@ func stepFlops(w *llama.Weights, s train.Stats) float64 {
 
 // judgeFlops estimates the scoring of dialogues by a pair of reward models, ensembles by all their members.
 func judgeFlops(s *rewardmodel.Scorer, tokens, length float64) (flops float64) {
-	for _, judge := range []rewardmodel.Judge{s.Helpfulness, s.Safety} {
-		if m, ok := judge.(*rewardmodel.Model); ok {
-			for _, member := range m.Members {
-				flops += passFlops(member.Weights, tokens, length)
-			}
-		}
+	for _, w := range judgeWeights(s) {
+		flops += passFlops(w, tokens, length)
 	}
 	return flops
 }
 
-// iterationCost estimates an iteration of PPO by the tokens that it sampled and their prompts: sampling, scoring,
+// judgeWeights are the weights of all models that score.
+func judgeWeights(s *rewardmodel.Scorer) (all []*llama.Weights) {
+	for _, judge := range []rewardmodel.Judge{s.Helpfulness, s.Safety} {
+		if m, ok := judge.(*rewardmodel.Model); ok {
+			for _, member := range m.Members {
+				all = append(all, member.Weights)
+			}
+		}
+	}
+	return all
+}
+
+// phaseFlops are those of an iteration's phases.
+type phaseFlops struct{ sampling, scoring, forward, updates float64 }
+
+// iterationFlops estimates an iteration of PPO by the tokens that it sampled and their prompts: sampling, scoring,
 // log-probabilities of policy and reference and values, and an update of critic and policy (which waits for the critic's
 // warm-up).
-func iterationCost(models ppo.Models, scorer *rewardmodel.Scorer, c ppo.Config, s ppo.Stats) map[string]float64 {
-	n, length := float64(c.BatchSize), s.PromptLength+s.Length
-	sampled, tokens := s.Length*n, length*n
+func iterationFlops(models ppo.Models, judges []*llama.Weights, c ppo.Config, s ppo.Stats) (f phaseFlops) {
+	length := s.PromptLength + s.Length
+	tokens := length * float64(c.BatchSize)
 	policy, critic := passFlops(models.Policy, tokens, length), passFlops(models.Critic, tokens, length)
-	flops := policy + judgeFlops(scorer, tokens, length) + policy + passFlops(models.Reference, tokens, length) + critic + 3*critic
-	if s.Iteration > c.CriticWarmup {
-		flops += 3 * policy
+	f.sampling = policy
+	for _, w := range judges {
+		f.scoring += passFlops(w, tokens, length)
 	}
-	return map[string]float64{store.TokensMetric: sampled, store.FlopsMetric: flops}
+	f.forward = policy + passFlops(models.Reference, tokens, length) + critic
+	f.updates = 3 * critic
+	if s.Iteration > c.CriticWarmup {
+		f.updates += 3 * policy
+	}
+	return f
+}
+
+// iterationCost is what a run keeps of an iteration's cost.
+func iterationCost(models ppo.Models, scorer *rewardmodel.Scorer, c ppo.Config, s ppo.Stats) map[string]float64 {
+	f := iterationFlops(models, judgeWeights(scorer), c, s)
+	return map[string]float64{store.TokensMetric: s.Length * float64(c.BatchSize), store.FlopsMetric: f.sampling + f.scoring + f.forward + f.updates}
 }
 
 // tally adds up what a unit of work that makes no model spends.

@@ -37,7 +37,7 @@ type Stats struct {
 
 	SkippedMinibatches int // left out because the policy had moved beyond UpdateKLTarget
 
-	SampleSeconds, ScoreSeconds, ForwardSeconds, UpdateSeconds float64
+	Phases
 }
 
 // Metrics returns the iteration's figures by name.
@@ -70,11 +70,8 @@ func (s Stats) Metrics() map[string]float64 {
 		"val/repetition":             s.Repetition,
 		"lr":                         s.LearningRate,
 		"episode":                    float64(s.Episodes),
-		"time/sample":                s.SampleSeconds,
-		"time/score":                 s.ScoreSeconds,
-		"time/forward":               s.ForwardSeconds,
-		"time/update":                s.UpdateSeconds,
 	}
+	s.Phases.metrics(m)
 	if s.PtxLoss != 0 {
 		m["loss/ptx_avg"] = s.PtxLoss
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"time"
 
 	"tandem"
 	"tandem/llama"
@@ -85,8 +84,8 @@ func NewTrainer(dev nn.Device, models Models, environment Environment, c Config,
 // iterate is one iteration of PPO. Until the update it can be cancelled and changes nothing; the update
 // itself runs to its end.
 func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
-	var clock stopwatch
-	clock.start()
+	var stats Stats
+	meter := startMeter()
 
 	// 1. Sample answers from the policy.
 	questions, err := t.environment.Questions(t.iteration, t.config.BatchSize)
@@ -97,21 +96,22 @@ func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	stats := Stats{SampleSeconds: clock.lap()}
+	meter.lap(&stats.Sampling)
 
 	// 2. Score them: R_c.
 	rollouts, err := t.judge(ctx, answers)
 	if err != nil {
 		return Stats{}, err
 	}
-	stats.ScoreSeconds = clock.lap()
+	meter.lap(&stats.Scoring)
 
 	// 3. ln π_old, ln π_0 and V of every token, from the training graph and in the update's own packing.
 	batches := pack(rollouts, t.config.MinibatchSize, t.config.shape(t.policy.weights).Tokens)
+	meter.lap(&stats.Rest)
 	if err := t.forward(ctx, batches); err != nil {
 		return Stats{}, err
 	}
-	stats.ForwardSeconds = clock.lap()
+	meter.lap(&stats.Forward)
 
 	// 4. Rewards −β·KL a token and R̃_c at the last, then advantages and returns.
 	t.estimate(rollouts)
@@ -119,6 +119,7 @@ func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
 	// 5. A gradient step of critic and policy for each minibatch.
 	var u updates
 	deviation := returnDeviation(rollouts)
+	meter.lap(&stats.Rest)
 	if err := t.updateCritic(batches, t.valueClip(deviation), &u); err != nil {
 		return Stats{}, err
 	}
@@ -130,13 +131,14 @@ func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
 		}
 	}
 	t.iteration++
-	stats.UpdateSeconds = clock.lap()
+	meter.lap(&stats.Updates)
 	stats.describe(rollouts, t.beta, t.config.KLEstimator)
 	stats.describeUpdates(u, len(batches), t.config)
 	stats.Iteration, stats.Episodes, stats.LearningRate = t.iteration, t.iteration*t.config.BatchSize, rate
 	if moves && t.config.KLTarget > 0 {
 		t.beta = adapt(t.beta, stats.KL, t.config.KLTarget, len(rollouts), t.config.horizon())
 	}
+	meter.lap(&stats.Rest)
 	return stats, nil
 }
 
@@ -234,16 +236,4 @@ func narrow(x []float64) []float32 {
 		y[i] = float32(v)
 	}
 	return y
-}
-
-// stopwatch measures an iteration's phases, in seconds.
-type stopwatch struct{ last time.Time }
-
-func (s *stopwatch) start() { s.last = time.Now() }
-
-func (s *stopwatch) lap() float64 {
-	now := time.Now()
-	seconds := now.Sub(s.last).Seconds()
-	s.last = now
-	return seconds
 }

@@ -18,3 +18,6 @@ func Peak() int64 {
 	}
 	return int64(usage.Maxrss) * 1024
 }
+
+// ResetPeak would let Peak count from here on; this system cannot.
+func ResetPeak() bool { return false }

@@ -116,7 +116,7 @@ func Bench(ctx context.Context, library *blas.Library, kernels *kernel.Set, work
 				peaks = append(peaks, product())
 			case s.Step >= warmup+c.Steps/2:
 				r.PeakMemoryBytes = memory.Peak()
-				product = bestProduct(ctx, library, device, workers)
+				product = BestProduct(ctx, library, device, workers)
 				peaks = append(peaks, product())
 			}
 		},
@@ -136,9 +136,9 @@ func Bench(ctx context.Context, library *blas.Library, kernels *kernel.Set, work
 	return r, nil
 }
 
-// bestProduct returns what runs the fastest square product once more and tells its rate: the BLAS's, or where no tuned one
+// BestProduct returns what runs the fastest square product once more and tells its rate: the BLAS's, or where no tuned one
 // is installed perhaps the device's of 1024³.
-func bestProduct(ctx context.Context, library *blas.Library, device nn.Device, workers parallel.Workers) func() float64 {
+func BestProduct(ctx context.Context, library *blas.Library, device nn.Device, workers parallel.Workers) func() float64 {
 	const n, runs = 1024, 7
 	x, w, y := memory.Floats(n*n), memory.Floats(n*n), memory.Floats(n*n)
 	for i := range x {
