@@ -6,8 +6,10 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"tandem"
+	"tandem/internal/memory"
 	"tandem/llama"
 	"tandem/llama/checkpoint"
 	"tandem/llama/nn/nntest"
@@ -233,5 +235,30 @@ func TestNewTrainerRefuses(t *testing.T) {
 		if _, err := NewTrainer(dev, models, toy{lengthReward}, shortRun(), 1); tandem.CodeOf(err) != tandem.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// An iteration tells the time of all its phases and, where the system knows it, the memory that each held at most.
+func TestPhasesAreReported(t *testing.T) {
+	run, _ := newShortRun(t)
+	began := time.Now()
+	stats, err := run.iterate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, metrics := time.Since(began).Seconds(), stats.Metrics()
+	sum := 0.0
+	for _, phase := range []string{"sample", "score", "forward", "update", "rest"} {
+		seconds := metrics["time/"+phase]
+		if seconds <= 0 {
+			t.Errorf("%s took %g s", phase, seconds)
+		}
+		sum += seconds
+		if held := metrics["memory/"+phase]; memory.ResetPeak() && held < 1<<20 {
+			t.Errorf("%s held %g bytes", phase, held)
+		}
+	}
+	if sum > whole || sum < whole/2 {
+		t.Errorf("the phases took %g s of %g", sum, whole)
 	}
 }

@@ -19,6 +19,7 @@ type benchCommand struct {
 	Train    benchTrainCommand    `cmd:"" help:"Training steps, optimizer included, beside the machine's best matrix product."`
 	Generate benchGenerateCommand `cmd:"" help:"Sampling from a cache, beside bare products and the memory's speed."`
 	Score    benchScoreCommand    `cmd:"" help:"Scoring whole sequences, beside bare products; of a pair of reward models the score API, beside their bare passes."`
+	PPO      benchPPOCommand      `cmd:"" name:"ppo" help:"Iterations of PPO: where their time and memory go."`
 	Annotate benchAnnotateCommand `cmd:"" help:"Judgments through the annotation site by a simulated crowd, beside pgbench."`
 }
 
