@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,15 +15,19 @@ import (
 	"tandem"
 )
 
-// staging is the folder, inside a checkpoint's own, in which the next version is written. Its manifest is
+// A staging folder, inside a checkpoint's own, is where a writer writes the next version. Its manifest is
 // the moment of commit; only then are its files moved into the folder, the manifest last. A process that
 // dies before leaves the old version as it was; one that dies later leaves a move that the next to open
-// the folder finishes. Nothing is needed of the parent folder, which may be a mount's or someone else's,
-// and files beside the checkpoint stay.
+// the folder finishes: the lock in a staging folder says whether its writer lives. Nothing is needed of the
+// parent folder, which may be a mount's or someone else's, and files beside the checkpoint stay.
 const (
-	staging  = ".staging"
-	lockName = "lock"
+	stagingPrefix = ".staging-"
+	lockName      = "lock"
 )
+
+// patience is how long a writer waits for another one that lives, and a reader that has a right to write
+// (see [WithRight]) for a commit to be finished.
+const patience = time.Second
 
 // Folder is a Store in a local folder, which need not exist yet.
 func Folder(root string) Store { return &folder{root: root} }
@@ -67,15 +72,8 @@ func (s *folder) Create(ctx context.Context, name string) (Writer, error) {
 	if err := refuseForeign(dir); err != nil {
 		return nil, err
 	}
-	w := &folderWriter{store: s, dir: dir, stage: filepath.Join(dir, staging), made: missingFolders(dir)}
-	if err := w.take(ctx); err != nil {
-		return nil, err
-	}
-	// What a writer left that died before its commit.
-	if err := w.clear(); err != nil {
-		return nil, errors.Join(err, w.lock.Close())
-	}
-	return w, nil
+	w := &folderWriter{store: s, dir: dir, made: missingFolders(dir)}
+	return w, w.take(ctx)
 }
 
 // missingFolders lists dir and the folders above it that do not exist yet, the innermost first.
@@ -129,30 +127,92 @@ func (s *folder) Open(ctx context.Context, name string) (fs.FS, error) {
 	return os.DirFS(dir), nil
 }
 
-// finish completes a commit whose writer died while it moved the files, or waits for one that lives.
-func (s *folder) finish(ctx context.Context, dir string) error {
-	stage := filepath.Join(dir, staging)
-	if _, err := os.Stat(filepath.Join(stage, manifestName)); err != nil {
-		return nil
+// stagings lists the staging folders in a checkpoint's.
+func stagings(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
 	}
+	var stages []string
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), stagingPrefix) {
+			stages = append(stages, filepath.Join(dir, e.Name()))
+		}
+	}
+	return stages, nil
+}
+
+// committed reports whether a commit waits in a staging folder to be finished, or in one that was taken away
+// and lies in it.
+func committed(stage string) bool {
+	if _, err := os.Stat(filepath.Join(stage, manifestName)); err == nil {
+		return true
+	}
+	taken, _ := filepath.Glob(filepath.Join(stage, stagingPrefix+"*", manifestName)) // the pattern is well formed
+	return len(taken) > 0
+}
+
+// finish completes the commits whose writers died while they moved the files, or waits for those that live.
+func (s *folder) finish(ctx context.Context, dir string) error {
+	stages, err := stagings(dir)
+	if err != nil {
+		return err
+	}
+	for _, stage := range stages {
+		if committed(stage) {
+			if err := s.finishOne(ctx, dir, stage); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *folder) finishOne(ctx context.Context, dir, stage string) error {
+	_, entitled := disputed(ctx)
+	waiting, cancel := ctx, context.CancelFunc(func() {})
+	if entitled {
+		waiting, cancel = context.WithTimeout(ctx, patience)
+	}
+	defer cancel()
 	lock := flock.New(filepath.Join(stage, lockName))
-	ok, err := lock.TryLockContext(ctx, 5*time.Millisecond)
+	ok, err := lock.TryLockContext(waiting, 5*time.Millisecond)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // its writer has finished meanwhile
 		return nil
-	case err != nil || !ok:
-		return tandem.Errorf(tandem.Unavailable, opFolder, "%s holds an unfinished commit, and locking it failed: %w", stage, err)
+	case ok && !holds(lock): // likewise
+		return lock.Close()
+	case ok:
+		return errors.Join(s.settle(dir, stage), lock.Close())
+	case entitled && ctx.Err() == nil: // its writer lives and does nothing
+		w := &folderWriter{store: s, dir: dir}
+		if err := w.take(ctx); err != nil {
+			return err
+		}
+		return w.Abort()
 	}
-	w := &folderWriter{store: s, dir: dir, stage: stage, lock: lock, committed: true}
-	if !w.holds() { // likewise
-		lock.Close()
-		return nil
+	return tandem.Errorf(tandem.Unavailable, opFolder, "%s holds an unfinished commit, and locking it failed: %w", stage, err)
+}
+
+// settle ends what a writer left that no longer writes: a commit is finished, anything else removed. So is
+// what that writer had taken away from others.
+func (s *folder) settle(dir, stage string) error {
+	taken, err := stagings(stage)
+	if err != nil {
+		return err
 	}
-	err = nil
-	if _, missing := os.Stat(filepath.Join(stage, manifestName)); missing == nil {
-		err = w.move()
+	for _, t := range taken {
+		if err := s.settle(dir, t); err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, w.Abort())
+	w := &folderWriter{store: s, dir: dir, stage: stage}
+	if _, err := os.Stat(filepath.Join(stage, manifestName)); err == nil {
+		if err := w.move(); err != nil {
+			return err
+		}
+	}
+	return w.clear()
 }
 
 func (s *folder) List(_ context.Context, under string) ([]string, error) {
@@ -171,11 +231,13 @@ func (s *folder) List(_ context.Context, under string) ([]string, error) {
 		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		for _, m := range []string{manifestName, filepath.Join(staging, manifestName)} {
-			if _, err := os.Stat(filepath.Join(dir, e.Name(), m)); err == nil {
-				names = append(names, e.Name())
-				break
-			}
+		path := filepath.Join(dir, e.Name())
+		stages, err := stagings(path)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(filepath.Join(path, manifestName)); err == nil || slices.ContainsFunc(stages, committed) {
+			names = append(names, e.Name())
 		}
 	}
 	return names, nil // os.ReadDir sorts
@@ -189,6 +251,9 @@ func (s *folder) Remove(ctx context.Context, name string) error {
 	if err := s.finish(ctx, dir); err != nil {
 		return err
 	}
+	if err := HoldsRight(ctx); err != nil {
+		return err
+	}
 	listed, err := listedFiles(dir)
 	if err != nil {
 		return err
@@ -200,8 +265,14 @@ func (s *folder) Remove(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	if err := os.RemoveAll(filepath.Join(dir, staging)); err != nil {
-		return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	stages, err := stagings(dir)
+	if err != nil {
+		return err
+	}
+	for _, stage := range stages {
+		if err := os.RemoveAll(stage); err != nil {
+			return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+		}
 	}
 	os.Remove(dir) // stays if other files lie in it
 	return nil

@@ -19,54 +19,142 @@ import (
 // draftName is the manifest in the staging folder while it is being written.
 const draftName = "manifest.draft"
 
+// replacedPrefix is put before the name of a file of the old version while it is removed.
+const replacedPrefix = ".replaced-"
+
 // folderWriter writes one version of a checkpoint.
 type folderWriter struct {
 	store     *folder
 	dir       string // the checkpoint's folder
-	stage     string // dir/.staging
+	stage     string // its own staging folder in it
 	lock      *flock.Flock
 	made      []string // dir and folders above it that were not there before
 	committed bool
 }
 
-// holds reports whether the file that w has locked is the one that others would lock: a writer that
-// finishes removes it, and the lock of a removed file keeps nobody out.
-func (w *folderWriter) holds() bool {
-	held, err := w.lock.Stat()
+// holds reports whether a lock's file is the one that others would lock: a writer that finishes removes it,
+// and the lock of a removed file keeps nobody out.
+func holds(lock *flock.Flock) bool {
+	held, err := lock.Stat()
 	if err != nil {
 		return false
 	}
-	there, err := os.Stat(w.lock.Path())
+	there, err := os.Stat(lock.Path())
 	return err == nil && os.SameFile(held, there)
 }
 
-// take makes the staging folder and locks it. A reader that finishes the last commit holds the lock for a
-// moment and takes the folder away, so a few failures are no conflict yet.
+// take makes w the only writer of its folder. What writers left that died goes. One that lives goes on,
+// unless ctx has a right that it cannot have. Of two that begin at once the one whose staging folder sorts
+// first stays.
 func (w *folderWriter) take(ctx context.Context) error {
-	w.lock = flock.New(filepath.Join(w.stage, lockName))
+	began := time.Now()
 	for wait := time.Millisecond; ; wait *= 2 {
-		if err := w.store.change(w.stage, func() error { return os.MkdirAll(w.stage, 0o777) }); err != nil {
-			return err
-		}
-		ok, err := w.lock.TryLock()
-		if ok && w.holds() {
+		other, err := w.tryTake(ctx)
+		if err == nil && other == "" {
 			return nil
 		}
-		if err := w.lock.Close(); err != nil {
-			return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+		if err != nil || other < w.stage || time.Since(began) > patience {
+			err = errors.Join(err, w.Abort())
+			w.stage = ""
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return tandem.Errorf(tandem.Unavailable, opFolder, "locking %s: %w", w.stage, err)
-		}
-		if wait > 500*time.Millisecond {
+		switch {
+		case err != nil:
+			return err
+		case time.Since(began) > patience:
 			return tandem.Errorf(tandem.Conflict, opFolder, "%s is being written by another process", w.dir)
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			if w.stage == "" {
+				return ctx.Err()
+			}
+			return errors.Join(ctx.Err(), w.Abort())
 		case <-time.After(wait):
 		}
 	}
+}
+
+// tryTake returns the staging folder of another writer that lives, "" where there is none.
+func (w *folderWriter) tryTake(ctx context.Context) (alive string, err error) {
+	for w.stage == "" {
+		if err := w.stake(); err != nil {
+			return "", err
+		}
+	}
+	stages, err := stagings(w.dir)
+	if err != nil {
+		return "", err
+	}
+	held, entitled := disputed(ctx)
+	if entitled { // after the look: whoever is there now and has the right, has it later than this
+		if err := held(ctx); err != nil {
+			return "", err
+		}
+	}
+	for _, stage := range stages {
+		switch {
+		case stage == w.stage:
+		case entitled:
+			if err := w.revoke(stage); err != nil {
+				return "", err
+			}
+		default:
+			lock := flock.New(filepath.Join(stage, lockName))
+			ok, err := lock.TryLock()
+			switch {
+			case errors.Is(err, fs.ErrNotExist): // gone meanwhile
+			case err != nil:
+				return "", tandem.Errorf(tandem.Unavailable, opFolder, "locking %s: %w", stage, err)
+			case !ok:
+				return stage, nil
+			case holds(lock):
+				err = w.store.settle(w.dir, stage)
+			}
+			if err := errors.Join(err, lock.Close()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", err
+			}
+		}
+	}
+	return "", nil
+}
+
+// stake makes w's staging folder. It leaves it unmade where another writer took it for one that was left.
+func (w *folderWriter) stake() error {
+	if err := w.store.change(w.dir, func() error { return os.MkdirAll(w.dir, 0o777) }); err != nil {
+		return err
+	}
+	var stage string
+	err := w.store.change(filepath.Join(w.dir, stagingPrefix), func() (err error) {
+		stage, err = os.MkdirTemp(w.dir, stagingPrefix+"*")
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) { // another writer that gave up has removed the folder
+		return nil
+	} else if err != nil {
+		return err
+	}
+	lock := flock.New(filepath.Join(stage, lockName))
+	ok, err := lock.TryLock()
+	if ok && holds(lock) {
+		w.stage, w.lock = stage, lock
+		return nil
+	}
+	if err := errors.Join(err, lock.Close()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return tandem.Errorf(tandem.Unavailable, opFolder, "locking %s: %w", stage, err)
+	}
+	return nil
+}
+
+// revoke takes another writer's staging folder away, and settles what is in it.
+func (w *folderWriter) revoke(stage string) error {
+	taken := filepath.Join(w.stage, filepath.Base(stage))
+	err := w.store.change(taken, func() error { return os.Rename(stage, taken) })
+	if errors.Is(err, fs.ErrNotExist) { // that writer has finished
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return w.store.settle(w.dir, taken)
 }
 
 func (w *folderWriter) Create(file string) (io.WriteCloser, error) {
@@ -178,8 +266,9 @@ func (w *folderWriter) move() error {
 		if _, kept := m.file(name); kept {
 			continue
 		}
-		path := filepath.Join(w.dir, name)
-		if err := w.store.change(path, func() error { return removeIfThere(path) }); err != nil {
+		// Not removed in its place: a writer whose staging folder was taken away must not remove a newer file.
+		err := w.rename(filepath.Join(w.dir, name), filepath.Join(w.stage, replacedPrefix+name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -199,14 +288,14 @@ func (w *folderWriter) move() error {
 
 func (w *folderWriter) Abort() error {
 	var err error
+	if w.stage == "" { // no place was had
+		for _, dir := range w.made {
+			os.Remove(dir)
+		}
+		return nil
+	}
 	if _, unfinished := os.Stat(filepath.Join(w.stage, manifestName)); !w.committed || unfinished != nil {
 		err = w.clear()
-		if err == nil {
-			// The lock's file goes while the lock is held, so that whoever opens it next makes a new one; then
-			// the folder, unless somebody has.
-			err = removeIfThere(w.lock.Path())
-			os.Remove(w.stage)
-		}
 		for _, dir := range w.made {
 			os.Remove(dir) // stays if anything lies in it
 		}
@@ -217,19 +306,26 @@ func (w *folderWriter) Abort() error {
 	return err
 }
 
-// clear removes everything from the staging folder but the lock.
+// clear removes the staging folder, if it is still there. The lock goes last, while it is held: until then
+// others see that somebody is at it.
 func (w *folderWriter) clear() error {
 	entries, err := os.ReadDir(w.stage)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
 		return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lockName })
 	for _, e := range entries {
 		path := filepath.Join(w.stage, e.Name())
-		if err := w.store.change(path, func() error { return os.Remove(path) }); err != nil {
+		if err := w.store.change(path, func() error { return removeIfThere(path) }); err != nil {
 			return err
 		}
 	}
+	if err := removeIfThere(filepath.Join(w.stage, lockName)); err != nil {
+		return tandem.Errorf(tandem.Unavailable, opFolder, "%w", err)
+	}
+	os.Remove(w.stage) // stays if somebody has made a lock in it, who will find it left
 	return nil
 }
 

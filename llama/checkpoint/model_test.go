@@ -97,8 +97,8 @@ func TestSaveLoad(t *testing.T) {
 			if sharded := len(shards) > 1; sharded != (test.options.MaxShardBytes > 0) {
 				t.Errorf("shards %v", shards)
 			}
-			if _, err := os.Stat(filepath.Join(dir, staging)); err == nil {
-				t.Error("the staging folder is left")
+			if stages, err := stagings(dir); err != nil || len(stages) > 0 {
+				t.Errorf("%v is left (%v)", stages, err)
 			}
 		})
 	}
