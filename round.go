@@ -18,7 +18,7 @@ const (
 	StagePromote           Stage = "promote"
 )
 
-// RoundStatus is where a round stands.
+// RoundStatus is where a round stands, or a run of one of its stages.
 type RoundStatus string
 
 const (
@@ -27,6 +27,8 @@ const (
 	RoundDone      RoundStatus = "done"
 	RoundFailed    RoundStatus = "failed"
 	RoundCancelled RoundStatus = "cancelled"
+	// RoundInterrupted is a run whose process ended without a word, and that nobody has resumed yet.
+	RoundInterrupted RoundStatus = "interrupted"
 )
 
 // Round is one turn of the loop, RLHF-V1, V2 … in the paper's words (section 3.2.3).

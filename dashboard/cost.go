@@ -16,7 +16,7 @@ const wattsPerCore = 10
 
 // cost is what runs took. What no run measured is nil; where some of them did not, it is too low by those.
 type cost struct {
-	Time       time.Duration // from beginning to end, the runs' added up
+	Time       time.Duration // that they were worked on, the runs' added up
 	Runs       int
 	Unmeasured int // runs whose metrics do not tell
 	store.Spent
@@ -24,11 +24,7 @@ type cost struct {
 
 // add counts one run, up to now where it goes on.
 func (c *cost) add(r store.Run, spent store.Spent, now time.Time) {
-	end := r.FinishedAt
-	if end.IsZero() {
-		end = now
-	}
-	c.Time += max(0, end.Sub(r.StartedAt))
+	c.Time += r.Took(now)
 	c.Runs++
 	if spent.Flops == nil && spent.CPUSeconds == nil {
 		c.Unmeasured++

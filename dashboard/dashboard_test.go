@@ -97,7 +97,7 @@ func TestDashboard(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run, err := s.StartRun(ctx, store.Run{Round: 2, Stage: tandem.StagePPO, Config: json.RawMessage(`{"beta":0.01}`)})
+	run, err := s.StartRun(ctx, store.Run{Round: 2, Stage: tandem.StagePPO, Config: json.RawMessage(`{"beta":0.01}`)}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

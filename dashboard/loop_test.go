@@ -106,7 +106,7 @@ func (l *loop) runs() {
 	start := func(r store.Run) string {
 		l.t.Helper()
 		r.Kernel, r.Host = "openblas 0.3.29 haswell", "machine-1"
-		run, err := l.store.StartRun(ctx, r)
+		run, err := l.store.StartRun(ctx, r, 0)
 		l.no(err)
 		return run.ID
 	}

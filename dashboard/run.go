@@ -32,7 +32,8 @@ type Run struct {
 	ID         string             `json:"id"`
 	Round      int                `json:"round,omitempty" doc:"Absent outside a round."`
 	Stage      tandem.Stage       `json:"stage"`
-	Status     tandem.RoundStatus `json:"status" enum:"running,done,failed,cancelled"`
+	Status     tandem.RoundStatus `json:"status" enum:"running,done,failed,cancelled,interrupted" doc:"Interrupted: its process ended without a word, and nobody has resumed it yet."`
+	Attempt    int                `json:"attempt" doc:"One more whenever it was resumed."`
 	Config     json.RawMessage    `json:"config" doc:"The stage's configuration, whole."`
 	Seed       uint64             `json:"seed"`
 	Kernel     string             `json:"kernel,omitempty"`
@@ -44,7 +45,7 @@ type Run struct {
 }
 
 func runOf(r store.Run) Run {
-	out := Run{ID: r.ID, Round: r.Round, Stage: r.Stage, Status: r.Status, Config: r.Config, Seed: r.Seed, Kernel: r.Kernel,
+	out := Run{ID: r.ID, Round: r.Round, Stage: r.Stage, Status: r.Status, Attempt: r.Attempt, Config: r.Config, Seed: r.Seed, Kernel: r.Kernel,
 		Host: r.Host, Model: r.Model, Error: r.Error, StartedAt: r.StartedAt}
 	if !r.FinishedAt.IsZero() {
 		out.FinishedAt = &r.FinishedAt

@@ -92,7 +92,7 @@ func (p runsPage) Earlier() string {
 
 func (p watchPages) runs(w http.ResponseWriter, r *http.Request) error {
 	ctx, q := r.Context(), r.URL.Query()
-	page := runsPage{Stages: stages(), Statuses: []tandem.RoundStatus{tandem.RoundRunning, tandem.RoundDone, tandem.RoundFailed, tandem.RoundCancelled}}
+	page := runsPage{Stages: stages(), Statuses: []tandem.RoundStatus{tandem.RoundRunning, tandem.RoundDone, tandem.RoundFailed, tandem.RoundCancelled, tandem.RoundInterrupted}}
 	if n, err := strconv.ParseInt(q.Get("round"), 10, 32); err == nil && n > 0 {
 		page.Round = int(n)
 	}
@@ -246,7 +246,8 @@ func (p watchPages) runEvents(w http.ResponseWriter, r *http.Request) error {
 	defer look.Stop()
 	var said time.Time
 	for {
-		ended := run.Status != tandem.RoundRunning // was read before its news, so that the last is not missed
+		// Was read before its news, so that the last is not missed. One that was interrupted may be resumed.
+		ended := run.Status != tandem.RoundRunning && run.Status != tandem.RoundInterrupted
 		metrics, err := p.store.MetricsAfter(ctx, id, seen)
 		if err != nil {
 			return nil // the browser comes again, and is told

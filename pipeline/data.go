@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -13,19 +15,49 @@ import (
 
 	"tandem"
 	"tandem/dataset"
+	"tandem/llama/checkpoint"
 	"tandem/store"
 )
 
 // Stages hand data to each other as JSON Lines, which other machines and other programs can read.
 
 // WriteLines writes one JSON object a line, whole or not at all.
-func WriteLines[T any](path string, items iter.Seq[T]) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".writing-*")
+func WriteLines[T any](path string, items iter.Seq[T]) error {
+	f, err := renewLines(context.Background(), path, items)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return err
+	}
+	return f.Close()
+}
+
+// renewLines is renew with one JSON object a line.
+func renewLines[T any](ctx context.Context, path string, items iter.Seq[T]) (*os.File, error) {
+	return renew(ctx, path, func(f *os.File) error {
+		buffered := bufio.NewWriter(f)
+		encoder := json.NewEncoder(buffered)
+		encoder.SetEscapeHTML(false)
+		for item := range items {
+			if err := encoder.Encode(item); err != nil {
+				return err
+			}
+		}
+		return buffered.Flush()
+	})
+}
+
+// writingPrefix begins the names of files that are being written.
+const writingPrefix = ".writing-"
+
+// renew replaces a file by a new one, which is filled first, and returns that open to append to. Whoever has the old
+// one open writes on to a file that nobody finds any more. The right of ctx to write is asked for as
+// checkpoint.WithRight says: takeOver removes what others have half written.
+func renew(ctx context.Context, path string, fill func(*os.File) error) (_ *os.File, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("write %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), writingPrefix+"*")
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
 	defer func() {
 		if err != nil {
@@ -34,24 +66,40 @@ func WriteLines[T any](path string, items iter.Seq[T]) (err error) {
 			err = fmt.Errorf("write %s: %w", path, err)
 		}
 	}()
-	buffered := bufio.NewWriter(f)
-	encoder := json.NewEncoder(buffered)
-	encoder.SetEscapeHTML(false)
-	for item := range items {
-		if err := encoder.Encode(item); err != nil {
-			return err
-		}
+	if err := checkpoint.HoldsRight(ctx); err != nil {
+		return nil, err
 	}
-	if err := buffered.Flush(); err != nil {
-		return err
+	if err := fill(f); err != nil {
+		return nil, err
 	}
 	if err := f.Sync(); err != nil {
+		return nil, err
+	}
+	return f, os.Rename(f.Name(), path)
+}
+
+// takeOver ends what others were writing in a run's folder, who have lost the right to it. Without a right of its own
+// it does nothing.
+func takeOver(ctx context.Context, out string) error {
+	if !checkpoint.HasRight(ctx) {
+		return nil
+	}
+	if err := checkpoint.TakeOver(ctx, out); err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
+	begun, err := filepath.Glob(filepath.Join(out, writingPrefix+"*"))
+	if err != nil {
+		return tandem.Errorf(tandem.Internal, "pipeline", "%w", err)
+	}
+	if err := checkpoint.HoldsRight(ctx); err != nil { // after the look, so that nobody newer is among them
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	for _, path := range begun {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return tandem.Errorf(tandem.Unavailable, "pipeline", "%w", err)
+		}
+	}
+	return nil
 }
 
 // readLines reads what WriteLines wrote.

@@ -29,6 +29,9 @@ func (r Reward) member(i int) Reward {
 // ensemble fits the members one after the other, each a run that is resumed by itself, and then writes what makes them
 // one model: a tandem.json that lists their folders, with the means of their figures.
 func (s *Studio) ensemble(ctx context.Context, r Reward, resume bool) (tandem.Model, error) {
+	if err := takeOver(ctx, r.Out); err != nil {
+		return tandem.Model{}, err
+	}
 	m, err := s.identify(ctx, r)
 	if err != nil {
 		return m, err
@@ -38,7 +41,7 @@ func (s *Studio) ensemble(ctx context.Context, r Reward, resume bool) (tandem.Mo
 	} else if there != nil {
 		return *there, nil
 	}
-	if err := writeJSON(filepath.Join(r.Out, runName), m); err != nil {
+	if err := writeJSON(ctx, filepath.Join(r.Out, runName), m); err != nil {
 		return m, err
 	}
 	m.Metrics = make(map[string]float64)

@@ -45,7 +45,7 @@ func unitOf(ctx context.Context) (tandem.Unit, bool) {
 func (s *Studio) recorded(do Handler) Handler {
 	return func(ctx context.Context, unit tandem.Unit, spec json.RawMessage) (Result, error) {
 		began, _ := cpuSeconds()
-		r := s.record(ctx, tandem.Model{Round: unit.Round, Stage: unit.Stage, Config: spec, Kernel: s.Kernel})
+		r := s.record(ctx, tandem.Model{Round: unit.Round, Stage: unit.Stage, Config: spec, Kernel: s.Kernel}, 0)
 		spent := &tally{}
 		result, err := do(context.WithValue(ctx, tallyKey{}, spent), unit, spec)
 		metrics := spent.metrics()

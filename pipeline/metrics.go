@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"tandem"
@@ -27,6 +28,7 @@ func metricsPath(out string) string { return filepath.Join(out, metricsName) }
 // metricsFile appends to a run's figures. A resumed run keeps the lines up to the state that it goes on
 // from, so that each step stands there once. The same figures go into an event file for TensorBoard.
 type metricsFile struct {
+	path   string
 	file   *os.File
 	events *tfevents.Writer
 	seen   map[metricsKey]bool // kept from before
@@ -39,10 +41,9 @@ type metricsKey struct {
 	first string // name of the first figure
 }
 
-func openMetrics(out string, upTo int64) (*metricsFile, error) {
-	m := &metricsFile{seen: make(map[metricsKey]bool)}
-	path := metricsPath(out)
-	text, err := os.ReadFile(path)
+func openMetrics(ctx context.Context, out string, upTo int64) (*metricsFile, error) {
+	m := &metricsFile{path: metricsPath(out), seen: make(map[metricsKey]bool)}
+	text, err := os.ReadFile(m.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, tandem.Errorf(tandem.Unavailable, "pipeline", "%w", err)
 	}
@@ -57,13 +58,17 @@ func openMetrics(out string, upTo int64) (*metricsFile, error) {
 			m.seen[keyOf(int(step), figures)] = true
 		}
 	}
-	if err := WriteLines(path, slices.Values(kept)); err != nil {
+	if m.file, err = renewLines(ctx, m.path, slices.Values(kept)); err != nil {
 		return nil, err
 	}
-	if m.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
-		return nil, tandem.Errorf(tandem.Unavailable, "pipeline", "%w", err)
-	}
-	if m.events, err = tfevents.Open(filepath.Join(out, tfevents.Name), upTo, time.Now()); err != nil {
+	events := filepath.Join(out, tfevents.Name)
+	_, err = renew(ctx, events, func(f *os.File) (err error) {
+		if m.events, err = tfevents.Continue(f, events, upTo, time.Now()); err != nil {
+			return err
+		}
+		return f.Chmod(0o644) // TensorBoard may be another user's
+	})
+	if err != nil {
 		return nil, errors.Join(err, m.file.Close())
 	}
 	return m, nil
@@ -102,7 +107,7 @@ func (m *metricsFile) add(o Observation) {
 func (m *metricsFile) close() error {
 	err := errors.Join(m.err, m.file.Close(), m.events.Close())
 	if err != nil {
-		return tandem.Errorf(tandem.Unavailable, "pipeline", "%s: %w", m.file.Name(), err)
+		return tandem.Errorf(tandem.Unavailable, "pipeline", "%s: %w", m.path, err)
 	}
 	return nil
 }
@@ -119,13 +124,15 @@ const (
 type recorder struct {
 	store   *store.Store
 	log     *slog.Logger
-	run     string
+	run     store.Run
 	pending []store.Metric
 	written time.Time
-	failed  bool // a warning has been given
+	failed  bool   // a warning has been given
+	rest    func() // ends the beat
 }
 
-func (s *Studio) record(ctx context.Context, m tandem.Model) *recorder {
+// record begins a run's row, or goes on with that of the attempt before, whose numbers after a step will come again.
+func (s *Studio) record(ctx context.Context, m tandem.Model, from int64) *recorder {
 	if s.Store == nil {
 		return nil
 	}
@@ -142,14 +149,37 @@ func (s *Studio) record(ctx context.Context, m tandem.Model) *recorder {
 		stage = unit.Stage
 	}
 	r.within(ctx, func(ctx context.Context) error {
-		run, err := s.Store.StartRun(ctx, store.Run{Round: m.Round, Stage: stage, Config: m.Config, Seed: m.Seed, Kernel: m.Kernel, Host: host})
-		r.run = run.ID
+		run, err := s.Store.StartRun(ctx, store.Run{Round: m.Round, Stage: stage, Config: m.Config, Seed: m.Seed, Kernel: m.Kernel, Host: host}, from)
+		r.run = run
 		return err
 	})
-	if r.run == "" {
+	if r.run.ID == "" {
 		return nil
 	}
+	beating, rest := context.WithCancel(ctx)
+	var beats sync.WaitGroup
+	beats.Go(func() { r.beat(beating) })
+	r.rest = func() { rest(); beats.Wait() }
 	return r
+}
+
+// beat says that the run goes on until ctx ends. A beat that fails is made up for by the next.
+func (r *recorder) beat(ctx context.Context) {
+	tick := time.NewTicker(store.AliveTime / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		within, cancel := context.WithTimeout(ctx, recordTimeout)
+		err := r.store.KeepRun(within, r.run)
+		cancel()
+		if tandem.CodeOf(err) == tandem.Stale {
+			return
+		}
+	}
 }
 
 // within runs a write to the database, even where the stage has been cancelled.
@@ -176,7 +206,9 @@ func (r *recorder) add(o Observation) {
 
 func (r *recorder) flush(ctx context.Context) {
 	if len(r.pending) > 0 {
-		r.within(ctx, func(ctx context.Context) error { return r.store.AddMetrics(ctx, r.run, r.pending) })
+		r.within(ctx, func(ctx context.Context) error {
+			return r.store.WithRun(ctx, r.run, func(s *store.Store) error { return s.AddMetrics(ctx, r.run.ID, r.pending) })
+		})
 	}
 	r.pending, r.written = r.pending[:0], time.Now()
 }
@@ -186,7 +218,9 @@ func (r *recorder) event(e store.Event) {
 	if r.failed {
 		return
 	}
-	r.within(context.Background(), func(ctx context.Context) error { return r.store.AddEvent(ctx, r.run, e.Kind, e.Message) })
+	r.within(context.Background(), func(ctx context.Context) error {
+		return r.store.WithRun(ctx, r.run, func(s *store.Store) error { return s.AddEvent(ctx, r.run.ID, e.Kind, e.Message) })
+	})
 }
 
 // end closes the run's row; where it made a model, that is kept first, with the models that it came from.
@@ -194,16 +228,19 @@ func (r *recorder) end(ctx context.Context, m tandem.Model, cause error) {
 	if r == nil {
 		return
 	}
+	r.rest()
 	r.flush(ctx)
 	id := ""
 	if cause == nil && m.ID != "" {
 		r.within(ctx, func(ctx context.Context) error {
-			if err := Register(ctx, r.store, m); err != nil {
-				return err
+			err := r.store.WithRun(ctx, r.run, func(s *store.Store) error { return Register(ctx, s, m) })
+			if err == nil {
+				id = m.ID
 			}
-			id = m.ID
-			return nil
+			return err
 		})
 	}
-	r.within(ctx, func(ctx context.Context) error { return r.store.FinishRun(ctx, r.run, id, cause) })
+	r.within(ctx, func(ctx context.Context) error {
+		return r.store.WithRun(ctx, r.run, func(s *store.Store) error { return s.FinishRun(ctx, r.run.ID, id, cause) })
+	})
 }

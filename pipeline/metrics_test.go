@@ -13,7 +13,7 @@ func TestMetricsOfAResumedRun(t *testing.T) {
 	out := t.TempDir()
 	write := func(upTo int64, from, to int, torn string) {
 		t.Helper()
-		m, err := openMetrics(out, upTo)
+		m, err := openMetrics(t.Context(), out, upTo)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,13 +26,15 @@ const (
 	redeliverInterval = 2 * time.Second
 )
 
-// unitArgs is the delivery of one unit. The fence makes a unit whose lease was lost another delivery.
+// unitArgs is the delivery of one unit. The fence makes a unit whose lease was lost another delivery, and so does the
+// delivery that was lost before there was a lease.
 type unitArgs struct {
 	tandem.Unit
 	Fence int64 `json:"fence"`
+	After int64 `json:"after,omitempty"`
 }
 
-func (unitArgs) Kind() string { return "unit" }
+func (unitArgs) Kind() string { return store.UnitJob }
 
 func (unitArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true}}
@@ -42,6 +44,7 @@ func (unitArgs) InsertOpts() river.InsertOpts {
 type Queue struct {
 	store  *store.Store
 	client *river.Client[pgx.Tx]
+	lease  time.Duration // of the workers
 }
 
 // NewQueue returns a queue that delivers to the workers of other processes, or of this one.
@@ -50,7 +53,7 @@ func NewQueue(s *store.Store, log *slog.Logger) (*Queue, error) {
 	if err != nil {
 		return nil, tandem.Errorf(tandem.Internal, "pipeline.NewQueue", "the queue's client: %w", err)
 	}
-	return &Queue{s, client}, nil
+	return &Queue{s, client, LeaseTime}, nil
 }
 
 // Plan keeps one unit for each specification as the stage's shards 0, 1, …; a stage that has been planned
@@ -127,13 +130,13 @@ func (q *Queue) Await(ctx context.Context, round int, stage tandem.Stage, progre
 // deliver has every unit that nobody works on brought to a worker. A delivery that is under way is not
 // repeated.
 func (q *Queue) deliver(ctx context.Context) error {
-	open, err := q.store.OpenUnits(ctx, maxFailures)
+	open, err := q.store.OpenUnits(ctx, maxFailures, q.lease)
 	if err != nil || len(open) == 0 {
 		return err
 	}
 	params := make([]river.InsertManyParams, len(open))
 	for i, u := range open {
-		params[i] = river.InsertManyParams{Args: unitArgs{u.Unit, u.Fence}}
+		params[i] = river.InsertManyParams{Args: unitArgs{u.Unit, u.Fence, u.Lost}}
 	}
 	if _, err := q.client.InsertMany(ctx, params); err != nil {
 		return tandem.Errorf(tandem.Unavailable, "pipeline", "deliver %d units: %w", len(open), err)

@@ -200,3 +200,68 @@ func TestFailingUnitEndsItsStage(t *testing.T) {
 		})
 	}
 }
+
+// A delivery whose worker died before it took the lease is made again.
+func TestLostDelivery(t *testing.T) {
+	s := server.Store(t)
+	q, round := queue(t, s)
+	if err := q.Plan(t.Context(), round, tandem.StageSFT, nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(within(t))
+	var waiting sync.WaitGroup
+	waiting.Go(func() { _, _ = q.Await(ctx, round, tandem.StageSFT, nil) }) // delivers; its end is not what is tested
+	for lost := int64(0); lost == 0; time.Sleep(10 * time.Millisecond) {
+		tag, err := s.Pool().Exec(t.Context(), `UPDATE river.river_job SET state = 'running', attempt = 1, attempted_by = '{dead}', attempted_at = clock_timestamp() - interval '5 seconds'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost = tag.RowsAffected()
+	}
+	cancel()
+	waiting.Wait()
+	start(t, &pipeline.Worker{Store: s, Name: "alive", Lease: time.Second, Log: quiet(), Handlers: map[tandem.Stage]pipeline.Handler{
+		tandem.StageSFT: func(context.Context, tandem.Unit, json.RawMessage) (pipeline.Result, error) {
+			return pipeline.Result{Value: "alive"}, nil
+		},
+	}})
+	if _, err := q.Await(within(t), round, tandem.StageSFT, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whoever is at a unit of a round that is cancelled stops, without a failure.
+func TestCancelledUnitIsGivenBack(t *testing.T) {
+	s := server.Store(t)
+	q, round := queue(t, s)
+	begun := make(chan struct{})
+	start(t, &pipeline.Worker{Store: s, Name: "worker", Lease: time.Second, Log: quiet(), Handlers: map[tandem.Stage]pipeline.Handler{
+		tandem.StageSFT: func(ctx context.Context, _ tandem.Unit, _ json.RawMessage) (pipeline.Result, error) {
+			close(begun)
+			<-ctx.Done()
+			return pipeline.Result{}, ctx.Err()
+		},
+	}})
+	if err := q.Plan(t.Context(), round, tandem.StageSFT, nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx := within(t)
+	go func() { _, _ = q.Await(ctx, round, tandem.StageSFT, nil) }() // delivers
+	<-begun
+	if err := s.CancelRound(t.Context(), round); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		units, err := s.Units(ctx, round, tandem.StageSFT)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u := units[0]; u.Holder == "" {
+			if u.Done || u.Failures != 0 {
+				t.Errorf("given back as %+v", u)
+			}
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}

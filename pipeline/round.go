@@ -3,9 +3,11 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"tandem"
 	"tandem/evaluation"
@@ -88,9 +90,14 @@ func (l *Loop) Run(ctx context.Context, r Round) (Outcome, error) {
 	if err := l.Store.SetRoundStatus(ctx, r.Number, tandem.RoundRunning); err != nil {
 		return o, err
 	}
-	err := l.run(ctx, r, &o)
+	going, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go l.watch(going, r.Number, stop)
+	err := l.run(going, r, &o)
 	status := tandem.RoundDone
 	switch {
+	case errors.Is(context.Cause(going), store.ErrCancelled):
+		return o, context.Cause(going)
 	case ctx.Err() != nil:
 		return o, err // still running, for whoever takes it up
 	case err != nil:
@@ -100,6 +107,22 @@ func (l *Loop) Run(ctx context.Context, r Round) (Outcome, error) {
 		err = statusErr
 	}
 	return o, err
+}
+
+// watch stops a round that somebody cancels, whatever it waits for.
+func (l *Loop) watch(ctx context.Context, number int, stop context.CancelCauseFunc) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if round, err := l.Store.Round(ctx, number); err == nil && round.Status == tandem.RoundCancelled {
+			stop(fmt.Errorf("round %d: %w; the same command with --resume goes on with it", number, store.ErrCancelled))
+		}
+	}
 }
 
 func (l *Loop) run(ctx context.Context, r Round, o *Outcome) error {

@@ -224,7 +224,7 @@ func (s *Studio) Reject(ctx context.Context, r Reject, resume bool) (Rejected, *
 		if done.Archive, err = s.archive(ctx, r, keeper); err != nil {
 			return done, nil, err
 		}
-		if err := writeJSON(filepath.Join(r.Out, rejectName), done); err != nil {
+		if err := writeJSON(ctx, filepath.Join(r.Out, rejectName), done); err != nil {
 			return done, nil, err
 		}
 	}
@@ -296,7 +296,7 @@ func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, keeper
 	if err != nil {
 		return err
 	}
-	if err := writeJSON(begun, done); err != nil {
+	if err := writeJSON(ctx, begun, done); err != nil {
 		return err
 	}
 	var sets []rejection.Set
@@ -316,11 +316,11 @@ func (s *Studio) sampleAll(ctx context.Context, r Reject, done *Rejected, keeper
 		s.observe(Observation{Stage: tandem.StageReject, Step: i + 1, Steps: len(shards)})
 	}
 	done.HeldOut = len(heldOut)
-	return r.finish(sets, done, s)
+	return r.finish(ctx, sets, done, s)
 }
 
 // finish writes samples, targets and what they are, in this order.
-func (r Reject) finish(sets []rejection.Set, done *Rejected, s *Studio) error {
+func (r Reject) finish(ctx context.Context, sets []rejection.Set, done *Rejected, s *Studio) error {
 	var targets []rejection.Target
 	for _, set := range sets {
 		done.Samples += len(set.Candidates)
@@ -336,7 +336,7 @@ func (r Reject) finish(sets []rejection.Set, done *Rejected, s *Studio) error {
 	if err := WriteLines(done.File, slices.Values(targets)); err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(r.Out, rejectName), done); err != nil {
+	if err := writeJSON(ctx, filepath.Join(r.Out, rejectName), done); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(r.Out, samplingName)); err != nil {

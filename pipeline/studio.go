@@ -107,11 +107,16 @@ func (s *Studio) keep(ctx context.Context, out string, made *checkpoint.Model, m
 	if err := checkpoint.Save(ctx, out, made, checkpoint.SaveOptions{}); err != nil {
 		return m, err
 	}
+	s.dropStates(out)
+	m.URL = out
+	return m, nil
+}
+
+// dropStates removes the states of a run whose model stands. Nobody needs them any more, whoever does it.
+func (s *Studio) dropStates(out string) {
 	if err := os.RemoveAll(filepath.Join(out, statesName)); err != nil {
 		s.Log.Warn("the states of a finished run could not be removed", "folder", out, "error", err)
 	}
-	m.URL = out
-	return m, nil
 }
 
 // open loads a policy with its tokenizer and template.

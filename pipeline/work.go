@@ -121,6 +121,9 @@ func (s *Studio) same(begun, now tandem.Model) bool {
 // carryOut makes the model of a job, or finds it made. resume goes on with a run that was interrupted.
 func (s *Studio) carryOut(ctx context.Context, j job, resume bool) (tandem.Model, error) {
 	s, events := s.noted()
+	if err := takeOver(ctx, j.folder()); err != nil {
+		return tandem.Model{}, err
+	}
 	m, err := s.identify(ctx, j)
 	if err != nil {
 		return m, err
@@ -128,6 +131,7 @@ func (s *Studio) carryOut(ctx context.Context, j job, resume bool) (tandem.Model
 	if there, err := s.finished(ctx, m, j.folder()); err != nil {
 		return m, err
 	} else if there != nil {
+		s.dropStates(j.folder()) // its run may have been killed before it did
 		return *there, nil
 	}
 	newest, err := resumable(ctx, j.folder(), resume)
@@ -327,13 +331,13 @@ func (s *Studio) begin(ctx context.Context, m tandem.Model, out string, resume b
 	if newest > 0 {
 		s.Log.Info("resuming", "folder", out, "step", newest)
 	}
-	if err := writeJSON(filepath.Join(out, runName), m); err != nil {
+	if err := writeJSON(ctx, filepath.Join(out, runName), m); err != nil {
 		return nil, err
 	}
-	if w.metrics, err = openMetrics(out, newest); err != nil {
+	if w.metrics, err = openMetrics(ctx, out, newest); err != nil {
 		return nil, err
 	}
-	w.recorder = s.record(ctx, m)
+	w.recorder = s.record(ctx, m, newest)
 	return w, nil
 }
 
@@ -361,6 +365,10 @@ func (w *work) end(ctx context.Context, cause error) error {
 }
 
 // writeJSON writes one JSON object to a file, whole or not at all.
-func writeJSON(path string, v any) error {
-	return WriteLines(path, slices.Values([]any{v}))
+func writeJSON(ctx context.Context, path string, v any) error {
+	f, err := renewLines(ctx, path, slices.Values([]any{v}))
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

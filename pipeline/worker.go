@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"tandem"
+	"tandem/llama/checkpoint"
 	"tandem/store"
 )
 
@@ -66,7 +67,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		return tandem.Errorf(tandem.Unavailable, "pipeline.Worker", "start to take work: %w", err)
 	}
-	queue := &Queue{w.Store, client}
+	queue := &Queue{w.Store, client, w.Lease}
 	tick := time.NewTicker(redeliverInterval)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -93,15 +94,17 @@ type unitWorker struct {
 	worker *Worker
 }
 
-// Work does one delivered unit. It never fails as a River job: the unit's own row says how it went, and
-// what is not done is delivered again.
+// Work does one delivered unit. It fails as a River job only where it could not take the unit's lease: the
+// unit's own row says how the rest went, and what is not done is delivered again.
 func (u *unitWorker) Work(ctx context.Context, job *river.Job[unitArgs]) error {
 	w := u.worker
 	log := w.Log.With("round", job.Args.Round, "stage", job.Args.Stage, "shard", job.Args.Shard)
 	lease, err := w.Store.LeaseUnit(ctx, job.Args.Unit, w.Name, w.Lease)
 	if err != nil {
-		log.Warn("unit could not be leased", "error", err)
-		return nil
+		if ctx.Err() == nil {
+			log.Warn("unit could not be leased", "error", err)
+		}
+		return river.JobCancel(err) // a job that is done would keep the same delivery from being made again
 	}
 	if lease == nil { // done, or another's by now
 		return nil
@@ -111,9 +114,13 @@ func (u *unitWorker) Work(ctx context.Context, job *river.Job[unitArgs]) error {
 			log.Warn("unit was lost to another worker", "error", err)
 			return nil
 		}
-		if ctx.Err() == nil {
+		switch {
+		case errors.Is(err, store.ErrCancelled):
+			log.Warn("unit is given back: its round was cancelled")
+			err = context.Canceled
+		case ctx.Err() == nil:
 			log.Error("unit failed", "error", err)
-		} else {
+		default:
 			err = context.Canceled
 		}
 		giveBack, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -134,12 +141,12 @@ func (w *Worker) do(ctx context.Context, lease *store.Lease) error {
 	working, lost := context.WithCancelCause(ctx)
 	var beating sync.WaitGroup
 	beating.Go(func() { w.beat(working, *lease, lost) })
-	result, err := guarded(working, handler, lease)
+	result, err := guarded(checkpoint.WithRight(working, w.held(*lease)), handler, lease)
 	cause := context.Cause(working)
 	lost(nil)
 	beating.Wait()
 	if err != nil {
-		if cause != nil && tandem.CodeOf(cause) == tandem.Stale {
+		if tandem.CodeOf(cause) == tandem.Stale || errors.Is(cause, store.ErrCancelled) {
 			return cause
 		}
 		return err
@@ -169,7 +176,30 @@ func guarded(ctx context.Context, handler Handler, lease *store.Lease) (result R
 	return handler(ctx, lease.Unit, lease.Spec)
 }
 
-// beat renews a lease until ctx ends; when the lease is another's it ends ctx with the reason.
+// held says whether a lease is still the worker's, for what the unit writes to disk. While the database is
+// away nobody knows, and the writing waits.
+func (w *Worker) held(lease store.Lease) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			err := w.Store.Heartbeat(ctx, &lease, w.Lease)
+			if errors.Is(err, store.ErrCancelled) { // what is done so far is kept
+				return nil
+			}
+			if tandem.CodeOf(err) != tandem.Unavailable {
+				return err
+			}
+			w.Log.Warn("a write waits for the database to say whether the unit is still this worker's", "error", err)
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+// beat renews a lease until ctx ends; when the lease is another's, or the round was cancelled, it ends ctx with the
+// reason.
 func (w *Worker) beat(ctx context.Context, lease store.Lease, lost context.CancelCauseFunc) {
 	tick := time.NewTicker(w.Lease / 3)
 	defer tick.Stop()
@@ -182,7 +212,7 @@ func (w *Worker) beat(ctx context.Context, lease store.Lease, lost context.Cance
 		err := w.Store.Heartbeat(ctx, &lease, w.Lease)
 		switch {
 		case err == nil || errors.Is(err, context.Canceled):
-		case tandem.CodeOf(err) == tandem.Stale:
+		case tandem.CodeOf(err) == tandem.Stale, errors.Is(err, store.ErrCancelled):
 			lost(err)
 			return
 		default: // the database is away: the lease may still be ours when it is back

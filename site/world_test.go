@@ -131,7 +131,7 @@ func (w *world) fillLoop(model string) {
 	t, ctx, s := w.t, w.t.Context(), w.store
 	t.Helper()
 	round := must(s.CreateRound(ctx, ""))(t)
-	run := must(s.StartRun(ctx, store.Run{Round: round.Number, Stage: tandem.StagePPO, Config: []byte(`{"beta":0.01}`), Kernel: "kernel", Host: "host"}))(t)
+	run := must(s.StartRun(ctx, store.Run{Round: round.Number, Stage: tandem.StagePPO, Config: []byte(`{"beta":0.01}`), Kernel: "kernel", Host: "host"}, 0))(t)
 	reward := func(id string, kind tandem.ModelKind) tandem.Model {
 		return tandem.Model{ID: id, Name: id, Kind: kind, URL: "file:///nowhere", Round: round.Number, Stage: tandem.StageImport,
 			Metrics: map[string]float64{"eval_loss": 1}}

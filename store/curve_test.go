@@ -13,7 +13,8 @@ import (
 
 func newRun(t *testing.T, s *store.Store) string {
 	t.Helper()
-	return must(s.StartRun(t.Context(), store.Run{Stage: tandem.StagePPO}))(t).ID
+	others := len(must(s.Runs(t.Context(), store.RunQuery{}))(t)) // the same work again would be the same run
+	return must(s.StartRun(t.Context(), store.Run{Stage: tandem.StagePPO, Seed: uint64(others)}, 0))(t).ID
 }
 
 func add(t *testing.T, s *store.Store, run string, metrics ...store.Metric) {

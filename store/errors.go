@@ -71,6 +71,8 @@ func failPostgres(op string, pg *pgconn.PgError, err error) error {
 		return tandem.Errorf(tandem.Unavailable, op, "the database has not been migrated (run tandem migrate): %w", err)
 	case "53100": // disk_full
 		return tandem.Errorf(tandem.Unavailable, op, "the database's disk is full: %w", err)
+	case "25P03": // idle_in_transaction_session_timeout: this process was stopped, or slow, in the middle of it
+		return tandem.Errorf(tandem.Unavailable, op, "the database did not wait for the rest of the transaction: %w", err)
 	case "57014": // query_canceled
 		return tandem.Errorf(tandem.Unavailable, op, "the database gave up on a query: %w", err)
 	}

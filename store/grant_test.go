@@ -38,7 +38,7 @@ var grants = map[string]string{
 	"variants":         "+ retired_at",
 	"live_turns":       "+ abandoned_at task_id",
 	"live_answers":     "+ error failures lease_until response_id seed temperature variant_id",
-	"metrics":          "+ *",
+	"metrics":          "+- *", // a run that is resumed measures steps again
 	"models":           "+ *",
 	"rounds":           "+ *",
 	"runs":             "+ *",

@@ -87,6 +87,7 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 	}
 	put(5,
 		`INSERT INTO rounds (number, name) VALUES (1, 'kept')`,
+		`INSERT INTO runs (round, stage) VALUES (1, 'sft')`,
 		`INSERT INTO annotators (role) VALUES ('admin')`,
 		`INSERT INTO identities (annotator_id, name) SELECT id, 'Ada' FROM annotators`,
 		`INSERT INTO projects (name, aspect, guideline) VALUES ('told', 'safety', 'Be kind.'), ('untold', 'helpfulness', '')`,
@@ -124,6 +125,10 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 	s := pgtest.OpenStore(t, old.URL)
 	if rounds := must(s.Rounds(t.Context()))(t); len(rounds) != 1 || rounds[0].Name != "kept" {
 		t.Errorf("rounds %+v", rounds)
+	}
+	// Whether its process lives is not known, which says so soon, or else is held to be gone.
+	if run := must(s.Run(t.Context(), "1"))(t); run.Status != tandem.RoundRunning || run.Attempt != 1 || run.Idle != 0 {
+		t.Errorf("run %+v", run)
 	}
 	projects := must(s.Projects(t.Context()))(t)
 	if len(projects) != 2 || projects[0].Guideline != "Be kind." || projects[0].GuidelineVersion != 1 || projects[1].GuidelineVersion != 0 {

@@ -90,7 +90,7 @@ func TestRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCode(t, "no round", s.SetRoundStatus(ctx, 9, tandem.RoundDone), tandem.NotFound)
-	run := must(s.StartRun(ctx, store.Run{Round: 1, Stage: tandem.StagePPO, Seed: 1 << 63, Config: json.RawMessage(`{"beta": 0.01}`), Host: "here"}))(t)
+	run := must(s.StartRun(ctx, store.Run{Round: 1, Stage: tandem.StagePPO, Seed: 1 << 63, Config: json.RawMessage(`{"beta": 0.01}`), Host: "here"}, 0))(t)
 	if run.Status != tandem.RoundRunning || run.StartedAt.IsZero() || !run.FinishedAt.IsZero() || run.Seed != 1<<63 {
 		t.Errorf("started %+v", run)
 	}
@@ -115,7 +115,7 @@ func TestRuns(t *testing.T) {
 	if len(events) != 2 || events[0].Kind != "checkpoint" || len(must(s.Events(ctx, run.ID, events[0].ID))(t)) != 1 {
 		t.Errorf("events %+v", events)
 	}
-	failed, cancelled := must(s.StartRun(ctx, store.Run{Stage: tandem.StageSFT}))(t), must(s.StartRun(ctx, store.Run{Stage: tandem.StageSFT}))(t)
+	failed, cancelled := must(s.StartRun(ctx, store.Run{Stage: tandem.StageSFT}, 0))(t), must(s.StartRun(ctx, store.Run{Stage: tandem.StageSFT, Seed: 1}, 0))(t)
 	for _, c := range []struct {
 		run   store.Run
 		cause error

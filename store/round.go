@@ -44,6 +44,23 @@ func (s *Store) SetRoundStatus(ctx context.Context, number int, status tandem.Ro
 	return fail(op, err)
 }
 
+// ErrCancelled says that somebody has cancelled the round. Its work is given back, and nobody takes it until the round
+// is gone on with.
+var ErrCancelled = tandem.Errorf(tandem.Conflict, "", "the round was cancelled")
+
+// CancelRound has everybody stop working on a round. Errors: Conflict when it is done.
+func (s *Store) CancelRound(ctx context.Context, number int) error {
+	const op = "store.CancelRound"
+	tag, err := s.db.Exec(ctx, `UPDATE rounds SET status = 'cancelled' WHERE number = @number AND status <> 'done'`, pgx.NamedArgs{"number": number})
+	if err != nil || tag.RowsAffected() > 0 {
+		return fail(op, err)
+	}
+	if _, err := s.Round(ctx, number); err != nil {
+		return err
+	}
+	return tandem.Errorf(tandem.Conflict, op, "round %d is done: there is nothing to cancel", number)
+}
+
 // Round finds a round by its number.
 func (s *Store) Round(ctx context.Context, number int) (tandem.Round, error) {
 	return one(ctx, s.db, "store.Round", "such round", `SELECT number, name, status, created_at FROM rounds WHERE number = @number`,

@@ -11,12 +11,13 @@ import (
 	"tandem"
 )
 
-// Run is one execution of a stage.
+// Run is one execution of a stage, however often it was interrupted and resumed.
 type Run struct {
 	ID         string
 	Round      int // 0 outside a round
 	Stage      tandem.Stage
-	Status     tandem.RoundStatus // running, done, failed or cancelled
+	Status     tandem.RoundStatus // running, done, failed, cancelled or interrupted
+	Attempt    int                // 1, and one more whenever it is resumed
 	Config     json.RawMessage    // the stage's configuration, whole
 	Seed       uint64
 	Kernel     string // BLAS build and kernel that identity of bits is promised for
@@ -24,22 +25,101 @@ type Run struct {
 	Model      string // id of the model that it made
 	Error      string // why it failed
 	StartedAt  time.Time
-	FinishedAt time.Time // zero while it runs
+	FinishedAt time.Time     // zero while it runs; of one that was interrupted about when it was
+	Idle       time.Duration // between attempts
 }
 
-// StartRun keeps a run that begins; ID, Status and the times are given to it.
-func (s *Store) StartRun(ctx context.Context, r Run) (Run, error) {
+// Took is how long a run was worked on, up to now where it goes on.
+func (r Run) Took(now time.Time) time.Duration {
+	if !r.FinishedAt.IsZero() {
+		now = r.FinishedAt
+	}
+	return max(0, now.Sub(r.StartedAt)-r.Idle)
+}
+
+// AliveTime is how long a run is held to go on after its process last said so.
+const AliveTime = 30 * time.Second
+
+// StartRun keeps a run that begins, or goes on with the one that the same work was begun as and that did not
+// come to its end: its numbers after the step from are forgotten, since they will be measured again, and
+// whoever made the attempt before may write no more (see WithRun).
+func (s *Store) StartRun(ctx context.Context, r Run, from int64) (run Run, err error) {
 	const op = "store.StartRun"
 	config := r.Config
 	if len(config) == 0 {
 		config = json.RawMessage(`{}`)
 	}
-	return one(ctx, s.db, op, "run", `
-		WITH r AS (
-			INSERT INTO runs (round, stage, config, seed, kernel, host)
-			VALUES (nullif(@round, 0), @stage, @config, @seed, @kernel, @host) RETURNING *
-		) `+selectRun+`r`,
-		pgx.NamedArgs{"round": r.Round, "stage": string(r.Stage), "config": config, "seed": int64(r.Seed), "kernel": r.Kernel, "host": r.Host}, scanRun)
+	args := pgx.NamedArgs{"round": r.Round, "stage": string(r.Stage), "config": config, "seed": int64(r.Seed), "kernel": r.Kernel,
+		"host": r.Host, "alive": AliveTime, "from": from}
+	err = s.within(ctx, op, func(tx pgx.Tx) error {
+		run, err = one(ctx, tx, op, "run to go on with", `
+			WITH begun AS (
+				SELECT r.*, `+runStatus+` AS stands, `+runEnd+` AS ended FROM runs r
+				WHERE status <> 'done' AND stage = @stage AND round IS NOT DISTINCT FROM nullif(@round, 0)
+				  AND seed = @seed AND kernel = @kernel AND config = @config
+				ORDER BY id DESC LIMIT 1
+				FOR NO KEY UPDATE
+			), told AS (
+				INSERT INTO events (run_id, kind, message)
+				SELECT id, 'resume', 'attempt ' || attempt + 1 || ', on ' || @host || '; the last one was ' || stands
+					|| CASE WHEN error = '' THEN '' ELSE ': ' || error END
+				FROM begun
+			), forgotten AS (
+				DELETE FROM metrics USING begun WHERE run_id = begun.id AND step > @from
+			), r AS (
+				UPDATE runs SET status = 'running', attempt = runs.attempt + 1, error = '', host = @host, finished_at = NULL,
+					alive_until = clock_timestamp() + @alive::interval,
+					idle = runs.idle + greatest(clock_timestamp() - coalesce(begun.ended, clock_timestamp()), '0')
+				FROM begun WHERE runs.id = begun.id RETURNING runs.*
+			) `+selectRun+`r`, args, scanRun)
+		if tandem.CodeOf(err) != tandem.NotFound {
+			return err
+		}
+		run, err = one(ctx, tx, op, "run", `
+			WITH r AS (
+				INSERT INTO runs (round, stage, config, seed, kernel, host, alive_until)
+				VALUES (nullif(@round, 0), @stage, @config, @seed, @kernel, @host, clock_timestamp() + @alive::interval) RETURNING *
+			) `+selectRun+`r`, args, scanRun)
+		return err
+	})
+	return run, err
+}
+
+// KeepRun says that a run still goes on. Errors: Stale when another process has resumed it, or it has ended.
+func (s *Store) KeepRun(ctx context.Context, r Run) error {
+	const op = "store.KeepRun"
+	id, err := parseID(op, "run", r.ID)
+	if err != nil {
+		return err
+	}
+	tag, err := s.db.Exec(ctx, `
+		UPDATE runs SET alive_until = clock_timestamp() + @alive::interval WHERE id = @id AND attempt = @attempt AND status = 'running'`,
+		pgx.NamedArgs{"id": id, "attempt": r.Attempt, "alive": AliveTime})
+	if err == nil && tag.RowsAffected() == 0 {
+		return r.lost(op)
+	}
+	return fail(op, err)
+}
+
+// idleInRun bounds how long a process that is stopped in the middle of a write keeps others from its run.
+const idleInRun = 3 * time.Second
+
+// WithRun runs fn in a transaction that commits only as the run's last attempt. Errors: Stale when another
+// process has resumed it, or it has ended.
+func (s *Store) WithRun(ctx context.Context, r Run, fn func(*Store) error) error {
+	const op = "store.WithRun"
+	id, err := parseID(op, "run", r.ID)
+	if err != nil {
+		return err
+	}
+	return s.within(ctx, op, func(tx pgx.Tx) error {
+		return s.holding(ctx, tx, idleInRun, `SELECT true FROM runs WHERE id = @id AND attempt = @attempt AND status = 'running' FOR NO KEY UPDATE`,
+			pgx.NamedArgs{"id": id, "attempt": r.Attempt}, r.lost(op), fn)
+	})
+}
+
+func (r Run) lost(op string) error {
+	return tandem.Errorf(tandem.Stale, op, "run %s is no longer this process's (attempt %d): another one has resumed it, or it has ended", r.ID, r.Attempt)
 }
 
 // FinishRun ends a run: done with the model it made (if it made one), or cancelled, or failed where cause
@@ -67,16 +147,24 @@ func (s *Store) FinishRun(ctx context.Context, id, model string, cause error) er
 	return fail(op, err)
 }
 
+// runStatus is how a run of the table r stands, and runEnd when it ended, as far as that is known: one whose process
+// was killed has no end of its own.
+const (
+	runStatus = `CASE WHEN r.status = 'running' AND r.alive_until <= clock_timestamp() THEN 'interrupted' ELSE r.status END`
+	runEnd    = `CASE WHEN r.status = 'running' AND r.alive_until <= clock_timestamp() THEN greatest(r.alive_until - interval '30 seconds', r.started_at)
+		ELSE r.finished_at END`
+)
+
 const selectRun = `
-	SELECT r.id, coalesce(r.round, 0), r.stage, r.status, r.config, r.seed, r.kernel, r.host, coalesce(r.model_id, ''), r.error,
-	       r.started_at, r.finished_at
+	SELECT r.id, coalesce(r.round, 0), r.stage, ` + runStatus + `, r.attempt, r.config, r.seed, r.kernel, r.host, coalesce(r.model_id, ''), r.error,
+	       r.started_at, ` + runEnd + `, r.idle
 	FROM `
 
 func scanRun(row pgx.CollectableRow) (Run, error) {
 	var r Run
 	var id, seed int64
 	var finished *time.Time
-	err := row.Scan(&id, &r.Round, &r.Stage, &r.Status, &r.Config, &seed, &r.Kernel, &r.Host, &r.Model, &r.Error, &r.StartedAt, &finished)
+	err := row.Scan(&id, &r.Round, &r.Stage, &r.Status, &r.Attempt, &r.Config, &seed, &r.Kernel, &r.Host, &r.Model, &r.Error, &r.StartedAt, &finished, &r.Idle)
 	r.ID, r.Seed = idText(id), uint64(seed)
 	if finished != nil {
 		r.FinishedAt = *finished
@@ -116,7 +204,7 @@ func (s *Store) Runs(ctx context.Context, q RunQuery) ([]Run, error) {
 	}
 	return all(ctx, s.db, op, selectRun+`runs r
 		WHERE (@before::bigint IS NULL OR r.id < @before) AND (@round = 0 OR r.round = @round)
-		  AND (@stage = '' OR r.stage = @stage) AND (@status = '' OR r.status = @status) AND (@model = '' OR r.model_id = @model)
+		  AND (@stage = '' OR r.stage = @stage) AND (@status = '' OR `+runStatus+` = @status) AND (@model = '' OR r.model_id = @model)
 		ORDER BY r.id DESC LIMIT @limit`,
 		pgx.NamedArgs{"before": before, "round": q.Round, "stage": string(q.Stage), "status": string(q.Status), "model": q.Model, "limit": q.limit()}, scanRun)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +32,7 @@ type Lease struct {
 	Spec   json.RawMessage
 	Fence  int64 // raised by every taking; a write under a lower one is refused
 	Until  time.Time
+	TTL    time.Duration // what it was taken for
 }
 
 // AddUnits keeps units that are to be done, each with what there is to do. A unit that is there already
@@ -72,13 +75,13 @@ func (s *Store) lease(ctx context.Context, op, holder string, ttl time.Duration,
 		UPDATE units SET fence = fence + 1, holder = @holder, lease_until = clock_timestamp() + @ttl::interval
 		WHERE (round, stage, shard) = (
 			SELECT round, stage, shard FROM units
-			WHERE `+which+` AND done_at IS NULL AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+			WHERE `+which+` AND done_at IS NULL AND (lease_until IS NULL OR lease_until <= clock_timestamp()) AND `+going+`
 			ORDER BY failures, shard LIMIT 1
 			FOR NO KEY UPDATE SKIP LOCKED
 		)
 		RETURNING round, stage, shard, holder, spec, fence, lease_until`, args,
 		func(row pgx.CollectableRow) (Lease, error) {
-			var l Lease
+			l := Lease{TTL: ttl}
 			err := row.Scan(&l.Round, &l.Stage, &l.Shard, &l.Holder, &l.Spec, &l.Fence, &l.Until)
 			return l, err
 		})
@@ -91,40 +94,59 @@ func (s *Store) lease(ctx context.Context, op, holder string, ttl time.Duration,
 	return &lease, nil
 }
 
+// going keeps away from the units of a round that was cancelled.
+const going = `NOT EXISTS (SELECT FROM rounds WHERE rounds.number = units.round AND rounds.status = 'cancelled')`
+
 // Heartbeat holds a lease for another ttl. A lease that ran out is held on to as long as nobody took the
-// unit over. Errors: Stale when somebody did, or the unit is done.
+// unit over. Errors: Stale when somebody did, or the unit is done; ErrCancelled when the round was cancelled.
 func (s *Store) Heartbeat(ctx context.Context, l *Lease, ttl time.Duration) error {
 	const op = "store.Heartbeat"
 	args := l.args()
 	args["ttl"] = ttl
+	var goes bool
 	err := s.db.QueryRow(ctx, `
 		UPDATE units SET lease_until = clock_timestamp() + @ttl::interval
 		WHERE round = @round AND stage = @stage AND shard = @shard AND fence = @fence AND holder IS NOT NULL
-		RETURNING lease_until`, args).Scan(&l.Until)
+		RETURNING lease_until, `+going, args).Scan(&l.Until, &goes)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return l.lost(op)
+	}
+	if err == nil && !goes {
+		return fmt.Errorf("round %d: %w", l.Round, ErrCancelled)
 	}
 	return fail(op, err)
 }
 
 // WithLease runs fn in a transaction that commits only under the lease: fn writes through the store it is
-// given, and nobody takes the unit over until it is through. Errors: Stale when somebody did before.
+// given, and nobody takes the unit over until it is through, or its process has been silent for as long as
+// the lease goes. Errors: Stale when somebody did before.
 func (s *Store) WithLease(ctx context.Context, l *Lease, fn func(*Store) error) error {
 	const op = "store.WithLease"
 	return s.within(ctx, op, func(tx pgx.Tx) error {
-		var holds bool
-		err := tx.QueryRow(ctx, `
+		return s.holding(ctx, tx, l.TTL, `
 			SELECT true FROM units
 			WHERE round = @round AND stage = @stage AND shard = @shard AND fence = @fence AND holder IS NOT NULL
-			FOR NO KEY UPDATE`, l.args()).Scan(&holds)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return l.lost(op)
-		}
-		if err != nil {
-			return err
-		}
-		return fn(&Store{pool: s.pool, db: tx})
+			FOR NO KEY UPDATE`, l.args(), l.lost(op), fn)
 	})
+}
+
+// holding runs fn in a transaction in which a row is locked, or returns lost where there is none. A process
+// that is stopped meanwhile loses the row, and the transaction, after so much silence.
+func (s *Store) holding(ctx context.Context, tx pgx.Tx, silence time.Duration, row string, args pgx.NamedArgs, lost error, fn func(*Store) error) error {
+	_, err := tx.Exec(ctx, `SELECT set_config('idle_in_transaction_session_timeout', @silence, true)`,
+		pgx.NamedArgs{"silence": strconv.FormatInt(max(silence.Milliseconds(), 1000), 10)})
+	if err != nil {
+		return err
+	}
+	var holds bool
+	err = tx.QueryRow(ctx, row, args).Scan(&holds)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return lost
+	}
+	if err != nil {
+		return err
+	}
+	return fn(&Store{pool: s.pool, db: tx})
 }
 
 // Complete ends a unit with its result. To write more than the result in the same transaction, call it

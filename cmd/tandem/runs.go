@@ -35,6 +35,7 @@ type runReport struct {
 	Round      int                `json:"round,omitempty"`
 	Stage      tandem.Stage       `json:"stage"`
 	Status     tandem.RoundStatus `json:"status"`
+	Attempt    int                `json:"attempt"`
 	Config     json.RawMessage    `json:"config,omitempty"`
 	Seed       uint64             `json:"seed"`
 	Kernel     string             `json:"kernel,omitempty"`
@@ -72,7 +73,7 @@ func (n number) MarshalJSON() ([]byte, error) {
 func (n number) String() string { return strconv.FormatFloat(float64(n), 'g', 6, 64) }
 
 func reportRun(r store.Run) runReport {
-	return runReport{ID: r.ID, Round: r.Round, Stage: r.Stage, Status: r.Status, Config: r.Config, Seed: r.Seed, Kernel: r.Kernel,
+	return runReport{ID: r.ID, Round: r.Round, Stage: r.Stage, Status: r.Status, Attempt: r.Attempt, Config: r.Config, Seed: r.Seed, Kernel: r.Kernel,
 		Host: r.Host, Model: r.Model, Error: r.Error, StartedAt: r.StartedAt, FinishedAt: unlessZero(r.FinishedAt)}
 }
 
@@ -92,7 +93,7 @@ func (c *runsListCommand) Run(ctx context.Context, w *world) error {
 			list.Runs = append(list.Runs, report)
 			took := "-"
 			if !r.FinishedAt.IsZero() {
-				took = r.FinishedAt.Sub(r.StartedAt).Round(time.Second).String()
+				took = r.Took(r.FinishedAt).Round(time.Second).String()
 			}
 			rows = append(rows, []string{r.ID, roundText(r.Round), string(r.Stage), string(r.Status), dash(r.Model), day(r.StartedAt), took, dash(r.Error)})
 		}

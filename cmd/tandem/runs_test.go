@@ -21,7 +21,7 @@ func TestRuns(t *testing.T) {
 	defer s.Close()
 	var ids []string
 	for i, config := range []string{`{"fit":{"learning_rate":0.1,"batch":4}}`, `{"fit":{"learning_rate":0.2,"batch":4}}`} {
-		r, err := s.StartRun(t.Context(), store.Run{Stage: tandem.StageSFT, Config: json.RawMessage(config), Seed: uint64(i), Kernel: "k", Host: "h"})
+		r, err := s.StartRun(t.Context(), store.Run{Stage: tandem.StageSFT, Config: json.RawMessage(config), Seed: uint64(i), Kernel: "k", Host: "h"}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

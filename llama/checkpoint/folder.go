@@ -169,7 +169,7 @@ func (s *folder) finish(ctx context.Context, dir string) error {
 }
 
 func (s *folder) finishOne(ctx context.Context, dir, stage string) error {
-	_, entitled := disputed(ctx)
+	entitled := HasRight(ctx)
 	waiting, cancel := ctx, context.CancelFunc(func() {})
 	if entitled {
 		waiting, cancel = context.WithTimeout(ctx, patience)

@@ -32,6 +32,12 @@ func disputed(ctx context.Context) (held func(context.Context) error, ok bool) {
 	return held, ok
 }
 
+// HasRight reports whether ctx has a right to write that may be lost.
+func HasRight(ctx context.Context) bool {
+	_, ok := disputed(ctx)
+	return ok
+}
+
 // HoldsRight returns an error where ctx once had a right to write and has lost it.
 func HoldsRight(ctx context.Context) error {
 	if held, ok := disputed(ctx); ok {
@@ -43,7 +49,7 @@ func HoldsRight(ctx context.Context) error {
 // TakeOver ends what others were writing to the checkpoints in a folder and in those below it: what they
 // had committed is finished, the rest is removed. Without a right, see [WithRight], it does nothing.
 func TakeOver(ctx context.Context, root string) error {
-	if _, ok := disputed(ctx); !ok {
+	if !HasRight(ctx) {
 		return nil
 	}
 	var dirs []string

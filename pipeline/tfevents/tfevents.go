@@ -48,32 +48,37 @@ const mostRecord = 64 << 20
 // Writer appends to an event file.
 type Writer struct{ file *os.File }
 
-// Open opens a file to go on after a step: what is there up to it stays. Later steps (of a run that is resumed from an
-// earlier state) and half a record at the end are cut off: TensorFlow's mark for a restart is not heeded by all readers.
-// Step 0 begins the file anew.
-func Open(path string, after int64, now time.Time) (*Writer, error) {
+// Continue goes on in an empty file with the one at a path, after a step: what stands there up to it is copied. Later
+// steps (of a run that is resumed from an earlier state) and half a record at the end are left out: TensorFlow's mark
+// for a restart is not heeded by all readers. Step 0 begins anew.
+func Continue(file *os.File, path string, after int64, now time.Time) (*Writer, error) {
+	w := &Writer{file}
 	whole, err := int64(0), error(nil)
 	if after > 0 {
 		if whole, err = survey(path, after); err != nil {
 			return nil, err
 		}
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, tandem.Errorf(tandem.Unavailable, op, "%w", err)
-	}
-	w := &Writer{file}
-	err = file.Truncate(whole)
-	if err == nil {
-		_, err = file.Seek(whole, io.SeekStart)
-	}
-	if err == nil && whole == 0 {
+	if whole == 0 {
 		err = w.write(versionEvent(now))
+	} else {
+		err = w.copy(path, whole)
 	}
 	if err != nil {
-		return nil, errors.Join(tandem.Errorf(tandem.Unavailable, op, "%s: %w", path, err), file.Close())
+		return nil, tandem.Errorf(tandem.Unavailable, op, "%s: %w", path, err)
 	}
 	return w, nil
+}
+
+// copy appends so many bytes of a file.
+func (w *Writer) copy(path string, bytes int64) error {
+	from, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	_, err = io.CopyN(w.file, from, bytes)
+	return err
 }
 
 // survey returns where the last whole record of a file ends that belongs to a step up to after; 0 for a file that is not

@@ -46,8 +46,15 @@ func TestBytesAreTensorBoards(t *testing.T) {
 
 func open(t *testing.T, path string, after int64, now time.Time) *Writer {
 	t.Helper()
-	w, err := Open(path, after, now)
+	f, err := os.Create(path + ".new")
 	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := Continue(f, path, after, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
 		t.Fatal(err)
 	}
 	return w
