@@ -125,6 +125,66 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 	}
 }
 
+// TestRoundIsCancelled stops a round and its worker by another command, and goes on with it.
+func TestRoundIsCancelled(t *testing.T) {
+	args := append(roundCommandLine(t), "--out", filepath.Join(t.TempDir(), "round"))
+	if r := tandemRun(t, "", "round", "cancel", "1"); r.code != exitFailed || !strings.Contains(r.stderr, "such round") {
+		t.Errorf("no such round: exit code %d, %s", r.code, r.stderr)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	var worker, round result
+	running.Go(func() { worker = tandemRunContext(t, ctx, "", "worker", "--lease", "1s") })
+	ended := make(chan struct{})
+	go func() {
+		round = tandemRunContext(t, ctx, "", append(slices.Clone(args), "--no-worker")...)
+		close(ended)
+	}()
+	s, err := store.Open(t.Context(), os.Getenv("DATABASE_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for begun := false; !begun; time.Sleep(10 * time.Millisecond) {
+		runs, err := s.Runs(t.Context(), store.RunQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun = len(runs) > 0
+	}
+	if r := object[tandem.Round](t, tandemRun(t, "", "--json", "round", "cancel", "1").ok(t)); r.Number != 1 || r.Status != tandem.RoundCancelled {
+		t.Errorf("%+v", r)
+	}
+	<-ended
+	if round.code != exitFailed || !strings.Contains(round.stderr, "round 1: the round was cancelled") || !strings.Contains(round.stderr, "--resume") {
+		t.Errorf("the round's command: exit code %d, %s", round.code, round.stderr)
+	}
+	for held := true; held; time.Sleep(10 * time.Millisecond) { // the worker, within seconds
+		held = false
+		for _, stage := range []tandem.Stage{tandem.StageRewardHelpfulness, tandem.StageRewardSafety} {
+			units, err := s.Units(t.Context(), 1, stage)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range units {
+				held = held || u.Holder != ""
+			}
+		}
+	}
+	stop()
+	running.Wait()
+	if runs, err := s.Runs(t.Context(), store.RunQuery{Status: tandem.RoundRunning}); err != nil || len(runs) > 0 {
+		t.Errorf("still running: %+v, %v", runs, err)
+	}
+	object[roundReport](t, tandemRun(t, "", append(args, "--resume")...).ok(t))
+	if r, err := s.Round(t.Context(), 1); err != nil || r.Status != tandem.RoundDone {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r := tandemRun(t, "", "round", "cancel", "1"); r.code != exitFailed || !strings.Contains(r.stderr, "is done") || worker.code != exitDone {
+		t.Errorf("a round that is done: exit code %d, %s", r.code, r.stderr)
+	}
+}
+
 // TestWorker leaves a round's work to a worker of another command, and holds that the round trains nothing on
 // what its comparisons' openings hold out.
 func TestWorker(t *testing.T) {

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"tandem/pipeline"
 	"tandem/store"
@@ -12,9 +14,18 @@ import (
 
 // workerCommand does queued units until it is stopped.
 type workerCommand struct {
-	Parallel int `default:"1" help:"Units at once; one uses all cores (default: 1)." placeholder:"N"`
+	Parallel int           `default:"1" help:"Units at once; one uses all cores (default: 1)." placeholder:"N"`
+	Lease    time.Duration `default:"30s" help:"How long a unit waits for a worker that has gone silent before another takes it up (default: 30s)." placeholder:"DURATION"`
 	engineFlags
 	databaseFlags
+}
+
+// Validate refuses leases that run out between two heartbeats.
+func (c *workerCommand) Validate() error {
+	if c.Lease < time.Second {
+		return fmt.Errorf("--lease is %v, less than a second", c.Lease)
+	}
+	return nil
 }
 
 func (c *workerCommand) Run(ctx context.Context, w *world) (err error) {
@@ -30,7 +41,7 @@ func (c *workerCommand) Run(ctx context.Context, w *world) (err error) {
 	shown := &stageProgress{world: w}
 	defer shown.close()
 	worker := newWorker(w, e, db.Store, shown)
-	worker.Parallel = c.Parallel
+	worker.Parallel, worker.Lease = c.Parallel, c.Lease
 	w.log.Info("taking work until Ctrl-C", "name", worker.Name)
 	if err := worker.Run(ctx); err != nil {
 		return err
