@@ -83,6 +83,28 @@ func (c *CPU) Add(y, a, b []float32) {
 	})
 }
 
+func (c *CPU) AddColumns(n, width, columns, column int, y, a, x []float32, scale float32) {
+	c.workers.For(n, rowGrain, func(from, to int) {
+		for i := from; i < to; i++ {
+			row := y[i*width : (i+1)*width]
+			if &y[0] != &a[0] {
+				copy(row, a[i*width:])
+			}
+			c.kernels.Axpy(scale, x[i*columns:(i+1)*columns], row[column:column+columns])
+		}
+	})
+}
+
+func (c *CPU) Columns(n, width, columns, column int, y, x []float32, scale float32) {
+	c.workers.For(n, rowGrain, func(from, to int) {
+		for i := from; i < to; i++ {
+			row := y[i*columns : (i+1)*columns]
+			copy(row, x[i*width+column:])
+			c.kernels.Scale(scale, row)
+		}
+	})
+}
+
 func (c *CPU) RMSNorm(n, d int, y, inv, x, gain []float32, eps float32) {
 	c.workers.For(n, rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {

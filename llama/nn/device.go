@@ -26,6 +26,10 @@ type Device interface {
 
 	// Add sets y to a + b, elementwise; y may be a.
 	Add(y, a, b []float32)
+	// AddColumns sets y [n, width] to a, with scale · x, x [n, columns], added to the columns from column on; y may be a.
+	AddColumns(n, width, columns, column int, y, a, x []float32, scale float32)
+	// Columns sets y [n, columns] to scale times the columns of x [n, width] from column on.
+	Columns(n, width, columns, column int, y, x []float32, scale float32)
 
 	// RMSNorm sets y [n, d] to gain · x · inv, with inv[i] = 1/√(mean(x[i]²) + eps), which it also sets.
 	RMSNorm(n, d int, y, inv, x, gain []float32, eps float32)

@@ -218,6 +218,12 @@ func TestGradients(t *testing.T) {
 			w := n.param(0.5, 11, 6)
 			return n.dot(LogProb(Linear(TargetRows(n.scope.Embedding(w)), w), 1))
 		},
+		"low-rank adapters of two parts of a product": func(n *network) *gorgonia.Node {
+			x := n.rows(PerToken, 1, 6)
+			y := Linear(x, n.param(1, 12, 6))
+			y = AddColumns(y, Linear(Linear(x, n.param(1, 2, 6)), n.param(1, 5, 2)), 0, 0.5)
+			return n.dot(AddColumns(y, Linear(Linear(x, n.param(1, 3, 6)), n.param(1, 4, 3)), 7, 1.5))
+		},
 		"sum of losses": func(n *network) *gorgonia.Node {
 			x := n.rows(PerToken, 1, 6)
 			return AddLosses([]float64{0.3, -2}, n.dot(SwiGLU(x)), n.dot(x))
