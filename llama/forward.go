@@ -145,6 +145,7 @@ func (f *Forward) each(ctx context.Context, sequences [][]int32, asked which, vi
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	f.trunk.refresh()
 	var err error
 	f.trunk.workers.Hold(func() {
 		for from, to := 0, 0; from < len(sequences) && err == nil; from = to {

@@ -19,7 +19,8 @@ import (
 //
 // One goroutine uses a trunk at a time.
 type trunk struct {
-	weights *Weights
+	adapted *Weights // what it was made on
+	weights *Weights // what it reads: the same object, or of adapted weights the merged ones
 	config  Config
 	kernel  *kernel.Set
 	workers parallel.Workers
@@ -78,13 +79,21 @@ func newTrunk(w *Weights, set *kernel.Set, workers int) (*trunk, error) {
 			return nil, err
 		}
 	}
-	t := &trunk{weights: w, config: w.Config, kernel: set, workers: parallel.New(workers)}
+	t := &trunk{adapted: w, weights: w.Merged(), config: w.Config, kernel: set, workers: parallel.New(workers)}
 	t.shared = t.lane(t.workers)
 	t.own = make(chan *lane, t.workers.Count())
 	for range t.workers.Count() {
 		t.own <- t.lane(parallel.Workers{})
 	}
 	return t, nil
+}
+
+// refresh takes over what has become of adapters since the last pass that had nothing to do with those before it. They are
+// merged, in memory for the adapted matrices, since many rows then pass at no more than the price of the model without.
+func (t *trunk) refresh() {
+	if t.adapted != t.weights {
+		t.adapted.mergeInto(t.weights, t.workers)
+	}
 }
 
 func (t *trunk) lane(workers parallel.Workers) *lane {

@@ -37,7 +37,12 @@ func readGoldenValues(t *testing.T, folder string) (g goldenValues) {
 	if err := json.Unmarshal(text, &g); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(folder, "golden.safetensors")
+	g.tensors = readTensors(t, filepath.Join(folder, "golden.safetensors"))
+	return g
+}
+
+func readTensors(t *testing.T, path string) map[string][]float32 {
+	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -51,11 +56,11 @@ func readGoldenValues(t *testing.T, folder string) (g goldenValues) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.tensors = make(map[string][]float32)
+	byName := make(map[string][]float32)
 	for _, tensor := range tensors {
-		g.tensors[tensor.Name] = tensor.Data
+		byName[tensor.Name] = tensor.Data
 	}
-	return g
+	return byName
 }
 
 // The training graph's logits, log-probabilities, losses and gradients are PyTorch's within 1e-4.
@@ -85,15 +90,7 @@ func TestGraphAgreesWithPyTorch(t *testing.T) {
 func checkLanguage(t *testing.T, w *llama.Weights, g goldenValues) {
 	t.Helper()
 	b := llama.NewBatch(g.Sequences...)
-	weights, count := make([]float32, 0, len(b.Tokens)), float32(0)
-	for _, mask := range g.Mask {
-		for _, m := range mask[1:] { // row i predicts token i + 1
-			weights = append(weights, m)
-			count += m
-		}
-		weights = append(weights, 0)
-	}
-	b.Inputs = map[string][]float32{"weights": weights, "count": {count}}
+	b.Inputs = languageInputs(g)
 	graph := llama.NewGraph(nntest.Fast(t), w, b.Shape())
 	loss := nn.CrossEntropy(graph.LogProbs(1), graph.Input("weights", nn.PerToken), graph.Input("count", nn.Scalar))
 	program, err := graph.Compile(loss)
@@ -124,7 +121,28 @@ func checkLanguage(t *testing.T, w *llama.Weights, g goldenValues) {
 	closeTo(t, "log-probabilities", shifted, g.tensors["logprobs"])
 }
 
+// languageInputs are the weights of the sequences' tokens in the loss.
+func languageInputs(g goldenValues) map[string][]float32 {
+	var weights []float32
+	count := float32(0)
+	for _, mask := range g.Mask {
+		for _, m := range mask[1:] { // row i predicts token i + 1
+			weights = append(weights, m)
+			count += m
+		}
+		weights = append(weights, 0)
+	}
+	return map[string][]float32{"weights": weights, "count": {count}}
+}
+
 func checkRanking(t *testing.T, w *llama.Weights, g goldenValues) {
+	t.Helper()
+	result := rank(t, w, g)
+	closeTo(t, "loss", []float32{float32(result.Loss)}, []float32{float32(g.Loss)})
+}
+
+// rank computes the ranking loss with its gradients, and compares the scores.
+func rank(t *testing.T, w *llama.Weights, g goldenValues) llama.Result {
 	t.Helper()
 	var sequences [][]int32
 	var margins, want []float32
@@ -145,8 +163,8 @@ func checkRanking(t *testing.T, w *llama.Weights, g goldenValues) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closeTo(t, "loss", []float32{float32(result.Loss)}, []float32{float32(g.Loss)})
 	closeTo(t, "scores", result.Outputs[0], want)
+	return result
 }
 
 // checkGoldenGradients lists the gradients under Hugging Face's names, as if they were weights.

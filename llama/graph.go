@@ -74,16 +74,30 @@ func (g *Graph) Hidden() *gorgonia.Node {
 
 		// x ← x + O · attention(rope(QKV · rmsnorm(x)))
 		normed := nn.RMSNorm(x, param("attention_norm"), c.RMSNormEps) // [N, d]
-		qkv := nn.Rotate(nn.Linear(normed, param("qkv")), heads)       // [N, (h+2g)·e]
-		x = nn.Add(x, nn.Linear(nn.Attention(qkv, heads), param("o"))) // [N, d]
+		qkv := nn.Rotate(g.project(normed, i, "qkv"), heads)           // [N, (h+2g)·e]
+		x = nn.Add(x, g.project(nn.Attention(qkv, heads), i, "o"))     // [N, d]
 
 		// x ← x + Down · swiglu(GateUp · rmsnorm(x))
 		normed = nn.RMSNorm(x, param("mlp_norm"), c.RMSNormEps) // [N, d]
-		gated := nn.SwiGLU(nn.Linear(normed, param("gate_up"))) // [N, f]
-		x = nn.Add(x, nn.Linear(gated, param("down")))          // [N, d]
+		gated := nn.SwiGLU(g.project(normed, i, "gate_up"))     // [N, f]
+		x = nn.Add(x, g.project(gated, i, "down"))              // [N, d]
 	}
 	g.hidden = nn.RMSNorm(x, g.params["norm"], c.RMSNormEps)
 	return g.hidden
+}
+
+// project is the product with one of a layer's matrices and what adapters add to it: x·Wᵀ, and in the rows of W that an
+// adapter has, scale·(x·Aᵀ)·Bᵀ.
+func (g *Graph) project(x *gorgonia.Node, layer int, matrix string) *gorgonia.Node {
+	prefix := layerPrefix(layer)
+	y := nn.Linear(x, g.params[prefix+matrix]) // [N, out]
+	for _, a := range g.weights.Layers[layer].Adapters {
+		if a.Matrix == matrix {
+			low := nn.Linear(x, g.params[prefix+a.Target+".lora_A"]) // [N, r]
+			y = nn.AddColumns(y, nn.Linear(low, g.params[prefix+a.Target+".lora_B"]), a.Row, a.Scale)
+		}
+	}
+	return y
 }
 
 // Logits is Output · hidden for every token, [N, vocabulary]. The model must be a policy.

@@ -47,10 +47,7 @@ func (w *Weights) Gradients() *Gradients {
 		return w.gradients
 	}
 	g := &Gradients{sums: make(map[string][]float32)}
-	for _, p := range w.Params() {
-		if w.frozen[p.Name] {
-			continue
-		}
+	for _, p := range w.Trained() {
 		sum := memory.Floats(len(p.Data))
 		g.sums[p.Name] = sum
 		g.params = append(g.params, nn.Parameter{Name: p.Name, Value: p.Data, Grad: sum, Decay: p.Decay})

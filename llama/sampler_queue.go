@@ -15,6 +15,9 @@ func (s *Sampler) Add(r Request) (int, error) {
 	if err := s.check(id, r); err != nil {
 		return 0, err
 	}
+	if s.Idle() {
+		s.trunk.refresh()
+	}
 	s.next++
 	// The prompt's bytes are the key; a map keeps its own copy of the string.
 	key := string(unsafe.Slice((*byte)(unsafe.Pointer(&r.Prompt[0])), 4*len(r.Prompt)))

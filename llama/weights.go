@@ -3,6 +3,7 @@ package llama
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 
 	"tandem/internal/memory"
@@ -19,6 +20,7 @@ type Weights struct {
 	Output []float32 // [vocab, d]; the same slice as Embed when tied; nil for a classifier
 	Score  []float32 // [1, d], the scalar head of a classifier; nil for a policy
 
+	lora      LoRA            // how the layers' adapters were made; Rank 0 for none
 	frozen    map[string]bool // names of parameters that training leaves alone
 	gradients *Gradients      // made by the first graph
 }
@@ -31,6 +33,7 @@ type Layer struct {
 	MLPNorm       []float32 // [d]
 	GateUp        []float32 // [2f, d]: the rows of gate_proj and up_proj
 	Down          []float32 // [d, f]
+	Adapters      []Adapter // of these matrices; none unless Adapt made the weights
 }
 
 // Param is one tensor of Weights under a name that optimizer states, checkpoints and logs share.
@@ -90,6 +93,12 @@ func (w *Weights) Params() []Param {
 			Param{name + "gate_up", []int{2 * f, d}, l.GateUp, true},
 			Param{name + "down", []int{d, f}, l.Down, true},
 		)
+		for _, a := range l.Adapters {
+			ps = append(ps,
+				Param{name + a.Target + ".lora_A", []int{a.Rank, a.in()}, a.A, true},
+				Param{name + a.Target + ".lora_B", []int{a.out(), a.Rank}, a.B, true},
+			)
+		}
 	}
 	ps = append(ps, Param{"norm", []int{d}, w.Norm, false})
 	switch {
@@ -101,11 +110,20 @@ func (w *Weights) Params() []Param {
 	return ps
 }
 
+// Trained lists the parameters that training changes: all that are not frozen.
+func (w *Weights) Trained() []Param {
+	return slices.DeleteFunc(w.Params(), func(p Param) bool { return w.frozen[p.Name] })
+}
+
 // layerPrefix begins the names of a layer's parameters.
 func layerPrefix(i int) string { return "layers." + strconv.Itoa(i) + "." }
 
-// Clone returns a deep copy of w.
+// Clone returns a copy of w that trains everything. One of adapted weights shares what they share, and trains what they
+// train.
 func (w *Weights) Clone() *Weights {
+	if w.lora.Rank > 0 {
+		return w.share()
+	}
 	out := NewWeights(w.Config, w.IsClassifier())
 	from, to := w.Params(), out.Params()
 	for i := range from {
@@ -120,7 +138,7 @@ func (w *Weights) Init(rng *rand.Rand) {
 	for _, p := range w.Params() {
 		deviation := 0.02
 		if p.Name == "score" {
-			deviation = 1 / math.Sqrt(float64(w.Config.HiddenSize+1))
+			deviation = w.headDeviation()
 		}
 		for i := range p.Data {
 			if p.Decay {
@@ -132,9 +150,19 @@ func (w *Weights) Init(rng *rand.Rand) {
 	}
 }
 
+// InitHead draws a fresh scalar head.
+func (w *Weights) InitHead(rng *rand.Rand) {
+	for i := range w.Score {
+		w.Score[i] = float32(rng.NormFloat64() * w.headDeviation())
+	}
+}
+
+func (w *Weights) headDeviation() float64 { return 1 / math.Sqrt(float64(w.Config.HiddenSize+1)) }
+
 // ToClassifier returns a classifier with a copy of w's trunk and a fresh scalar head: the way in which a
-// reward model starts from the chat model's checkpoint (section 3.2.2).
+// reward model starts from the chat model's checkpoint (section 3.2.2). Adapters are merged.
 func (w *Weights) ToClassifier(rng *rand.Rand) *Weights {
+	w = w.Merged()
 	out := NewWeights(w.Config, true)
 	out.Init(rng)
 	byName := make(map[string][]float32)

@@ -58,7 +58,7 @@ func layout(c llama.Config, classifier bool) iter.Seq[slot] {
 
 // Tensors lists w's parameters as the Hugging Face layout names and shapes them. The data are parts of
 // w's own slices: the rows of qkv are q_proj's, k_proj's and v_proj's, those of gate_up gate_proj's and
-// up_proj's. A tied model has no lm_head.weight.
+// up_proj's. A tied model has no lm_head.weight. Adapters are not among them, see AdapterTensors.
 func Tensors(w *llama.Weights) []Tensor {
 	// Concatenated in the layout's order, the packed tensors are the unpacked ones, one after the other.
 	packed := [][]float32{w.Embed}

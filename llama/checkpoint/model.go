@@ -153,7 +153,8 @@ func loadModel(ctx context.Context, src *source) (*Model, error) {
 
 // Save writes a model's folder, and replaces the one that stands there if tandem wrote it: until the new
 // one is whole, the old one is what Load reads. A folder with a model that tandem has not written is
-// left alone, with code Conflict. Files in the folder that do not belong to the model stay.
+// left alone, with code Conflict. Files in the folder that do not belong to the model stay. Adapters are merged into
+// the matrices that are written.
 //
 // If the disk is full or anything else fails, the message names the path, and the partial files are
 // removed.

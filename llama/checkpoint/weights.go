@@ -191,7 +191,7 @@ func missingHint(name string) string {
 // addWeights writes a model's weights: one file, or shards of at most limit bytes each and an index. A
 // tensor larger than the limit has a shard of its own.
 func addWeights(ctx context.Context, add adder, w *llama.Weights, dtype DType, limit int64) error {
-	tensors := Tensors(w)
+	tensors := Tensors(w.Merged())
 	size := dtypeSizes[dtype]
 	var shards [][]Tensor
 	var total, room int64
