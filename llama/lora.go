@@ -77,6 +77,17 @@ func (l LoRA) Projections() []string {
 	return names
 }
 
+// Parameters counts those of the adapters of a model.
+func (l LoRA) Parameters(c Config) int {
+	n, targets := 0, l.Projections()
+	for _, p := range c.projections() {
+		if slices.Contains(targets, p.name) {
+			n += c.NumHiddenLayers * l.Rank * (p.in + p.out)
+		}
+	}
+	return n
+}
+
 // Adapter adds Scale · B·A to some rows of one of a layer's matrices.
 type Adapter struct {
 	Target string    // the projection that it adapts, as Hugging Face names it: "q_proj"

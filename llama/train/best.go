@@ -52,9 +52,10 @@ func finite(metrics map[string]float64) map[string]float64 {
 	return kept
 }
 
+// copyWeights copies what training changes.
 func copyWeights(to, from *llama.Weights) {
-	source := from.Params()
-	for i, p := range to.Params() {
+	source := from.Trained()
+	for i, p := range to.Trained() {
 		copy(p.Data, source[i].Data)
 	}
 }

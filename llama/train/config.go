@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"tandem"
+	"tandem/llama"
 	"tandem/llama/nn"
 )
 
@@ -55,6 +56,9 @@ type Config struct {
 	// Patience ends the run when that many evaluations on end have not improved on the best. Defaults to 0: the run
 	// goes on to its end.
 	Patience int `json:"patience,omitempty"`
+	// LoRA, if its Rank is not 0, says that the weights are adapted ones, of which adapters alone are trained (see
+	// llama.Weights.Adapt). Defaults to none.
+	llama.LoRA
 }
 
 // KeepByLoss keeps the weights with the least held-out loss.
@@ -95,6 +99,9 @@ func (c Config) Validate() error {
 	}
 	if c.Patience > 0 && (c.KeepBest == "" || c.EvaluateEvery == 0) {
 		return tandem.Errorf(tandem.Invalid, op, "patience is %d: it needs evaluate_every, and keep_best to say what improves", c.Patience)
+	}
+	if err := c.LoRA.Validate(); err != nil {
+		return err
 	}
 	return c.Optimizer.Validate()
 }

@@ -36,14 +36,14 @@ func (t *Trainer) state(step int) state {
 	return s
 }
 
-// tensors lists everything that a step changes: the weights, the best ones so far and the optimizer's moments.
+// tensors lists everything that a step changes: the weights that are trained, the best ones so far and the optimizer's moments.
 func (t *Trainer) tensors() []checkpoint.Tensor {
 	var all []checkpoint.Tensor
-	for _, p := range t.Weights.Params() {
+	for _, p := range t.Weights.Trained() {
 		all = append(all, checkpoint.Tensor{Name: "weights." + p.Name, Shape: p.Shape, Data: p.Data})
 	}
 	if t.best.weights != nil {
-		for _, p := range t.best.weights.Params() {
+		for _, p := range t.best.weights.Trained() {
 			all = append(all, checkpoint.Tensor{Name: "best." + p.Name, Shape: p.Shape, Data: p.Data})
 		}
 	}
