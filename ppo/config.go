@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"tandem"
+	"tandem/llama"
 )
 
 // Config says how a policy is tuned. The fields' documentation gives the value of the paper, which is the
@@ -81,6 +82,9 @@ type Config struct {
 	// UncertaintyPenalty is λ of R_c − λ·u, where u is how far an ensemble of reward models disagrees about an answer: see
 	// cautious. Defaults to 0.
 	UncertaintyPenalty float64 `json:"uncertainty_penalty,omitempty"`
+	// LoRA, if its Rank is not 0, leaves the weights of policy and critic alone and trains low-rank adapters on them, and the
+	// critic's head. Defaults to none, as in the paper. Adapters want a higher LearningRate than weights.
+	llama.LoRA
 	// WeightDecay and GradientClip of AdamW, whose betas are 0.9 and 0.95 and whose ε is 1e-5. They default
 	// to 0.1 and 1.0 (section 3.2.3).
 	WeightDecay  float64 `json:"weight_decay"`
@@ -178,5 +182,5 @@ func (c Config) Validate() error {
 			return tandem.Errorf(tandem.Invalid, "ppo.Config", "%s is %v, not %s", f.name, f.got, f.want)
 		}
 	}
-	return nil
+	return c.LoRA.Validate()
 }

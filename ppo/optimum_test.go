@@ -62,6 +62,20 @@ func toyModels(vocabulary int) Models {
 	return Models{Policy: policy, Reference: policy.Clone(), Critic: critic}
 }
 
+// adaptedToys are toyModels as a run with the configuration has them.
+func adaptedToys(t *testing.T, c Config) Models {
+	t.Helper()
+	toys := toyModels(4)
+	if c.LoRA.Rank == 0 {
+		return toys
+	}
+	models, err := NewModels(toys.Policy, toys.Critic, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return models
+}
+
 // enumerate lists every answer of at most most tokens with its probability under w: answers end in EOS or
 // at the limit.
 func enumerate(t *testing.T, w *llama.Weights, most int) (answers [][]int32, probabilities []float64) {
@@ -109,27 +123,17 @@ func TestConvergesToTheKnownOptimum(t *testing.T) {
 		name       string
 		tokens     int
 		iterations int
+		lora       llama.LoRA
 		reward     func([]int32) float64
 	}{
-		{"one token", 1, 200, func(a []int32) float64 { return []float64{-0.5, 1, 0.3, -1}[a[0]] }},
-		// Terminal reward of the whole answer: for the first symbol, for its repetition, and for ending.
-		{"three tokens, ending early or cut", 3, 400, func(a []int32) float64 {
-			r := 0.0
-			for i, token := range a {
-				switch {
-				case token == toyEOS:
-					r += 0.4
-				case token == 1:
-					r += 0.5
-				case i > 0 && a[i-1] == token:
-					r -= 0.7
-				}
-			}
-			return r
-		}},
+		{"one token", 1, 200, llama.LoRA{}, oneToken},
+		{"one token, by adapters", 1, 200, llama.LoRA{Rank: 4, Alpha: 8}, oneToken},
+		{"three tokens, ending early or cut", 3, 400, llama.LoRA{}, severalTokens},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			models := toyModels(4)
+			config := DefaultConfig()
+			config.LoRA = c.lora
+			models := adaptedToys(t, config)
 			const beta = 0.5
 			answers, prior := enumerate(t, models.Reference, c.tokens)
 			optimum, z := make([]float64, len(answers)), 0.0
@@ -141,7 +145,6 @@ func TestConvergesToTheKnownOptimum(t *testing.T) {
 				optimum[i] /= z
 			}
 
-			config := DefaultConfig()
 			config.Iterations, config.BatchSize, config.MinibatchSize = c.iterations, 512, 128
 			config.LearningRate, config.FinalLearningRate, config.CriticLearningRate, config.CriticWarmup = 3e-3, 0, 1e-2, 5
 			config.Beta, config.MaxTokens, config.WeightDecay = beta, c.tokens, 0
@@ -170,6 +173,24 @@ func TestConvergesToTheKnownOptimum(t *testing.T) {
 	}
 }
 
+func oneToken(a []int32) float64 { return []float64{-0.5, 1, 0.3, -1}[a[0]] }
+
+// severalTokens rewards a whole answer: for the first symbol, for its repetition, and for ending.
+func severalTokens(a []int32) float64 {
+	r := 0.0
+	for i, token := range a {
+		switch {
+		case token == toyEOS:
+			r += 0.4
+		case token == 1:
+			r += 0.5
+		case i > 0 && a[i-1] == token:
+			r -= 0.7
+		}
+	}
+	return r
+}
+
 func totalVariation(p, q []float64) float64 {
 	sum := 0.0
 	for i := range p {
@@ -180,8 +201,15 @@ func totalVariation(p, q []float64) float64 {
 
 // On the first minibatch of the first update the policy is still the one that sampled, and the reference.
 func TestFirstMinibatchHasRatioOneAndNoKL(t *testing.T) {
-	models := toyModels(4)
+	t.Run("whole", func(t *testing.T) { beginsAtReference(t, llama.LoRA{}) })
+	t.Run("adapters", func(t *testing.T) { beginsAtReference(t, llama.LoRA{Rank: 3}) })
+}
+
+func beginsAtReference(t *testing.T, lora llama.LoRA) {
+	t.Helper()
 	config := DefaultConfig()
+	config.LoRA = lora
+	models := adaptedToys(t, config)
 	config.Iterations, config.BatchSize, config.MinibatchSize, config.CriticWarmup, config.EvaluateEvery = 2, 32, 8, 0, 0
 	config.MaxTokens, config.Temperature, config.LearningRate = 6, 1.3, 1e-2
 	config.GraphTokens = 20 // several microbatches a minibatch

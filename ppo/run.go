@@ -167,9 +167,10 @@ func (s *stopping) follow(e *Evaluation, policy *llama.Weights, keep bool) {
 	copyWeights(s.best, policy)
 }
 
+// copyWeights copies what training changes.
 func copyWeights(to, from *llama.Weights) {
-	source := from.Params()
-	for i, p := range to.Params() {
+	source := from.Trained()
+	for i, p := range to.Trained() {
 		copy(p.Data, source[i].Data)
 	}
 }
@@ -242,7 +243,7 @@ func (t *Trainer) Resume(ctx context.Context, states *checkpoint.States) (int, e
 func (t *Trainer) tensors() []checkpoint.Tensor {
 	var all []checkpoint.Tensor
 	add := func(prefix string, w *llama.Weights) {
-		for _, p := range w.Params() {
+		for _, p := range w.Trained() {
 			all = append(all, checkpoint.Tensor{Name: prefix + p.Name, Shape: p.Shape, Data: p.Data})
 		}
 	}

@@ -8,18 +8,7 @@ import (
 	"tandem"
 	"tandem/llama"
 	"tandem/llama/nn"
-	"tandem/llama/train"
 )
-
-// Models are the three models of a run.
-type Models struct {
-	Policy    *llama.Weights // π_θ, trained in place
-	Reference *llama.Weights // π_0, never changed; a copy of the policy that PPO starts from
-	Critic    *llama.Weights // a classifier, trained in place: the helpfulness model's trunk with a fresh head
-	// Ptx is what the policy goes on to model as a language beside its rewards: pretraining or fine-tuning data. Nil where
-	// PtxCoefficient is 0.
-	Ptx *train.LanguageModel
-}
 
 // Trainer tunes a policy. One goroutine uses it at a time.
 type Trainer struct {
@@ -58,6 +47,9 @@ func NewTrainer(dev nn.Device, models Models, environment Environment, c Config,
 			models.Policy.Config.VocabSize, models.Critic.Config.VocabSize)
 	case !models.Critic.IsClassifier():
 		return nil, tandem.Errorf(tandem.Invalid, op, "the critic has no scalar head")
+	case models.Policy.LoRA() != c.LoRA.WithDefaults() || models.Critic.LoRA() != c.LoRA.WithDefaults():
+		return nil, tandem.Errorf(tandem.Invalid, op, "the configuration has adapters %+v, the policy %+v and the critic %+v: see NewModels",
+			c.LoRA.WithDefaults(), models.Policy.LoRA(), models.Critic.LoRA())
 	case (models.Ptx != nil) != (c.PtxCoefficient > 0):
 		return nil, tandem.Errorf(tandem.Invalid, op, "ptx-coefficient is %g, and there is data to mix in: %t; neither is without the other", c.PtxCoefficient, models.Ptx != nil)
 	}

@@ -1,4 +1,4 @@
-package pipeline
+package ppo
 
 import (
 	"math/rand/v2"
@@ -10,7 +10,7 @@ import (
 
 // PPO starts from the policy, stays near a copy of it, and has a critic that knows what the helpfulness model
 // knows but for the head, whose scalar is the value of a whole answer and no prediction of what is to come.
-func TestModelsOfPPO(t *testing.T) {
+func TestNewModels(t *testing.T) {
 	config := llama.Config{
 		VocabSize: 5, HiddenSize: 4, IntermediateSize: 6, NumHiddenLayers: 1, NumAttentionHeads: 1, NumKeyValueHeads: 1, HeadDim: 4,
 		MaxPositionEmbeddings: 8, RMSNormEps: 1e-5, RopeTheta: 10000,
@@ -18,7 +18,10 @@ func TestModelsOfPPO(t *testing.T) {
 	policy, helpfulness := llama.NewWeights(config, false), llama.NewWeights(config, true)
 	policy.Init(rand.New(rand.NewPCG(1, 0)))
 	helpfulness.Init(rand.New(rand.NewPCG(2, 0)))
-	models := PPO{}.models(policy, helpfulness)
+	models, err := NewModels(policy, helpfulness, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if models.Policy != policy || models.Reference == policy {
 		t.Error("the policy that is trained is not the one given, or it is its own reference")
 	}
