@@ -142,9 +142,9 @@ func (s *Studio) benchPPO(ctx context.Context, spec BenchPPO) (*ppoBench, error)
 	if err != nil {
 		return nil, err
 	}
-	helpfulness, err := rewardmodel.Open(ctx, spec.Helpfulness, s.chatConfig())
-	if err != nil {
-		return nil, err
+	helpfulness, ok := scorer.Helpfulness.(*rewardmodel.Model)
+	if !ok {
+		return nil, noTrunk(scorer.Helpfulness)
 	}
 	prompts, err := readPrompts(ctx, spec.Prompts)
 	if err != nil {
@@ -152,7 +152,11 @@ func (s *Studio) benchPPO(ctx context.Context, spec BenchPPO) (*ppoBench, error)
 	}
 	room := policy.Weights.Config.MaxPositionEmbeddings - spec.Config.MaxTokens
 	b.Environment, err = ppo.NewDialogues(ctx, policy.Template, policy.Tokenizer, scorer, prompts, nil, room, spec.Config.Seed)
-	b.models, b.judges = PPO{Config: spec.Config}.models(policy.Weights, helpfulness.First().Weights), judgeWeights(scorer)
+	if err != nil {
+		return nil, err
+	}
+	b.judges = judgeWeights(scorer)
+	b.models, err = ppo.NewModels(policy.Weights, helpfulness.First().Weights, spec.Config)
 	return b, err
 }
 

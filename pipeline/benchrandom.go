@@ -38,8 +38,10 @@ func (s *Studio) makeUp(b *ppoBench) error {
 		}
 		e.judges[i], b.judges = judge, append(b.judges, w)
 	}
-	b.Environment, b.models = e, PPO{Config: b.spec.Config}.models(made(2, false), b.judges[0])
-	return nil
+	b.Environment = e
+	var err error
+	b.models, err = ppo.NewModels(made(2, false), b.judges[0], b.spec.Config)
+	return err
 }
 
 // Questions are drawn anew for every iteration.

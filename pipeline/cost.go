@@ -15,7 +15,7 @@ import (
 
 // passFlops estimates the floating point operations of a forward pass over tokens in sequences of a mean length: 2 for
 // every element of a matrix that a token is multiplied with (no embedding look-up; a classifier has one row for a head),
-// and attention's q·kᵀ and p·v at their causal half. Training makes three times as many.
+// and attention's q·kᵀ and p·v at their causal half. Adapters are not counted: whoever samples or scores reads them merged.
 func passFlops(w *llama.Weights, tokens, length float64) float64 {
 	c := w.Config
 	d, rows := float64(c.HiddenSize), float64(c.VocabSize)
@@ -26,12 +26,36 @@ func passFlops(w *llama.Weights, tokens, length float64) float64 {
 	return 2*(float64(c.NumHiddenLayers)*layer+rows*d)*tokens + 2*float64(c.NumHiddenLayers*c.AttentionSize())*tokens*length
 }
 
+// graphFlops estimates a forward pass in a training graph, which multiplies with adapters as they are.
+func graphFlops(w *llama.Weights, tokens, length float64) float64 {
+	adapters := 0
+	for _, l := range w.Layers {
+		for _, a := range l.Adapters {
+			adapters += len(a.A) + len(a.B)
+		}
+	}
+	return passFlops(w, tokens, length) + 2*float64(adapters)*tokens
+}
+
+// trainFlops estimates a forward and a backward pass: three times a forward pass, but that nobody computes the gradients
+// of frozen matrices.
+func trainFlops(w *llama.Weights, tokens, length float64) float64 {
+	frozen := 0
+	for _, p := range w.Params() {
+		lookUp := p.Name == "embed" && (w.IsClassifier() || !w.Config.TieWordEmbeddings)
+		if w.Frozen(p.Name) && len(p.Shape) == 2 && !lookUp {
+			frozen += len(p.Data)
+		}
+	}
+	return 3*graphFlops(w, tokens, length) - 2*float64(frozen)*tokens
+}
+
 // stepFlops estimates a training step.
 func stepFlops(w *llama.Weights, s train.Stats) float64 {
 	if s.Examples == 0 {
 		return 0
 	}
-	return 3 * passFlops(w, float64(s.Tokens), float64(s.Tokens)/float64(s.Examples))
+	return trainFlops(w, float64(s.Tokens), float64(s.Tokens)/float64(s.Examples))
 }
 
 // judgeFlops estimates the scoring of dialogues by a pair of reward models, ensembles by all their members.
@@ -63,15 +87,16 @@ type phaseFlops struct{ sampling, scoring, forward, updates float64 }
 func iterationFlops(models ppo.Models, judges []*llama.Weights, c ppo.Config, s ppo.Stats) (f phaseFlops) {
 	length := s.PromptLength + s.Length
 	tokens := length * float64(c.BatchSize)
-	policy, critic := passFlops(models.Policy, tokens, length), passFlops(models.Critic, tokens, length)
-	f.sampling = policy
+	f.sampling = passFlops(models.Policy, tokens, length)
 	for _, w := range judges {
 		f.scoring += passFlops(w, tokens, length)
 	}
-	f.forward = policy + passFlops(models.Reference, tokens, length) + critic
-	f.updates = 3 * critic
+	for _, w := range []*llama.Weights{models.Policy, models.Reference, models.Critic} {
+		f.forward += graphFlops(w, tokens, length)
+	}
+	f.updates = trainFlops(models.Critic, tokens, length)
 	if s.Iteration > c.CriticWarmup {
-		f.updates += 3 * policy
+		f.updates += trainFlops(models.Policy, tokens, length)
 	}
 	return f
 }

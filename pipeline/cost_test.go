@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -27,6 +28,41 @@ func TestStepFlopsAreTheBenchmarks(t *testing.T) {
 	}
 	if n := stepFlops(w, train.Stats{}); n != 0 {
 		t.Errorf("a step without examples takes %g", n)
+	}
+}
+
+// With adapters, what is frozen has no gradient of its own: two thirds of a full step, and three times the adapters.
+func TestTrainFlopsOfAdapters(t *testing.T) {
+	for name, classifier := range map[string]bool{"policy": false, "classifier": true} {
+		for _, tied := range []bool{true, false} {
+			c := llama.Config{VocabSize: 30, HiddenSize: 8, IntermediateSize: 12, NumHiddenLayers: 2, NumAttentionHeads: 2, NumKeyValueHeads: 1, HeadDim: 4, MaxPositionEmbeddings: 8, TieWordEmbeddings: tied}
+			base := llama.NewWeights(c, classifier)
+			w, err := base.Adapt(llama.LoRA{Rank: 3, Targets: "k_proj,up_proj"}, rand.New(rand.NewPCG(1, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			const tokens, length = 10, 5
+			layers := 2 * (8*(2+2)*4 + 8*8 + 3*8*12) // elements: qkv, o, gate, up and down
+			head := 30 * 8
+			trained := 0 // of the head
+			if classifier {
+				head, trained = 8, 8
+			}
+			attention := 2 * 2 * 8 * tokens * length // a forward pass
+			adapters := 2 * 3 * ((8 + 4) + (8 + 12))
+			if n := w.LoRA().Parameters(c); n != adapters {
+				t.Errorf("%s: the adapters have %d parameters, want %d", name, n, adapters)
+			}
+			if got, want := graphFlops(w, tokens, length), float64(2*(layers+head+adapters)*tokens+attention); got != want {
+				t.Errorf("%s, tied %t: forward %g, want %g", name, tied, got, want)
+			}
+			if got, want := trainFlops(w, tokens, length), float64((4*(layers+head)+2*trained+6*adapters)*tokens+3*attention); got != want {
+				t.Errorf("%s, tied %t: a step %g, want %g", name, tied, got, want)
+			}
+			if got, want := trainFlops(base, tokens, length), 3*passFlops(base, tokens, length); got != want {
+				t.Errorf("%s, tied %t: a full step %g, want %g", name, tied, got, want)
+			}
+		}
 	}
 }
 

@@ -79,6 +79,9 @@ func (p Pretrain) describe(ctx context.Context, _ *Studio) (m tandem.Model, err 
 }
 
 func (p Pretrain) prepare(ctx context.Context, s *Studio) (*prepared, error) {
+	if p.Model == "" && p.Config.Fit.LoRA.Rank > 0 {
+		return nil, tandem.Errorf(tandem.Invalid, "pipeline.Pretrain", "lora-rank is %d, and a new model has nothing to adapt: name the model to go on with", p.Config.Fit.LoRA.Rank)
+	}
 	made, t, err := p.start(ctx, s)
 	if err != nil {
 		return nil, err
@@ -96,12 +99,15 @@ func (p Pretrain) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	for i := range task.Examples() {
 		tokens += task.Shape(i).Tokens
 	}
+	counts := map[string]int{"sequences": task.Examples(), "tokens": tokens, "vocabulary": t.VocabSize()}
+	countAdapted(counts, "trained_parameters", p.Config.Fit.LoRA, made.Weights.Config, 0)
 	return &prepared{
 		steps:  p.Config.Fit.TotalSteps(task.Examples()),
-		counts: map[string]int{"sequences": task.Examples(), "tokens": tokens, "vocabulary": t.VocabSize()},
+		counts: counts,
+		lora:   p.Config.Fit.LoRA,
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			metrics, err := w.fit(ctx, made.Weights, task, nil, p.Config.Fit)
-			return made, metrics, err
+			weights, metrics, err := w.fit(ctx, made.Weights, task, nil, p.Config.Fit)
+			return derived(made, weights), metrics, err
 		},
 	}, nil
 }
@@ -113,7 +119,7 @@ func (p Pretrain) start(ctx context.Context, s *Studio) (*checkpoint.Model, *tok
 		if err != nil {
 			return nil, nil, err
 		}
-		return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, policy.Tokenizer, nil
+		return derived(policy.Model, policy.Weights), policy.Tokenizer, nil
 	}
 	t, err := p.tokenizer(ctx)
 	if err != nil {
@@ -250,14 +256,17 @@ func (f FineTune) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if made.TooLong+made.Untrained > 0 {
 		s.Log.Warn("dialogues were left out", "too_long", made.TooLong, "nothing_to_train_on", made.Untrained)
 	}
+	counts := map[string]int{"dialogues": made.Dialogues, "trained_tokens": made.Tokens, "too_long": made.TooLong,
+		"nothing_to_train_on": made.Untrained, "held_out": len(heldOut)}
+	countAdapted(counts, "trained_parameters", f.Config.LoRA, policy.Weights.Config, 0)
 	return &prepared{
-		steps: f.Config.TotalSteps(task.Examples()),
-		counts: map[string]int{"dialogues": made.Dialogues, "trained_tokens": made.Tokens, "too_long": made.TooLong,
-			"nothing_to_train_on": made.Untrained, "held_out": len(heldOut)},
+		steps:  f.Config.TotalSteps(task.Examples()),
+		counts: counts,
+		lora:   f.Config.LoRA,
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			metrics, err := w.fit(ctx, policy.Weights, task, held, f.Config)
+			weights, metrics, err := w.fit(ctx, policy.Weights, task, held, f.Config)
 			metrics["dialogues"], metrics["trained_tokens"] = float64(made.Dialogues), float64(made.Tokens)
-			return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, metrics, err
+			return derived(policy.Model, weights), metrics, err
 		},
 	}, nil
 }

@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 
 	"tandem"
-	"tandem/llama"
 	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/llama/train"
@@ -192,25 +190,37 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	helpfulness, err := rewardmodel.Open(ctx, p.Helpfulness, s.chatConfig())
-	if err != nil {
-		return nil, err
+	helpfulness, ok := scorer.Helpfulness.(*rewardmodel.Model)
+	if !ok {
+		return nil, noTrunk(scorer.Helpfulness)
 	}
 	counts := map[string]int{"prompts": len(training), "held_out": len(heldOut)}
 	ptx, err := p.ptx(ctx, s, policy, heldOut, counts)
 	if err != nil {
 		return nil, err
 	}
+	critic := helpfulness.First().Weights // an ensemble's first member is what the critic starts from
+	countAdapted(counts, "trained_parameters", p.Config.LoRA, policy.Weights.Config, 0)
+	countAdapted(counts, "critic_trained_parameters", p.Config.LoRA, critic.Config, len(critic.Score))
 	return &prepared{
 		steps:  p.Config.Iterations,
 		counts: counts,
+		lora:   p.Config.LoRA,
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			models := p.models(policy.Weights, helpfulness.First().Weights)
+			models, err := ppo.NewModels(policy.Weights, critic, p.Config)
+			if err != nil {
+				return nil, nil, err
+			}
 			models.Ptx = ptx
 			metrics, err := p.tune(ctx, w, models, environment, scorer, second)
-			return &checkpoint.Model{Weights: policy.Weights, Files: policy.Model.Files, Fields: policy.Model.Fields}, metrics, err
+			return derived(policy.Model, models.Policy), metrics, err
 		},
 	}, nil
+}
+
+// noTrunk refuses a judge that a critic cannot be made of.
+func noTrunk(judge rewardmodel.Judge) error {
+	return tandem.Errorf(tandem.Internal, "pipeline.PPO", "the helpfulness model is a %T, which has no trunk", judge)
 }
 
 func (p PPO) seconded() bool { return p.HeldOutHelpfulness != "" || p.HeldOutSafety != "" }
@@ -254,14 +264,6 @@ func (p PPO) ptx(ctx context.Context, s *Studio, policy *chat.Policy, heldOut []
 	}
 	counts["ptx_dialogues"], counts["ptx_tokens"] = made.Dialogues, made.Tokens
 	return task, nil
-}
-
-// models are the policy, what it starts from, and a critic: the trunk of the helpfulness model, of an ensemble its first
-// member's, with a fresh head.
-func (p PPO) models(policy, helpfulness *llama.Weights) ppo.Models {
-	return ppo.Models{
-		Policy: policy, Reference: policy.Clone(), Critic: helpfulness.ToClassifier(rand.New(rand.NewPCG(p.Config.Seed, 2))),
-	}
 }
 
 // tune runs the iterations and returns the figures of the last one. second may be nil.

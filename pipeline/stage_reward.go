@@ -51,6 +51,9 @@ func (r Reward) describe(ctx context.Context, s *Studio) (m tandem.Model, err er
 	if err := r.Config.Validate(); err != nil {
 		return m, err
 	}
+	if r.FromScratch && r.Config.Fit.LoRA.Rank > 0 {
+		return m, tandem.Errorf(tandem.Invalid, "pipeline.Reward", "lora-rank is %d, and what starts from-scratch has nothing to adapt", r.Config.Fit.LoRA.Rank)
+	}
 	if r.Members < 0 {
 		return m, tandem.Errorf(tandem.Invalid, "pipeline.Reward", "members is %d, not 0 or more", r.Members)
 	}
@@ -79,6 +82,7 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		return nil, err
 	}
 	counts := map[string]int{"pairs": made.Pairs, "rankings": made.Rankings, "cut": made.Cut, "left_out": made.LeftOut, "labelled": made.Labelled, "held_out": len(data.heldOut)}
+	countAdapted(counts, "trained_parameters", r.Config.Fit.LoRA, policy.Weights.Config, policy.Weights.Config.HiddenSize)
 	for source, n := range data.taken {
 		counts["pairs/"+source] = n
 	}
@@ -96,9 +100,9 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	return &prepared{
 		steps:  r.Config.Fit.TotalSteps(task.Examples()),
 		counts: counts,
+		lora:   r.Config.Fit.LoRA,
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			weights := r.start(policy.Weights)
-			metrics, err := w.fit(ctx, weights, task, held, r.Config.Fit)
+			weights, metrics, err := w.fit(ctx, r.start(policy.Weights), task, held, r.Config.Fit)
 			for name, n := range counts {
 				metrics[name] = float64(n)
 			}
@@ -107,7 +111,7 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 			if err == nil && r.Config.Aspect == tandem.Safety && !r.WithoutPromptHead {
 				err = s.promptHead(ctx, weights, policy, data.training, files, metrics)
 			}
-			return &checkpoint.Model{Weights: weights, Files: files}, metrics, err
+			return &checkpoint.Model{Weights: weights, Files: files, Path: policy.Model.Path}, metrics, err
 		},
 	}, nil
 }

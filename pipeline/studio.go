@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -61,9 +62,15 @@ func (s *Studio) chatConfig() chat.Config {
 	}
 }
 
-// fit trains weights on a task, resuming where the run was interrupted, and returns the last step's figures, with those
-// of held-out data that the weights were kept for.
-func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut train.Task, c train.Config) (map[string]float64, error) {
+// fit trains weights, or adapters on them, on a task, resuming where the run was interrupted. It returns what it trained
+// and the last step's figures, with those of held-out data that the weights were kept for.
+func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut train.Task, c train.Config) (*llama.Weights, map[string]float64, error) {
+	if c.LoRA.Rank > 0 {
+		var err error
+		if weights, err = weights.Adapt(c.LoRA, rand.New(rand.NewPCG(c.Seed, 3))); err != nil {
+			return nil, make(map[string]float64), err
+		}
+	}
 	t := train.Trainer{
 		Device: w.studio.Device, Weights: weights, Task: task, HeldOut: heldOut, Config: c,
 		States: w.states, Resume: w.resume, AnyKernel: w.studio.AnyKernel,
@@ -82,7 +89,7 @@ func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut tr
 	if maps.Copy(metrics, o.HeldOut); o.HeldOut != nil {
 		metrics["kept_step"], metrics["steps"] = float64(o.Kept), float64(o.Last.Step)
 	}
-	return metrics, err
+	return weights, metrics, err
 }
 
 // trainMetrics are a step's figures under TRL's names.
@@ -104,6 +111,9 @@ func (s *Studio) keep(ctx context.Context, out string, made *checkpoint.Model, m
 		}
 	}
 	made.Lineage = &m
+	if err := saveAdapter(ctx, out, made); err != nil {
+		return m, err
+	}
 	if err := checkpoint.Save(ctx, out, made, checkpoint.SaveOptions{}); err != nil {
 		return m, err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/llama"
 	"tandem/llama/checkpoint"
 	"tandem/pipeline/tfevents"
 	"tandem/store"
@@ -35,6 +36,7 @@ type job interface {
 type prepared struct {
 	steps  int
 	counts map[string]int // of the data, by what was counted
+	lora   llama.LoRA     // of the adapters that are trained; the zero value for none
 	// do makes the model and returns it with what was measured of it.
 	do func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error)
 }
@@ -68,7 +70,7 @@ func (s *Studio) Plan(ctx context.Context, j job) (Plan, error) {
 	if err != nil {
 		return plan, err
 	}
-	plan.Data, plan.Steps = p.counts, p.steps
+	plan.Data, plan.Steps, plan.Writes = p.counts, p.steps, append(plan.Writes, adapterFiles(out, p.lora)...)
 	if there != nil {
 		plan.Status, plan.Writes = "finished", []string{}
 		return plan, nil
@@ -202,7 +204,7 @@ func holdsModel(out string) bool {
 const runName = "run.json"
 
 // ours are the names that a run may find in its folder before there is a model.
-var ours = []string{runName, metricsName, tfevents.Name, statesName, samplesName, targetsName, archiveName, samplingName, rejectName, "lost+found"}
+var ours = []string{runName, metricsName, tfevents.Name, statesName, samplesName, targetsName, archiveName, samplingName, rejectName, adapterName, "lost+found"}
 
 // reserve refuses a folder that holds another's files, or another run's.
 func (s *Studio) reserve(m tandem.Model, out string) error {

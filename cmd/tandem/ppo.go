@@ -53,6 +53,7 @@ type ppoCommand struct {
 	CheckpointEvery    *int     `help:"Iterations between resumable states (default: the preset's)." placeholder:"N" group:"training"`
 	GraphTokens        *int     `help:"Tokens that go through a model at once; bounds memory (default: the preset's)." placeholder:"N" group:"training"`
 	Seed               *uint64  `help:"Seed of sampling and of the order of prompts (default: 0)." placeholder:"N" group:"training"`
+	loraFlags
 	stageFlags
 }
 
@@ -102,6 +103,7 @@ func (c *ppoCommand) config() (ppo.Config, error) {
 	set(&p.CheckpointEvery, c.CheckpointEvery)
 	set(&p.GraphTokens, c.GraphTokens)
 	set(&p.Seed, c.Seed)
+	c.loraFlags.apply(&p.LoRA)
 	return p, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tandem"
+	"tandem/llama"
 	"tandem/pipeline"
 	"tandem/ppo"
 )
@@ -76,7 +77,7 @@ func TestPPORefusesHalfOfAMixture(t *testing.T) {
 // A round's recipe knows the options too, under their names with underscores.
 func TestRecipeKnowsTheOptionsOfPPO(t *testing.T) {
 	file := writeTemp(t, "recipe.json", `{"ppo": {"kl_estimator": "k2", "kl_target": 3, "kl_horizon": 5000, "update_kl_target": 0.05,
-		"entropy_coefficient": 0.01, "ptx_coefficient": 0.2, "ptx_batch_size": 4, "whiten_rewards": true}}`)
+		"entropy_coefficient": 0.01, "ptx_coefficient": 0.2, "ptx_batch_size": 4, "whiten_rewards": true, "lora_rank": 4}}`)
 	recipe, err := (&roundCommand{Preset: "practice", Recipe: file}).recipe()
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +88,7 @@ func TestRecipeKnowsTheOptionsOfPPO(t *testing.T) {
 	}
 	want.KLEstimator, want.KLTarget, want.KLHorizon, want.UpdateKLTarget = ppo.K2, 3, 5000, 0.05
 	want.EntropyCoefficient, want.PtxCoefficient, want.PtxBatchSize, want.WhitenRewards = 0.01, 0.2, 4, true
+	want.LoRA = llama.LoRA{Rank: 4, Alpha: 16, Targets: llama.AllLinear} // defaults are spelled: the lineage says them
 	if recipe.PPO != want {
 		t.Errorf("the recipe is %+v, want %+v", recipe.PPO, want)
 	}
@@ -97,7 +99,7 @@ func TestOptionsOfPPOLeaveOtherRunsAlone(t *testing.T) {
 	f := makeStageFiles(t)
 	args := append(f.command("ppo", 2), "--out", filepath.Join(t.TempDir(), "made"), "--json", "--dry-run")
 	plain := object[pipeline.Plan](t, tandemRun(t, "", args...).ok(t))
-	for _, name := range []string{"kl_estimator", "kl_target", "kl_horizon", "update_kl_target", "entropy_coefficient", "ptx", "whiten_rewards"} {
+	for _, name := range []string{"kl_estimator", "kl_target", "kl_horizon", "update_kl_target", "entropy_coefficient", "ptx", "whiten_rewards", "lora"} {
 		if strings.Contains(string(plain.Config), name) {
 			t.Errorf("%s stands in the specification of a run without it: %s", name, plain.Config)
 		}

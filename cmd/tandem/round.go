@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"tandem"
+	"tandem/llama"
 	"tandem/pipeline"
 	"tandem/rejection"
 	"tandem/store"
@@ -149,6 +150,9 @@ func (c *roundCommand) recipe() (pipeline.Recipe, error) {
 	}
 	set((*string)(&recipe.Archive.Policy), c.ArchivePolicy)
 	set(&recipe.Archive.Share, c.ArchiveShare)
+	for _, l := range []*llama.LoRA{&recipe.Helpfulness.Fit.LoRA, &recipe.Safety.Fit.LoRA, &recipe.FineTune.LoRA, &recipe.PPO.LoRA} {
+		*l = l.WithDefaults() // so that lineages say them
+	}
 	return recipe, recipe.Validate()
 }
 

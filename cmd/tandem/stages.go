@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"tandem"
+	"tandem/llama"
 	"tandem/llama/train"
 	"tandem/pipeline"
 )
@@ -138,6 +139,24 @@ type fitFlags struct {
 	Epsilon         *float64 `help:"AdamW's epsilon (default: the preset's)." placeholder:"X" group:"training"`
 	WeightDecay     *float64 `help:"Decoupled weight decay (default: the preset's)." placeholder:"X" group:"training"`
 	GradientClip    *float64 `help:"Largest norm of the gradient; 0 for any (default: the preset's)." placeholder:"X" group:"training"`
+	loraFlags
+}
+
+// loraFlags train adapters in place of the weights.
+type loraFlags struct {
+	LoRARank    *int     `name:"lora-rank" help:"Rank of low-rank adapters that are trained in place of the weights, and are merged into them at the end; 0 for none (default: 0)." placeholder:"N" group:"training"`
+	LoRAAlpha   *float64 `name:"lora-alpha" help:"What adapters are weighed with, over their rank (default: 16)." placeholder:"X" group:"training"`
+	LoRATargets []string `name:"lora-targets" help:"Projections that get adapters: all-linear, or some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj (default: all-linear)." placeholder:"NAME" group:"training"`
+}
+
+// apply overrides how adapters are made. The defaults are spelled, so that a model's lineage says what they were.
+func (f loraFlags) apply(l *llama.LoRA) {
+	set(&l.Rank, f.LoRARank)
+	set(&l.Alpha, f.LoRAAlpha)
+	if f.LoRATargets != nil {
+		l.Targets = strings.Join(f.LoRATargets, ",")
+	}
+	*l = l.WithDefaults()
 }
 
 func (f fitFlags) apply(c *train.Config) {
@@ -164,6 +183,7 @@ func (f fitFlags) apply(c *train.Config) {
 	set(&c.Optimizer.Epsilon, f.Epsilon)
 	set(&c.Optimizer.Decay, f.WeightDecay)
 	set(&c.Optimizer.Clip, f.GradientClip)
+	f.loraFlags.apply(&c.LoRA)
 }
 
 // set overrides a field by a flag that was given.

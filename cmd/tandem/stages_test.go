@@ -246,9 +246,19 @@ func buildTandem(t *testing.T) string {
 func TestStagesResumeToTheSameBits(t *testing.T) {
 	binary := buildTandem(t)
 	f := makeStageFiles(t)
-	for stage, steps := range map[string]int{"sft": 60, "reward": 60, "ppo": 12} {
+	adapters := []string{"--lora-rank", "3", "--learning-rate", "0.01"}
+	for _, c := range []struct {
+		stage string
+		steps int
+		flags []string
+	}{{"sft", 60, nil}, {"reward", 60, nil}, {"ppo", 12, nil}, {"reward", 60, adapters}, {"ppo", 12, adapters}} {
+		stage, steps := c.stage, c.steps
+		if c.flags != nil {
+			stage += " by adapters"
+		}
+		command := append(f.command(c.stage, steps), c.flags...)
 		whole := filepath.Join(t.TempDir(), "whole")
-		tandemRun(t, "", append(f.command(stage, steps), "--out", whole)...).ok(t)
+		tandemRun(t, "", append(command, "--out", whole)...).ok(t)
 		want, err := os.ReadFile(filepath.Join(whole, "model.safetensors"))
 		if err != nil {
 			t.Fatal(err)
@@ -256,7 +266,7 @@ func TestStagesResumeToTheSameBits(t *testing.T) {
 		for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
 			t.Run(stage+" "+signal.String(), func(t *testing.T) {
 				out := filepath.Join(t.TempDir(), "torn")
-				args := append(f.command(stage, steps), "--out", out, "--json")
+				args := append(slices.Clone(command), "--out", out, "--json")
 				interrupted := 0
 				for try := 0; ; try++ {
 					if try == 1 {
