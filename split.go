@@ -20,3 +20,10 @@ func HeldOut(opening string, share float64) bool {
 	fraction := float64(binary.BigEndian.Uint64(sum[:8])>>11) / (1 << 53)
 	return fraction < share
 }
+
+// ForSecondJudges reports whether comparisons that begin with opening are for a second pair of reward models, which is to
+// judge what the first pair has led to, when share of all openings, 0 to 1, is. It is the same rule over another
+// hash: neither split says anything of the other, and no comparison of an opening goes to both pairs, in whichever round.
+func ForSecondJudges(opening string, share float64) bool {
+	return HeldOut("second judges\n"+opening, share)
+}

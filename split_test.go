@@ -50,3 +50,22 @@ func TestHeldOutFollowsTheNormalisedOpening(t *testing.T) {
 		t.Fatalf("openings %q and %q differ", a.Opening(), b.Opening())
 	}
 }
+
+// The comparisons of a second pair of reward models are some of those that are learnt from and some of those that are
+// not alike, at each share.
+func TestForSecondJudgesIsAnotherSplit(t *testing.T) {
+	const n, heldOut, share = 20_000, 0.2, 0.3
+	counts := make(map[[2]bool]int)
+	for i := range n {
+		opening := fmt.Sprint("opening ", i)
+		counts[[2]bool{HeldOut(opening, heldOut), ForSecondJudges(opening, share)}]++
+		if ForSecondJudges(opening, 0) || !ForSecondJudges(opening, 1) {
+			t.Fatalf("%q at shares 0 and 1", opening)
+		}
+	}
+	for which, want := range map[[2]bool]float64{{false, false}: .56, {false, true}: .24, {true, false}: .14, {true, true}: .06} {
+		if got := float64(counts[which]) / n; math.Abs(got-want) > .015 {
+			t.Errorf("held out %v, for the second judges %v: %g of the openings, want %g", which[0], which[1], got, want)
+		}
+	}
+}

@@ -42,7 +42,12 @@ type Recipe struct {
 	Helpfulness    rewardmodel.Config `json:"helpfulness"`
 	Safety         rewardmodel.Config `json:"safety"`
 	// Members, if more than 1, makes each reward model an ensemble of so many.
-	Members   int              `json:"members,omitempty"`
+	Members int `json:"members,omitempty"`
+	// SecondShare of the openings to learn from goes to a second pair of reward models instead, by tandem.ForSecondJudges.
+	// Nothing is chosen by what that pair says of it but whether a new version is promoted; beside that it watches PPO. At 0
+	// there is no second pair, and nothing is promoted.
+	SecondShare float64 `json:"second_share"`
+
 	Rejection rejection.Config `json:"rejection"`
 	// Archive says which best answers of earlier rounds a version is fine-tuned on.
 	Archive rejection.Archive `json:"archive"`
@@ -66,18 +71,30 @@ func (l *Loop) stage(ctx context.Context, round int, stage tandem.Stage, specs .
 	})
 }
 
+// each is the results of a stage's units.
+func each[T any](units []store.UnitState, err error) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	results := make([]T, len(units))
+	for i, u := range units {
+		if err := json.Unmarshal(u.Result, &results[i]); err != nil {
+			return nil, fmt.Errorf("the result of %s, shard %d: %w", u.Stage, u.Shard, err)
+		}
+	}
+	return results, nil
+}
+
 // one is the result of a stage of one unit.
 func one[T any](units []store.UnitState, err error) (result T, _ error) {
+	results, err := each[T](units, err)
 	if err != nil {
 		return result, err
 	}
-	if len(units) != 1 {
-		return result, tandem.Errorf(tandem.Internal, "pipeline", "a stage of one unit has %d", len(units))
+	if len(results) != 1 {
+		return result, tandem.Errorf(tandem.Internal, "pipeline", "a stage of one unit has %d", len(results))
 	}
-	if err := json.Unmarshal(units[0].Result, &result); err != nil {
-		return result, fmt.Errorf("the result of %s: %w", units[0].Stage, err)
-	}
-	return result, nil
+	return results[0], nil
 }
 
 // Begin makes the models that rounds start from: a base model, unless there is one, and the first chat

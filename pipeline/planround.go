@@ -16,6 +16,9 @@ func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
 	p := Plan{Stage: "round", Status: "new", Data: make(map[string]int), Steps: 4, Writes: []string{
 		filepath.Join(r.Folder, "helpfulness"), filepath.Join(r.Folder, "safety"), filepath.Join(r.Folder, targetsName), filepath.Join(r.Folder, "policy"),
 	}}
+	if r.Recipe.SecondShare > 0 {
+		p.Writes = append(p.Writes, filepath.Join(r.Folder, secondName, "helpfulness"), filepath.Join(r.Folder, secondName, "safety"))
+	}
 	if r.PPO {
 		p.Steps++
 		p.Writes = append(p.Writes, filepath.Join(r.Folder, "ppo"))

@@ -12,6 +12,10 @@ import (
 	"tandem/store"
 )
 
+// DefaultSecondShare is a recipe's SecondShare unless it says otherwise. [choice] A fifth is enough to tell two versions
+// apart, and costs the first pair about a point of accuracy (docs/promotion.md).
+const DefaultSecondShare = 0.2
+
 // RecipePreset returns a round's configuration by name: "llama2-7b" is made of the paper's presets of each
 // stage, "practice" of those that move a model of a million parameters.
 func RecipePreset(name string) (Recipe, error) {
@@ -21,6 +25,7 @@ func RecipePreset(name string) (Recipe, error) {
 	}
 	r := Recipe{
 		CollectTemperatures: [2]float64{1, 0.8}, PairsPerPrompt: 1, Rejection: rejection.DefaultConfig(), Archive: rejection.DefaultArchive(), ShardPrompts: 100, TargetWeight: 1,
+		SecondShare: DefaultSecondShare,
 	}
 	var err error
 	if r.Helpfulness, err = rewardmodel.Preset(name, tandem.Helpfulness); err != nil {
@@ -50,6 +55,8 @@ func (r Recipe) Validate() error {
 			r.PairsPerPrompt, r.ShardPrompts, r.TargetWeight)
 	}
 	switch {
+	case !(r.SecondShare >= 0 && r.SecondShare < 1):
+		return tandem.Errorf(tandem.Invalid, "pipeline.Recipe", "second_share is %g, not at least 0 and less than 1", r.SecondShare)
 	case r.Members < 0:
 		return tandem.Errorf(tandem.Invalid, "pipeline.Recipe", "members is %d, not 0 or more", r.Members)
 	case r.PPO.UncertaintyPenalty > 0 && r.Members < 2:

@@ -22,7 +22,10 @@ type Version struct {
 }
 
 // Judges is a calibrated pair of reward models.
-type Judges struct{ Helpfulness, Safety tandem.Model }
+type Judges struct {
+	Helpfulness tandem.Model `json:"helpfulness"`
+	Safety      tandem.Model `json:"safety"`
+}
 
 // Round is one turn of the loop (section 3.2.3): collect comparisons of the newest policy's answers, fit
 // both reward models, sample and keep the best answers, fine-tune the base model on them, and in a later
@@ -73,6 +76,7 @@ type Prompts struct {
 // Outcome is what a round made.
 type Outcome struct {
 	Judges   Judges
+	Second   *Judges           // learnt from other pairs; nil where Recipe.SecondShare is 0
 	Version  Version           // the newest: PPO's where there was PPO
 	Sampled  Version           // rejection sampling's
 	Drawn    []rejection.Set   // the answers that the best were kept of
@@ -135,7 +139,7 @@ func (l *Loop) run(ctx context.Context, r Round, o *Outcome) error {
 			return fmt.Errorf("%s: split: %w", r.Name, err)
 		}
 	}
-	if o.Judges, o.Compared, err = l.learn(ctx, r); err != nil {
+	if err := l.learn(ctx, r, o); err != nil {
 		return fmt.Errorf("%s: reward models: %w", r.Name, err)
 	}
 	if err := l.reject(ctx, r, o); err != nil {
@@ -207,84 +211,44 @@ var guidelines = map[tandem.Aspect]string{
 }
 
 // learn fits both reward models, each started from the chat model's checkpoint and on the paper's mix of
-// all comparisons so far, and calibrates them on the first chat model's answers.
-func (l *Loop) learn(ctx context.Context, r Round) (j Judges, compared int, err error) {
+// all comparisons so far, and calibrates them on the first chat model's answers; and a second pair of them on
+// the comparisons that are kept for it.
+func (l *Loop) learn(ctx context.Context, r Round, o *Outcome) error {
 	if r.Learnt != nil {
-		return *r.Learnt, 0, nil
+		o.Judges = *r.Learnt
+		return nil
 	}
 	files, err := l.comparisons(ctx, r)
 	if err != nil {
-		return j, 0, err
+		return err
 	}
-	newest := r.Versions[len(r.Versions)-1]
-	helpfulness := Reward{
-		Model: newest.URL, Data: files.comparisons, HeldOut: files.heldOutHelpfulness, Round: r.Number, Config: r.Recipe.Helpfulness, Members: r.Recipe.Members,
-		Out: filepath.Join(r.Folder, "helpfulness"), Name: r.Name + " helpfulness",
+	var helpfulness, safety []any
+	for _, pair := range files.pairs {
+		fit := Reward{
+			Model: r.Versions[len(r.Versions)-1].URL, Data: pair.comparisons, HeldOut: files.heldOutHelpfulness, Round: r.Number,
+			Config: r.Recipe.Helpfulness, Members: r.Recipe.Members, Out: filepath.Join(pair.folder, "helpfulness"), Name: pair.name + " helpfulness",
+		}
+		helpfulness = append(helpfulness, fit)
+		calibration := Calibration{
+			Helpfulness: fit.Out, Policy: r.Versions[0].URL, Prompts: r.Prompts.Reference,
+			Sampling: tandem.Sampling{Temperature: 1, MaxTokens: r.Recipe.Rejection.MaxTokens}, Seed: r.Recipe.Seed,
+		}
+		fit.HeldOut, fit.Config, fit.Out, fit.Name = files.heldOutSafety, r.Recipe.Safety, filepath.Join(pair.folder, "safety"), pair.name+" safety"
+		safety = append(safety, RewardSafety{Reward: fit, Calibration: calibration})
 	}
-	safety := Reward{
-		Model: newest.URL, Data: files.comparisons, HeldOut: files.heldOutSafety, Round: r.Number, Config: r.Recipe.Safety, Members: r.Recipe.Members,
-		Out: filepath.Join(r.Folder, "safety"), Name: r.Name + " safety",
-	}
-	if j.Helpfulness, err = one[tandem.Model](l.stage(ctx, r.Number, tandem.StageRewardHelpfulness, helpfulness)); err != nil {
-		return j, 0, err
-	}
-	calibrated := RewardSafety{Reward: safety, Calibration: Calibration{
-		Helpfulness: helpfulness.Out, Policy: r.Versions[0].URL, Prompts: r.Prompts.Reference,
-		Sampling: tandem.Sampling{Temperature: 1, MaxTokens: r.Recipe.Rejection.MaxTokens}, Seed: r.Recipe.Seed,
-	}}
-	j.Safety, err = one[tandem.Model](l.stage(ctx, r.Number, tandem.StageRewardSafety, calibrated))
-	return j, files.n, err
-}
-
-// comparisonFiles names the files that reward models are fitted to and measured on.
-type comparisonFiles struct {
-	comparisons, heldOutHelpfulness, heldOutSafety string
-	n                                              int // comparisons to learn from
-}
-
-// comparisons writes the training comparisons of both aspects, which each model's mixture draws from, and the
-// held-out ones of each.
-func (l *Loop) comparisons(ctx context.Context, r Round) (files comparisonFiles, err error) {
-	snapshot, err := l.freeze(ctx, r)
+	h, err := each[tandem.Model](l.stage(ctx, r.Number, tandem.StageRewardHelpfulness, helpfulness...))
 	if err != nil {
-		return files, err
+		return err
 	}
-	read := func(aspect tandem.Aspect, split store.Split) (all []tandem.Comparison, err error) {
-		for c, err := range l.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: split, Snapshot: snapshot}) {
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, c)
-		}
-		return all, nil
+	s, err := each[tandem.Model](l.stage(ctx, r.Number, tandem.StageRewardSafety, safety...))
+	if err != nil {
+		return err
 	}
-	var training []tandem.Comparison
-	for _, part := range []struct {
-		aspect  tandem.Aspect
-		heldOut *string
-	}{{tandem.Helpfulness, &files.heldOutHelpfulness}, {tandem.Safety, &files.heldOutSafety}} {
-		judged, err := read(part.aspect, store.TrainData)
-		if err != nil {
-			return files, err
-		}
-		if r.Control == Shuffled {
-			judged = drawLots(judged, r.Recipe.Seed)
-		}
-		training = append(training, judged...)
-		heldOut, err := read(part.aspect, store.HeldOutData)
-		if err != nil {
-			return files, err
-		}
-		if len(heldOut) == 0 {
-			continue
-		}
-		*part.heldOut = filepath.Join(r.Folder, string(part.aspect)+"-held-out.jsonl")
-		if err := WriteLines(*part.heldOut, slices.Values(heldOut)); err != nil {
-			return files, err
-		}
+	o.Judges, o.Compared = Judges{h[0], s[0]}, files.n
+	if len(files.pairs) > 1 {
+		o.Second = &Judges{h[1], s[1]}
 	}
-	files.comparisons, files.n = filepath.Join(r.Folder, "comparisons.jsonl"), len(training)
-	return files, WriteLines(files.comparisons, slices.Values(training))
+	return nil
 }
 
 // draw samples K answers to each prompt from the newest policy and has the judges score them, and the best answers of
@@ -398,6 +362,11 @@ func (l *Loop) ppo(ctx context.Context, r Round, o Outcome) (Version, error) {
 	}
 	if r.Recipe.PPO.PtxCoefficient > 0 {
 		spec.PtxData = []string{r.Demonstrations}
+	}
+	if watched, err := r.watched(ctx, o.Second); err != nil {
+		return Version{}, err
+	} else if watched {
+		spec.HeldOutHelpfulness, spec.HeldOutSafety = o.Second.Helpfulness.URL, o.Second.Safety.URL
 	}
 	model, err := one[tandem.Model](l.stage(ctx, r.Number, tandem.StagePPO, spec))
 	return Version{name, model}, err

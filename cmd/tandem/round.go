@@ -53,7 +53,9 @@ type roundReport struct {
 	Number      int          `json:"number"`
 	Helpfulness tandem.Model `json:"helpfulness"`
 	Safety      tandem.Model `json:"safety"`
-	Targets     string       `json:"targets"`
+	// Second is the pair of reward models that chose nothing of it, where the recipe wants one.
+	Second  *pipeline.Judges `json:"second,omitempty"`
+	Targets string           `json:"targets"`
 	// Archive is what the version was fine-tuned on, where that is more than the targets.
 	Archive  *pipeline.Archived `json:"archive,omitempty"`
 	Next     *rejection.Choice  `json:"next,omitempty"` // temperature that a sweep speaks for
@@ -124,7 +126,7 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Targets, outcome.Archived, outcome.Next, outcome.Compared}
+	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Second, outcome.Targets, outcome.Archived, outcome.Next, outcome.Compared}
 	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons\n", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared)
 }
 

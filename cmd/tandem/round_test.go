@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,9 +36,27 @@ func roundCommandLine(t *testing.T) []string {
 	}
 	recipe := writeTemp(t, "recipe.json", `{"helpfulness":{"fit":{"steps":8,"batch":4,"checkpoint_every":2}},"safety":{"fit":{"steps":8,"batch":4}},
 		"rejection":{"k":6,"max_tokens":12},"shard_prompts":5,"fine_tune":{"steps":8,"batch":4,"checkpoint_every":2},
-		"ppo":{"iterations":2,"batch_size":4,"minibatch_size":4,"critic_warmup":1,"max_tokens":5,"evaluate_every":0}}`)
+		"ppo":{"iterations":2,"batch_size":4,"minibatch_size":4,"critic_warmup":1,"max_tokens":5,"evaluate_every":1}}`)
 	return []string{"--json", "round", "--model", f.policy, "--base", f.policy, "--demonstrations", f.dialogues, "--prompts", f.prompts,
 		"--preset", "practice", "--recipe", recipe, "--seed", "3", "--ppo"}
+}
+
+// openingsOf lists the openings of a file of comparisons.
+func openingsOf(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	openings := make(map[string]bool)
+	for line := range strings.Lines(string(text)) {
+		var c tandem.Comparison
+		if err := json.Unmarshal([]byte(line), &c); err != nil {
+			t.Fatal(err)
+		}
+		openings[c.Prompt.Messages.Opening()] = true
+	}
+	return openings
 }
 
 func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
@@ -53,6 +72,26 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 	first := object[roundReport](t, tandemRun(t, "", append(args, "--out", whole)...).ok(t))
 	if first.Number != 1 || first.Model.Name != "RLHF-V1 (PPO)" || first.Round != 1 || first.Stage != tandem.StagePPO || first.Safety.Calibration == nil || first.Compared == 0 {
 		t.Errorf("%+v", first)
+	}
+	if first.Second == nil || first.Second.Safety.Calibration == nil || first.Second.Helpfulness.ID == first.Helpfulness.ID {
+		t.Errorf("the second pair of reward models is %+v", first.Second)
+	}
+	if !strings.Contains(string(first.Config), "held_out_judges") || first.Metrics["eval/objective/second_scores"] == 0 {
+		t.Errorf("the second pair did not watch PPO: %s, %v", first.Config, first.Metrics)
+	}
+	kept := openingsOf(t, filepath.Join(whole, "second", "comparisons.jsonl"))
+	for opening := range openingsOf(t, filepath.Join(whole, "comparisons.jsonl")) {
+		if kept[opening] || tandem.ForSecondJudges(opening, pipeline.DefaultSecondShare) {
+			t.Errorf("both pairs of reward models, or the wrong one, learnt from comparisons that begin with %q", opening)
+		}
+	}
+	for opening := range kept {
+		if tandem.HeldOut(opening, tandem.HeldOutShare) || !tandem.ForSecondJudges(opening, pipeline.DefaultSecondShare) {
+			t.Errorf("the second pair learnt from comparisons that begin with %q", opening)
+		}
+	}
+	if len(kept) == 0 {
+		t.Error("the second pair learnt from nothing")
 	}
 	if r := tandemRun(t, "", append(args, "--out", whole)...); r.code != exitFailed || !strings.Contains(r.stderr, "--resume") {
 		t.Errorf("over another round: exit code %d, %s", r.code, r.stderr)
@@ -92,7 +131,7 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 	if second.Number != 2 || second.Compared != first.Compared {
 		t.Errorf("%+v", second)
 	}
-	for _, name := range []string{"helpfulness", "safety", "policy", "ppo"} {
+	for _, name := range []string{"helpfulness", "safety", "second/helpfulness", "second/safety", "policy", "ppo"} {
 		want, err := os.ReadFile(filepath.Join(whole, name, "model.safetensors"))
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +156,7 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 			made++
 		}
 	}
-	if err != nil || made != 4 {
+	if err != nil || made != 6 {
 		t.Fatalf("%d of %d runs made a model, %v", made, len(runs), err)
 	}
 	if m, err := s.Model(t.Context(), first.Helpfulness.ID); err != nil || m.Calibration == nil {
