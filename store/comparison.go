@@ -18,6 +18,8 @@ type ComparisonQuery struct {
 	// Snapshot is the id of a frozen set. Without one, what counts now is selected: the newest version
 	// of every judgment that is not excluded.
 	Snapshot string
+	// Project is the id of a project whose judgments alone are selected. Empty for all, and for what was imported.
+	Project string
 	// All selects what does not count, too: judgments that are excluded, and those of gold tasks.
 	All bool
 	// Judgments asks how each was judged.
@@ -29,11 +31,19 @@ const fromComparisons = `
 	FROM comparisons c JOIN prompts p ON p.id = c.prompt_id
 	WHERE (@aspect = '' OR c.aspect = @aspect)
 	  AND (@held_out::boolean IS NULL OR p.held_out = @held_out)
+	  AND (@project::bigint IS NULL OR c.kind = 'j' AND EXISTS (SELECT FROM judgments j WHERE j.id = c.number AND j.project_id = @project))
 	  AND CASE WHEN @snapshot::bigint IS NULL THEN c.newest AND (@all OR NOT c.excluded)
 	      ELSE EXISTS (SELECT FROM snapshot_items i WHERE i.snapshot_id = @snapshot AND i.kind = c.kind AND i.number = c.number) END`
 
 func (q ComparisonQuery) args(op string) (pgx.NamedArgs, error) {
-	args := pgx.NamedArgs{"aspect": string(q.Aspect), "held_out": q.Split.heldOut(), "snapshot": nil, "all": q.All}
+	args := pgx.NamedArgs{"aspect": string(q.Aspect), "held_out": q.Split.heldOut(), "snapshot": nil, "project": nil, "all": q.All}
+	if q.Project != "" {
+		id, err := parseID(op, "project", q.Project)
+		if err != nil {
+			return nil, err
+		}
+		args["project"] = id
+	}
 	if q.Snapshot != "" {
 		id, err := parseID(op, "snapshot", q.Snapshot)
 		if err != nil {

@@ -67,6 +67,15 @@ func TestComparisonsSayHowTheyWereJudged(t *testing.T) {
 	if j := all["j"+known.ID].Judgment; !j.Gold || j.Excluded {
 		t.Errorf("the gold one: %+v", j)
 	}
+	other := newWorld(t, s, worldConfig{project: store.Project{Name: "another", Aspect: tandem.Helpfulness}, tasks: 1})
+	other.keys = 100
+	theirs := other.judge(other.claim(ann), true)
+	if all := read(store.ComparisonQuery{}); len(all) != 2 {
+		t.Errorf("of both projects: %+v", all)
+	}
+	if found := read(store.ComparisonQuery{Project: other.project.ID}); len(found) != 1 || found["j"+theirs.ID].Source != "another" {
+		t.Errorf("of the other project: %+v", found)
+	}
 	for id, c := range read(store.ComparisonQuery{All: true}) {
 		if c.Judgment != nil {
 			t.Errorf("%s says how it was judged, and nobody asked", id)

@@ -16,6 +16,7 @@
 //	project.go     projects and tasks
 //	claim.go       a person's turn at a task;  draft.go  what they have not submitted yet
 //	judgment.go    what they said of it;  verdict.go  whether that fits the task
+//	decision.go    whether a round's version was promoted
 //	model.go  round.go  run.go  unit.go   what is made of it all, and how far it is
 //	delivery.go    which units want a worker
 //

@@ -13,7 +13,7 @@ import (
 // may change, "+" is adding rows and "-" deleting them. Whoever widens a grant has thought about who entered what it holds.
 var grants = map[string]string{
 	// What was said, and what was done: added to, and nothing else.
-	"activity": "+", "audit": "+", "batches": "+", "comparisons": "+", "declines": "+", "events": "+", "exclusions": "+", "golds": "+", "guidelines": "+",
+	"activity": "+", "audit": "+", "batches": "+", "comparisons": "+", "decisions": "+", "declines": "+", "events": "+", "exclusions": "+", "golds": "+", "guidelines": "+",
 	"idempotency": "+", "imported_comparisons": "+", "imports": "+", "judgment_ranks": "+", "judgments": "+", "labels": "+", "messages": "+",
 	"openings": "+", "promotions": "+", "prompts": "+", "remarks": "+", "responses": "+", "returns": "+", "scores": "+", "snapshot_items": "+",
 	"snapshots": "+", "task_responses": "+",

@@ -109,10 +109,11 @@ func (s *Store) Lineage(ctx context.Context, id string) ([]tandem.Model, error) 
 
 // Promote makes a model the one of its kind that serves. A rollback is the promotion of an older one.
 func (s *Store) Promote(ctx context.Context, id, by, reason string) error {
-	_, err := s.db.Exec(ctx, `INSERT INTO promotions (model_id, promoted_by, reason) VALUES (@id, @by, @reason)`,
-		pgx.NamedArgs{"id": id, "by": by, "reason": reason})
+	_, err := s.db.Exec(ctx, promote, pgx.NamedArgs{"id": id, "by": by, "reason": reason})
 	return fail("store.Promote", err)
 }
+
+const promote = `INSERT INTO promotions (model_id, promoted_by, reason) VALUES (@id, @by, @reason)`
 
 // Promoted finds the model of a kind that serves. Errors: NotFound when none was promoted.
 func (s *Store) Promoted(ctx context.Context, kind tandem.ModelKind) (tandem.Model, error) {
