@@ -63,6 +63,9 @@ func TimeSection(times []Time) report.Section {
 	return report.Section{Heading: "Time", Tables: []report.Table{table}}
 }
 
+// repeatedAnswers is how many more answers to each prompt a version gives, see evaluation.Repeat.
+const repeatedAnswers = 9
+
 // Run goes through the demo. Run again after an interruption, it goes on where it stood.
 func (d Demo) Run(ctx context.Context) (Story, error) {
 	var story Story
@@ -125,7 +128,7 @@ func (d Demo) Run(ctx context.Context) (Story, error) {
 	for i, c := range story.Chapters {
 		all[i] = c.Version
 	}
-	answers, err := d.Loop.Evaluate(ctx, rows["begin"], all, story.Judges, d.HeldOut, d.Sampling, d.Recipe.Seed)
+	answers, err := d.Loop.Evaluate(ctx, rows["begin"], all, story.Judges, d.HeldOut, d.Sampling, d.Recipe.Seed, repeatedAnswers)
 	if err != nil {
 		return story, err
 	}

@@ -18,6 +18,7 @@ func (s *Studio) Handlers() map[tandem.Stage]Handler {
 		tandem.StagePPO:               model(func(ctx context.Context, spec PPO) (tandem.Model, error) { return s.PPO(ctx, spec, true) }),
 		tandem.StageCollect:           s.recorded(handle(s.pose)),
 		tandem.StageReject:            s.recorded(handle(s.sampleUnit)),
+		tandem.StagePromote:           s.recorded(handle(s.pose)),
 		tandem.StageEvaluate:          s.recorded(handle(s.evaluate)),
 	}
 }
@@ -134,6 +135,12 @@ type Pose struct {
 	Seed           uint64     `json:"seed"`
 }
 
+// posed is what came of it.
+type posed struct {
+	Pairs int `json:"pairs"`
+	Alike int `json:"alike"` // of them, which nobody can tell apart
+}
+
 // pose samples the pairs and makes them the project's tasks. Pairs of the same text are left out: there is
 // nothing to compare.
 func (s *Studio) pose(ctx context.Context, spec Pose) (Result, error) {
@@ -167,8 +174,14 @@ func (s *Studio) pose(ctx context.Context, spec Pose) (Result, error) {
 			return Result{}, err
 		}
 	}
+	done := posed{Pairs: len(sampled[0])}
+	for i := range sampled[0] {
+		if sampled[0][i].Text == sampled[1][i].Text {
+			done.Alike++
+		}
+	}
 	return Result{
-		Value: map[string]int{"pairs": len(sampled[0])},
+		Value: done,
 		Write: func(ctx context.Context, st *store.Store) error { return keepPairs(ctx, st, spec, prompts, sampled) },
 	}, nil
 }

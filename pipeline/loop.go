@@ -57,6 +57,7 @@ type Recipe struct {
 	TargetWeight int          `json:"target_weight"`
 	FineTune     train.Config `json:"fine_tune"`
 	PPO          ppo.Config   `json:"ppo"`
+	Trial        Trial        `json:"trial"`
 }
 
 // stage plans a stage's units and waits until workers have done them.

@@ -23,6 +23,16 @@ func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
 		p.Steps++
 		p.Writes = append(p.Writes, filepath.Join(r.Folder, "ppo"))
 	}
+	if r.Promote {
+		p.Steps += 2 // the held-out judge's, and people's
+		heldOut, _, err := heldOutPrompts(ctx, s, r.Prompts.trial())
+		if err != nil {
+			return p, err
+		}
+		for _, aspect := range aspects() {
+			p.Data["trial_prompts_"+string(aspect)] = len(promptsOf(aspect, heldOut))
+		}
+	}
 	if _, err := os.Stat(filepath.Join(r.Folder, "helpfulness")); err == nil {
 		p.Status = "begun"
 	}

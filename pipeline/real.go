@@ -201,7 +201,7 @@ func (r Real) loop(ctx context.Context, rows map[string]int, f realFiles, o *Rea
 	lap(realRound)
 	o.Judges, o.Curve, o.Compared, o.Imitated = made.Judges, made.Curve, made.Compared, int(sft.Metrics["dialogues"])
 	versions := []Version{sft, made.Sampled, made.Version}
-	if o.Answers, err = r.Loop.Evaluate(ctx, rows[realBegin], versions, made.Judges, f.heldOut, r.Config.Sampling, recipe.Seed); err != nil {
+	if o.Answers, err = r.Loop.Evaluate(ctx, rows[realBegin], versions, made.Judges, f.heldOut, r.Config.Sampling, recipe.Seed, repeatedAnswers); err != nil {
 		return err
 	}
 	for i, v := range versions {

@@ -37,14 +37,11 @@ func compareVersion(v Version, answers, first []evaluation.Answer) (RealVersion,
 	}
 	for _, judge := range aspects() {
 		for _, prompts := range aspects() {
-			ofKind := func(all []evaluation.Answer) []evaluation.Answer {
-				return slices.DeleteFunc(slices.Clone(all), func(a evaluation.Answer) bool { return a.Prompt.Safety != (prompts == tandem.Safety) })
-			}
-			if len(ofKind(first)) == 0 { // nobody was asked any
+			if len(toPrompts(prompts, first)) == 0 { // nobody was asked any
 				continue
 			}
 			win := Win{Judge: judge, Prompts: prompts}
-			if win.Counts, err = evaluation.Wins(judge, ofKind(answers), ofKind(first)); err != nil {
+			if win.Counts, err = evaluation.Wins(judge, toPrompts(prompts, answers), toPrompts(prompts, first)); err != nil {
 				return version, err
 			}
 			if win.Rate, err = win.Counts.WinRate(); err != nil {
@@ -54,4 +51,9 @@ func compareVersion(v Version, answers, first []evaluation.Answer) (RealVersion,
 		}
 	}
 	return version, nil
+}
+
+// toPrompts are the answers to unsafe prompts, where safety is looked at, or else to the others.
+func toPrompts(aspect tandem.Aspect, answers []evaluation.Answer) []evaluation.Answer {
+	return slices.DeleteFunc(slices.Clone(answers), func(a evaluation.Answer) bool { return a.Prompt.Safety != (aspect == tandem.Safety) })
 }

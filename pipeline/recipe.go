@@ -25,7 +25,7 @@ func RecipePreset(name string) (Recipe, error) {
 	}
 	r := Recipe{
 		CollectTemperatures: [2]float64{1, 0.8}, PairsPerPrompt: 1, Rejection: rejection.DefaultConfig(), Archive: rejection.DefaultArchive(), ShardPrompts: 100, TargetWeight: 1,
-		SecondShare: DefaultSecondShare,
+		SecondShare: DefaultSecondShare, Trial: DefaultTrial(),
 	}
 	var err error
 	if r.Helpfulness, err = rewardmodel.Preset(name, tandem.Helpfulness); err != nil {
@@ -62,7 +62,7 @@ func (r Recipe) Validate() error {
 	case r.PPO.UncertaintyPenalty > 0 && r.Members < 2:
 		return tandem.Errorf(tandem.Invalid, "pipeline.Recipe", "ppo.uncertainty_penalty is %g, and single models never say how uncertain they are: let members be at least 2", r.PPO.UncertaintyPenalty)
 	}
-	for _, err := range []error{r.Helpfulness.Validate(), r.Safety.Validate(), r.Rejection.Validate(), r.Archive.Validate(), r.FineTune.Validate(), r.PPO.Validate()} {
+	for _, err := range []error{r.Helpfulness.Validate(), r.Safety.Validate(), r.Rejection.Validate(), r.Archive.Validate(), r.FineTune.Validate(), r.PPO.Validate(), r.Trial.Validate()} {
 		if err != nil {
 			return err
 		}

@@ -28,8 +28,9 @@ type Judges struct {
 }
 
 // Round is one turn of the loop (section 3.2.3): collect comparisons of the newest policy's answers, fit
-// both reward models, sample and keep the best answers, fine-tune the base model on them, and in a later
-// round tune the result by PPO.
+// both reward models, and of other comparisons a second pair of them, sample and keep the best answers, fine-tune
+// the base model on them, in a later round tune the result by PPO, and let the version that comes of it serve if
+// neither the second pair nor people see it lose to the one that does.
 type Round struct {
 	Number int    // of its row
 	Name   string // of the version that it makes: "RLHF-V1"
@@ -42,6 +43,7 @@ type Round struct {
 	Versions       []Version // so far, the newest last; answers to compare are sampled from the last two
 	Prompts        Prompts
 	PPO            bool // tune by PPO after rejection sampling
+	Promote        bool // let the version serve if it does not lose to the one that does
 	// ObeyStore leaves what the database holds out out of Demonstrations and of the prompts to improve on:
 	// for files that nobody has divided before.
 	ObeyStore bool
@@ -71,6 +73,8 @@ type Prompts struct {
 	Safety      string // the same for the safety model
 	Improve     string // to improve the policy on; held-out ones are for PPO's early stopping
 	Reference   string // whose answers calibrate reward models
+	// Trial are held-out ones on which it is decided whether a version is promoted. Defaults to Improve's.
+	Trial string
 }
 
 // Outcome is what a round made.
@@ -85,6 +89,7 @@ type Outcome struct {
 	Curve    rejection.Curve   // reward against number of samples
 	Next     *rejection.Choice // temperature to sample at next; nil where one was sampled at
 	Compared int               // comparisons that the reward models learnt from
+	Decision *tandem.Decision  // whether the version serves now; nil where nobody asked
 }
 
 // Run goes through the round. Everything that it does is a unit of a stage: a round that was interrupted
@@ -151,12 +156,17 @@ func (l *Loop) run(ctx context.Context, r Round, o *Outcome) error {
 			return fmt.Errorf("%s: ppo: %w", r.Name, err)
 		}
 	}
+	if r.Promote {
+		if o.Decision, err = l.promote(ctx, r, *o); err != nil {
+			return fmt.Errorf("%s: promote: %w", r.Name, err)
+		}
+	}
 	return nil
 }
 
 // collect has people compare pairs of answers from two variants of the policy at different temperatures.
 func (l *Loop) collect(ctx context.Context, r Round) error {
-	if l.Annotators == nil || r.Control != NoControl { // the comparisons are there
+	if l.Annotators == nil || r.Prompts.Helpfulness == "" || r.Control != NoControl { // the comparisons are there
 		return nil
 	}
 	newest := r.Versions[len(r.Versions)-1]
@@ -167,7 +177,7 @@ func (l *Loop) collect(ctx context.Context, r Round) error {
 		aspect  tandem.Aspect
 		prompts string
 	}{{tandem.Helpfulness, r.Prompts.Helpfulness}, {tandem.Safety, r.Prompts.Safety}} {
-		project, err := l.project(ctx, r, part.aspect)
+		project, err := l.project(ctx, fmt.Sprintf("round %d: %s", r.Number, part.aspect), part.aspect)
 		if err != nil {
 			return err
 		}
@@ -192,9 +202,8 @@ func (l *Loop) collect(ctx context.Context, r Round) error {
 	return nil
 }
 
-// project finds or opens the annotation project of a round and an aspect.
-func (l *Loop) project(ctx context.Context, r Round, aspect tandem.Aspect) (store.Project, error) {
-	name := fmt.Sprintf("round %d: %s", r.Number, aspect)
+// project finds or opens an annotation project.
+func (l *Loop) project(ctx context.Context, name string, aspect tandem.Aspect) (store.Project, error) {
 	projects, err := l.Store.Projects(ctx)
 	if err != nil {
 		return store.Project{}, err
@@ -372,18 +381,15 @@ func (l *Loop) ppo(ctx context.Context, r Round, o Outcome) (Version, error) {
 	return Version{name, model}, err
 }
 
-// repeatedAnswers is how many more answers to each prompt a version gives, see evaluation.Repeat.
-const repeatedAnswers = 9
-
 // Evaluate has every version answer held-out prompts, all under the same randomness and scored by the same
 // pair of reward models, since scores of different models do not compare. The first version is the
-// reference that drift is measured from.
-func (l *Loop) Evaluate(ctx context.Context, round int, versions []Version, j Judges, prompts string, sampling tandem.Sampling, seed uint64) ([][]evaluation.Answer, error) {
+// reference that drift is measured from. Each gives so many more answers to each prompt, see evaluation.Repeat.
+func (l *Loop) Evaluate(ctx context.Context, round int, versions []Version, j Judges, prompts string, sampling tandem.Sampling, seed uint64, repeat int) ([][]evaluation.Answer, error) {
 	var specs []any
 	for _, v := range versions {
 		specs = append(specs, Answer{
 			Policy: v.URL, Reference: versions[0].URL, Helpfulness: j.Helpfulness.URL, Safety: j.Safety.URL,
-			Prompts: prompts, Sampling: sampling, Seed: seed, Repeat: repeatedAnswers,
+			Prompts: prompts, Sampling: sampling, Seed: seed, Repeat: repeat,
 			PolicyID: v.ID, HelpfulnessID: j.Helpfulness.ID, SafetyID: j.Safety.ID,
 		})
 	}

@@ -40,6 +40,9 @@ type roundCommand struct {
 	Seed           *uint64  `help:"Seed of every stage (default: the recipe's)." placeholder:"N"`
 	Worker         bool     `default:"true" negatable:"" help:"Work in this process too, beside the tandem workers that there are (default: yes)."`
 
+	Promote      bool   `help:"Let the version serve as policy if it does not lose to the one that does: by a second pair of reward models, and by people on the annotation site, who are waited for."`
+	TrialPrompts string `type:"path" help:"File of held-out prompts of both kinds to decide that on, with --promote (default: the held-out ones of --prompts)." placeholder:"FILE"`
+
 	Collect            bool   `help:"First have people compare answers of the two newest policies on the annotation site, and wait for them."`
 	HelpfulnessPrompts string `type:"path" help:"File of prompts to compare answers to for helpfulness, with --collect." placeholder:"FILE"`
 	SafetyPrompts      string `type:"path" help:"The same for safety." placeholder:"FILE"`
@@ -58,8 +61,9 @@ type roundReport struct {
 	Targets string           `json:"targets"`
 	// Archive is what the version was fine-tuned on, where that is more than the targets.
 	Archive  *pipeline.Archived `json:"archive,omitempty"`
-	Next     *rejection.Choice  `json:"next,omitempty"` // temperature that a sweep speaks for
-	Compared int                `json:"compared"`       // training comparisons
+	Next     *rejection.Choice  `json:"next,omitempty"`     // temperature that a sweep speaks for
+	Compared int                `json:"compared"`           // training comparisons
+	Decision *tandem.Decision   `json:"decision,omitempty"` // with --promote
 }
 
 // roundName is the file in a round's folder that tells its number to --resume.
@@ -111,7 +115,7 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	loop := &pipeline.Loop{Store: db.Store, Queue: queue, Log: w.log, Progress: shown.units}
-	if c.Collect {
+	if c.Collect || c.Promote {
 		loop.Annotators = pipeline.People{Store: db.Store, Waiting: shown.judgments}
 	}
 	var services []func(context.Context) error
@@ -126,8 +130,15 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Second, outcome.Targets, outcome.Archived, outcome.Next, outcome.Compared}
-	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons\n", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared)
+	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Second, outcome.Targets, outcome.Archived, outcome.Next, outcome.Compared, outcome.Decision}
+	decided := ""
+	if d := reply.Decision; d != nil {
+		decided = "not promoted: " + d.Reason + "\n"
+		if d.Promoted {
+			decided = "promoted: " + d.Reason + "\n"
+		}
+	}
+	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons\n%s", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared, decided)
 }
 
 // recipe resolves the preset, the file and the seed.
@@ -171,7 +182,7 @@ func (c *roundCommand) describe(ctx context.Context, s *store.Store, r pipeline.
 	if err != nil {
 		return nil, err
 	}
-	made := map[string]any{"name": c.Name, "recipe": r.Recipe, "ppo": c.PPO, "collect": c.Collect, "base": base.ID, "data": c.Data}
+	made := map[string]any{"name": c.Name, "recipe": r.Recipe, "ppo": c.PPO, "collect": c.Collect, "promote": c.Promote, "base": base.ID, "data": c.Data}
 	var models []string
 	for _, v := range r.Versions {
 		models = append(models, v.ID)
@@ -179,7 +190,7 @@ func (c *roundCommand) describe(ctx context.Context, s *store.Store, r pipeline.
 	made["model"] = models
 	for name, files := range map[string][]string{
 		"demonstrations": {c.Demonstrations}, "prompts": {c.Prompts}, "reference-prompts": {r.Prompts.Reference}, "archive": c.Archive,
-		"helpfulness-prompts": {c.HelpfulnessPrompts}, "safety-prompts": {c.SafetyPrompts},
+		"helpfulness-prompts": {c.HelpfulnessPrompts}, "safety-prompts": {c.SafetyPrompts}, "trial-prompts": {c.TrialPrompts},
 	} {
 		hashes := []string{}
 		for _, path := range files {
@@ -238,9 +249,12 @@ func (c *roundCommand) row(ctx context.Context, s *store.Store, made json.RawMes
 func (c *roundCommand) round(ctx context.Context, s *store.Store, recipe pipeline.Recipe) (pipeline.Round, error) {
 	r := pipeline.Round{
 		Name: c.Name, Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive,
-		Prompts: pipeline.Prompts{Helpfulness: c.HelpfulnessPrompts, Safety: c.SafetyPrompts, Improve: c.Prompts, Reference: c.Reference},
-		PPO:     c.PPO, ObeyStore: true,
+		Prompts: pipeline.Prompts{Improve: c.Prompts, Reference: c.Reference, Trial: c.TrialPrompts},
+		PPO:     c.PPO, Promote: c.Promote, ObeyStore: true,
 		Snapshot: strings.TrimPrefix(c.Data, snapshotPrefix),
+	}
+	if c.Collect {
+		r.Prompts.Helpfulness, r.Prompts.Safety = c.HelpfulnessPrompts, c.SafetyPrompts
 	}
 	if r.Prompts.Reference == "" {
 		r.Prompts.Reference = c.Prompts
@@ -258,7 +272,7 @@ func (c *roundCommand) round(ctx context.Context, s *store.Store, recipe pipelin
 // plan prints what the round would do.
 func (c *roundCommand) plan(ctx context.Context, w *world, s *store.Store, recipe pipeline.Recipe) error {
 	p, err := pipeline.PlanRound(ctx, s, pipeline.Round{
-		Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive, Prompts: pipeline.Prompts{Improve: c.Prompts}, PPO: c.PPO,
+		Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive, Prompts: pipeline.Prompts{Improve: c.Prompts, Trial: c.TrialPrompts}, PPO: c.PPO, Promote: c.Promote,
 		Snapshot: strings.TrimPrefix(c.Data, snapshotPrefix),
 	})
 	if err != nil {
