@@ -67,7 +67,13 @@ func (l *loop) models() {
 		l.no(l.store.AddModel(ctx, m))
 	}
 	l.no(l.store.Promote(ctx, "b000000000000000", "cli", "the first chat model"))
-	l.no(l.store.Promote(ctx, "f000000000000000", "cli", "wins 64 % of blind pairs"))
+	l.no(l.store.Decide(ctx, tandem.Decision{Round: l.done, Model: "f000000000000000", Against: "b000000000000000", Promoted: true, Reason: "wins 64 % of blind pairs", Least: .45, Contests: []tandem.Contest{
+		{Jury: tandem.HeldOutJury, Aspect: tandem.Helpfulness, Wins: 240, Losses: 160, Rate: .6, Low: .551, High: .647, Held: true},
+		{Jury: tandem.PeopleJury, Aspect: tandem.Helpfulness, Wins: 240, Ties: 32, Losses: 128, Rate: .64, Low: .592, High: .686, Held: true},
+	}}, "pipeline"))
+	l.no(l.store.Decide(ctx, tandem.Decision{Round: l.running, Model: "e000000000000000", Against: "f000000000000000", Reason: "RLHF-V1 may lose to RLHF-V1 (PPO)", Least: .45, Contests: []tandem.Contest{
+		{Jury: tandem.HeldOutJury, Aspect: tandem.Safety, Wins: 70, Losses: 80, Rate: .467, Low: .389, High: .546},
+	}}, "pipeline"))
 }
 
 func (l *loop) stages() {

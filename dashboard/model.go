@@ -18,6 +18,7 @@ type modelStore interface {
 	Family(ctx context.Context, id string, most int) ([]tandem.Model, error)
 	Promoted(ctx context.Context, kind tandem.ModelKind) (tandem.Model, error)
 	Promotions(ctx context.Context, kind tandem.ModelKind) ([]store.Promotion, error)
+	Decisions(ctx context.Context, model string) ([]tandem.Decision, error)
 	Snapshots(ctx context.Context) ([]store.Snapshot, error)
 }
 

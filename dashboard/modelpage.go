@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -87,6 +88,7 @@ type modelPage struct {
 	Family     family
 	Serving    bool
 	Promotions []store.Promotion // its own, the last one first
+	Decisions  []decision        // on it, the last one first
 	Back       tandem.Model      // that a rollback would let serve, where this one serves
 	Runs       []runLine         // that made it
 	Metrics    []namedValue
@@ -94,6 +96,15 @@ type modelPage struct {
 	Snapshot   *store.Snapshot // that it was fitted to, where it is the database's
 	Answered   []store.Answered
 }
+
+// decision is one with the model that it was tried against.
+type decision struct {
+	tandem.Decision
+	Old tandem.Model
+}
+
+// Percent is a share for people.
+func (modelPage) Percent(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }
 
 // Probability says what a raw scalar of a reward model means.
 func (p modelPage) Probability() string {
@@ -150,6 +161,17 @@ func (p watchPages) model(w http.ResponseWriter, r *http.Request) error {
 		if promotion.Model == m.ID {
 			page.Promotions = append(page.Promotions, promotion)
 		}
+	}
+	decisions, err := p.store.Decisions(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	for _, d := range decisions {
+		old, err := p.store.Model(ctx, d.Against)
+		if err != nil {
+			return err
+		}
+		page.Decisions = append(page.Decisions, decision{d, old})
 	}
 	if back := store.ServedBefore(history); page.Serving && back != "" {
 		if page.Back, err = p.store.Model(ctx, back); err != nil {

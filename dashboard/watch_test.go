@@ -56,7 +56,10 @@ func TestWatchWithoutJavaScript(t *testing.T) {
 	b.read("/models")
 	b.wants(http.StatusOK, "<svg", "RLHF-V1 (PPO)", "serves", `class="tree"`)
 	b.read("/models/f000000000000000")
-	b.wants(http.StatusOK, "This model serves as policy", "wins 64 % of blind pairs", "lets <a href=\"/models/b000000000000000\">SFT</a> serve again", "base")
+	b.wants(http.StatusOK, "This model serves as policy", "wins 64 % of blind pairs", "lets <a href=\"/models/b000000000000000\">SFT</a> serve again", "base",
+		`<span class="tag status done">promoted</span>`, "Held-out prompts on which it wins against SFT", "64.0 % [59.2 %, 68.6 %]", "reaches 45.0 %")
+	b.read("/models/e000000000000000")
+	b.wants(http.StatusOK, "It does not serve", `<span class="tag status failed">not promoted</span>`, "RLHF-V1 may lose to RLHF-V1 (PPO)", "46.7 % [38.9 %, 54.6 %]", "<td>no</td>")
 	b.read("/models/d000000000000000")
 	b.wants(http.StatusOK, "eval_accuracy", "0.71", "−1.7346", "σ(r / 1.1) is the probability", "It does not serve")
 	for _, path := range []string{"/rounds/99", "/rounds/x", "/runs/99", "/runs/x", "/models/none", "/models/none/answers", "/runs/99/events"} {
