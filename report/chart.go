@@ -137,7 +137,7 @@ func NewHistogram(x Axis, bins int, distributions ...Values) *Histogram {
 	return h
 }
 
-// chart is what the three kinds have in common.
+// chart is what the kinds have in common.
 type chart interface {
 	validate() error
 	names() []string          // of the series, for the legend
@@ -156,6 +156,9 @@ func (f Figure) chart() (chart, error) {
 	}
 	if f.Histogram != nil {
 		charts = append(charts, f.Histogram)
+	}
+	if f.Path != nil {
+		charts = append(charts, f.Path)
 	}
 	if len(charts) != 1 {
 		return nil, fmt.Errorf("it has %d charts, not one", len(charts))

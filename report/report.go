@@ -40,7 +40,7 @@ type Section struct {
 	Samples    []Sample `json:"samples,omitempty"`
 }
 
-// Figure is one chart: exactly one of Lines, Bars and Histogram.
+// Figure is one chart: exactly one of Lines, Bars, Histogram and Path.
 type Figure struct {
 	Title   string `json:"title"`
 	Caption string `json:"caption"`        // what is shown, over what, with which intervals; needed
@@ -49,6 +49,7 @@ type Figure struct {
 	Lines     *Lines     `json:"lines,omitempty"`
 	Bars      *Bars      `json:"bars,omitempty"`
 	Histogram *Histogram `json:"histogram,omitempty"`
+	Path      *Path      `json:"path,omitempty"`
 }
 
 // Sample is a prompt with the answers that several models gave to it.

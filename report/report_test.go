@@ -76,6 +76,10 @@ func progress() report.Report {
 					{Title: "ROC", Caption: "Unsafe answers found against safe ones accused.",
 						Lines: &report.Lines{X: report.Axis{Label: "false alarms", Min: report.At(0), Max: report.At(1)}, Y: report.Axis{Label: "found", Min: report.At(0), Max: report.At(1)}, Equal: true, Step: true, Plain: true,
 							Series: []report.Series{{"safety model", []report.Point{{0, report.Exactly(0)}, {0.05, report.Exactly(0.62)}, {0.2, report.Exactly(0.9)}, {1, report.Exactly(1)}}}}}},
+					{Title: "Win rates", Caption: "Helpfulness and safety of each version against the first.",
+						Path: &report.Path{X: report.Axis{Label: "helpfulness, %"}, Y: report.Axis{Label: "safety, %"}, Cross: report.At(50), Series: []report.PathSeries{
+							{"people", []report.Place{{"SFT", report.Exactly(50), report.Exactly(50)}, {"RLHF-v1", report.Between(57, 52, 62), report.Between(61, 53, 69)}, {hostile, report.Between(66, 61, 71), report.Between(70, 62, 77)}}},
+							{"held-out judge", []report.Place{{"SFT", report.Exactly(50), report.Exactly(50)}, {"RLHF-v1", report.Between(60, 55, 65), report.Between(72, 64, 79)}, {"RLHF-v2", report.Between(71, 66, 76), report.Between(79, 71, 85)}}}}}},
 				}},
 			{Heading: "Controls and cost", Tables: []report.Table{{Caption: "Gold after one round", Columns: []string{"run", "helpfulness", "safety", "answers", "time"}, Rows: [][]report.Cell{
 				{report.Text("true judgments"), report.Interval(report.Between(0.63, 0.60, 0.66), 2), report.Interval(report.Between(0.74, 0.70, 0.78), 2), report.Number(6400, 0), report.Number(161, 0).In(" s")},
@@ -116,10 +120,10 @@ func TestPageNeedsNothingBesideIt(t *testing.T) {
 	if strings.Contains(page, "ZgotmplZ") {
 		t.Error("the template refused a value")
 	}
-	if got := strings.Count(page, "<svg "); got != 7 {
-		t.Errorf("the page has %d plots, not 7", got)
+	if got := strings.Count(page, "<svg "); got != 8 {
+		t.Errorf("the page has %d plots, not 8", got)
 	}
-	if got := strings.Count(page, "alert(&#34;x &amp; y&#34;)"); got != 4 {
+	if got := strings.Count(page, "alert(&#34;x &amp; y&#34;)"); got != 6 {
 		t.Errorf("the hostile text was shown %d times", got)
 	}
 }
@@ -221,6 +225,7 @@ func TestValidateNamesWhatCannotBeShown(t *testing.T) {
 		"missing bar":  {func(r *report.Report) { r.Sections[0].Figures[2].Bars.Series[0].Values = nil }, "0 values for 9 categories"},
 		"NaN axis":     {func(r *report.Report) { r.Sections[0].Figures[2].Bars.Y.Max = &nan }, "score, 0 to 1"},
 		"NaN share":    {func(r *report.Report) { r.Sections[0].Figures[3].Histogram.Series[0].Shares[4] = nan }, "not finite"},
+		"NaN place":    {func(r *report.Report) { r.Sections[0].Figures[7].Path.Series[1].Places[1].X.Low = nan }, `"held-out judge", "RLHF-v1"`},
 		"ragged table": {func(r *report.Report) { t := &r.Sections[1].Tables[0]; t.Rows[1] = t.Rows[1][:2] }, "row 2 has 2 cells"},
 		"infinite cell": {func(r *report.Report) {
 			r.Sections[1].Tables[0].Rows[0][3] = report.Number(math.Inf(1), 0)
