@@ -13,7 +13,7 @@ func ExampleOutcomes_WinRate() {
 		return
 	}
 	fmt.Println("win rate", rate)
-	// Output: win rate 0.65 [0.553, 0.736]
+	// Output: win rate 0.65 [0.558, 0.732]
 }
 
 func ExampleIsUndefined() {

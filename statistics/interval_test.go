@@ -26,6 +26,48 @@ func TestWilson(t *testing.T) {
 	near(t, "win rate", rate.Value, err, 4.0/6, 1e-15)
 }
 
+// TestWinRate holds intervals against what they are defined by: the supposed differences at which the score, with the
+// likeliest shares that have that difference, is just significant. Those shares are looked for one by one.
+func TestWinRate(t *testing.T) {
+	const z = 1.959964
+	score := func(o Outcomes, d float64) float64 {
+		n, best, likeliest := float64(o.N()), math.Inf(-1), 0.0
+		xlogy := func(x int, y float64) float64 {
+			if x == 0 {
+				return 0
+			}
+			return float64(x) * math.Log(y)
+		}
+		for i := range 200_001 {
+			lost := float64(i) / 200_000
+			won := lost + d
+			if tied := 1 - won - lost; won >= 0 && tied >= 0 {
+				if l := xlogy(o.Wins, won) + xlogy(o.Losses, lost) + xlogy(o.Ties, tied); l > best {
+					best, likeliest = l, lost
+				}
+			}
+		}
+		return (float64(o.Wins-o.Losses) - n*d) / math.Sqrt(n*(2*likeliest+d-d*d))
+	}
+	for _, o := range []Outcomes{{12, 36, 2}, {12, 40, 8}, {100, 5, 80}, {3, 20, 30}} {
+		got, err := o.WinRate()
+		near(t, "low", score(o, 2*got.Low-1), err, z, 1e-3)
+		near(t, "high", score(o, 2*got.High-1), err, -z, 1e-3)
+	}
+	for _, o := range []Outcomes{{240, 0, 160}, {3, 0, 0}, {0, 0, 7}, {1, 0, 1}} { // without ties
+		got, err := o.WinRate()
+		want, _ := Wilson(float64(o.Wins), o.N())
+		near(t, "low without ties", got.Low, err, want.Low, 1e-9)
+		near(t, "high without ties", got.High, err, want.High, 1e-9)
+	}
+	ties, err := Outcomes{Ties: 100}.WinRate()
+	near(t, "low of ties alone", ties.Low, err, 0.4815, 1e-3)
+	near(t, "high of ties alone", ties.High, err, 0.5185, 1e-3)
+	if _, err := (Outcomes{}).WinRate(); !IsUndefined(err) {
+		t.Errorf("no comparisons: error %v", err)
+	}
+}
+
 func TestMean(t *testing.T) {
 	got, err := Mean([]float64{1, 2, 3, 4, 5})
 	near(t, "mean", got.Value, err, 3, 0)
