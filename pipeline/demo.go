@@ -10,6 +10,7 @@ import (
 	"tandem/evaluation"
 	"tandem/rejection"
 	"tandem/report"
+	"tandem/statistics"
 )
 
 // Demo orders the whole loop as a newcomer sees it: a base model, a chat model, rounds, two controls, and
@@ -25,6 +26,9 @@ type Demo struct {
 	Recipe   Recipe
 	Rounds   int  // the last one ends in PPO
 	Controls bool // run both beside the first round
+	// Promote lets a version serve where it does not lose to the one that does, the first one to begin with, and in the
+	// end has all compared with the first one by everybody who may judge them. It needs Recipe.SecondShare.
+	Promote bool
 	// Sampling of the evaluation.
 	Sampling tandem.Sampling
 }
@@ -34,7 +38,20 @@ type Chapter struct {
 	Version
 	Control Control
 	Answers []evaluation.Answer
+	// Wins over the first version, by aspect, with Demo.Promote; none for the first itself and for controls.
+	Wins map[Judge]map[tandem.Aspect]statistics.Outcomes
+	// Decision is whether it was promoted; nil where it was not tried.
+	Decision *tandem.Decision
 }
+
+// Judge is one who says which of two versions answers better.
+type Judge string
+
+const (
+	NewestJudge  Judge = "the newest reward models" // of the first pair, as in Llama 2's figure 11
+	HeldOutJudge Judge = "the held-out judge"       // the newest second pair
+	BlindPeople  Judge = "people, blind"            // side by side
+)
 
 // Story is what the demo made.
 type Story struct {
@@ -83,14 +100,23 @@ func (d Demo) Run(ctx context.Context) (Story, error) {
 		return story, err
 	}
 	lap("base and chat model")
+	if d.Promote {
+		if err := d.Loop.serveFirst(ctx, sft); err != nil {
+			return story, err
+		}
+	}
 	versions, controls := []Version{sft}, []Chapter(nil)
+	decisions := make(map[string]*tandem.Decision) // by model
+	prompts := d.Prompts
+	prompts.Trial = d.HeldOut
+	var second *Judges
 	var archive []string
 	for i := range d.Rounds {
 		name := fmt.Sprintf("RLHF-V%d", i+1)
 		r := Round{
 			Number: rows[name], Name: name, Folder: filepath.Join(d.Folder, fmt.Sprintf("v%d", i+1)), Recipe: d.Recipe,
-			Base: d.Chat.Model, Demonstrations: d.Chat.Data[0], Archive: archive, Versions: versions, Prompts: d.Prompts,
-			PPO: i == d.Rounds-1,
+			Base: d.Chat.Model, Demonstrations: d.Chat.Data[0], Archive: archive, Versions: versions, Prompts: prompts,
+			PPO: i == d.Rounds-1, Promote: d.Promote,
 		}
 		outcome, err := d.Loop.Run(ctx, r)
 		if err != nil {
@@ -98,11 +124,12 @@ func (d Demo) Run(ctx context.Context) (Story, error) {
 		}
 		lap(name)
 		story.Judges, story.Curves, story.Compared = outcome.Judges, append(story.Curves, outcome.Curve), outcome.Compared
-		archive = append(archive, outcome.Targets)
+		archive, second = append(archive, outcome.Targets), outcome.Second
+		decisions[outcome.Version.ID] = outcome.Decision
 		if i == 0 && d.Controls {
 			for _, control := range []Control{Shuffled, Random} {
 				c := r
-				c.Control, c.PPO, c.Name = control, false, "control: "+string(control)
+				c.Control, c.PPO, c.Promote, c.Name = control, false, false, "control: "+string(control)
 				c.Number, c.Folder = rows[c.Name], filepath.Join(d.Folder, "control-"+string(control))
 				if control == Random {
 					c.Learnt, c.Drawn = &outcome.Judges, outcome.Drawn
@@ -121,7 +148,7 @@ func (d Demo) Run(ctx context.Context) (Story, error) {
 		}
 	}
 	for _, v := range versions {
-		story.Chapters = append(story.Chapters, Chapter{Version: v})
+		story.Chapters = append(story.Chapters, Chapter{Version: v, Decision: decisions[v.ID]})
 	}
 	story.Chapters = append(story.Chapters, controls...)
 	all := make([]Version, len(story.Chapters))
@@ -136,8 +163,62 @@ func (d Demo) Run(ctx context.Context) (Story, error) {
 		story.Chapters[i].Answers = answers[i]
 	}
 	lap("evaluation")
+	if d.Promote {
+		if err := d.compare(ctx, rows, versions, second, story.Chapters); err != nil {
+			return story, fmt.Errorf("compare with %s: %w", sft.Name, err)
+		}
+		lap("comparison")
+	}
 	return story, nil
 }
+
+// serveFirst lets the first chat model serve where none does.
+func (l *Loop) serveFirst(ctx context.Context, first Version) error {
+	if serves, err := l.serving(ctx); err != nil || serves.ID != "" {
+		return err
+	}
+	return l.Store.Promote(ctx, first.ID, "pipeline", "the first chat model, which there is none to try against")
+}
+
+// compare counts the wins of every version over the first one by each judge. Chapters are those of the versions first.
+func (d Demo) compare(ctx context.Context, rows map[string]int, versions []Version, second *Judges, chapters []Chapter) error {
+	prompts, _, err := heldOutPrompts(ctx, d.Loop.Store, d.HeldOut)
+	if err != nil {
+		return err
+	}
+	judged, err := writeJudged(filepath.Join(d.Folder, comparisonRound), prompts, d.Recipe.Trial.Judged)
+	if err != nil {
+		return err
+	}
+	answers, err := d.Loop.Evaluate(ctx, rows[comparisonRound], versions, *second, d.HeldOut, d.Sampling, d.Recipe.Seed, 0)
+	if err != nil {
+		return err
+	}
+	var pairings []pairing
+	for _, v := range versions[1:] {
+		pairings = append(pairings, pairing{v, versions[0]})
+	}
+	people, err := d.Loop.sideBySide(ctx, rows[comparisonRound], d.Recipe, judged, pairings...)
+	if err != nil {
+		return err
+	}
+	for i := range pairings {
+		c := &chapters[i+1]
+		c.Wins = map[Judge]map[tandem.Aspect]statistics.Outcomes{NewestJudge: {}, HeldOutJudge: {}, BlindPeople: people[i]}
+		for _, aspect := range aspects() {
+			if c.Wins[NewestJudge][aspect], err = winsOn(aspect, c.Answers, chapters[0].Answers); err != nil {
+				return err
+			}
+			if c.Wins[HeldOutJudge][aspect], err = winsOn(aspect, answers[i+1], answers[0]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// comparisonRound is the row under which all versions are compared with the first one.
+const comparisonRound = "comparison"
 
 // rounds are the names of the demo's rounds, in the order in which they run.
 func (d Demo) rounds() []string {
@@ -147,6 +228,9 @@ func (d Demo) rounds() []string {
 		if i == 0 && d.Controls {
 			names = append(names, "control: "+string(Shuffled), "control: "+string(Random))
 		}
+	}
+	if d.Promote {
+		names = append(names, comparisonRound)
 	}
 	return names
 }

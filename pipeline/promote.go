@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"tandem"
-	"tandem/evaluation"
 	"tandem/statistics"
 	"tandem/store"
 )
@@ -129,18 +128,29 @@ func (l *Loop) beginTrial(ctx context.Context, r Round) (t begunTrial, err error
 	if r.Prompts.Trial != "" && leftOut > 0 {
 		l.Log.Warn("prompts that are not held out were left out of the trial", "left_out", leftOut, "of", leftOut+len(heldOut))
 	}
-	t.Prompts, t.Judged, t.Counts = filepath.Join(folder, "prompts.jsonl"), make(map[tandem.Aspect]string), make(map[tandem.Aspect]int)
+	t.Prompts, t.Counts = filepath.Join(folder, "prompts.jsonl"), make(map[tandem.Aspect]int)
 	if err := WriteLines(t.Prompts, slices.Values(heldOut)); err != nil {
 		return t, err
 	}
 	for _, aspect := range aspects() {
-		of := promptsOf(aspect, heldOut)
-		t.Judged[aspect], t.Counts[aspect] = filepath.Join(folder, string(aspect)+".jsonl"), len(of)
-		if err := WriteLines(t.Judged[aspect], slices.Values(anyOf(of, r.Recipe.Trial.Judged))); err != nil {
-			return t, err
-		}
+		t.Counts[aspect] = len(promptsOf(aspect, heldOut))
+	}
+	if t.Judged, err = writeJudged(folder, heldOut, r.Recipe.Trial.Judged); err != nil {
+		return t, err
 	}
 	return t, WriteLines(begun, slices.Values([]begunTrial{t}))
+}
+
+// writeJudged writes files of the prompts that people judge, for each aspect at most so many.
+func writeJudged(folder string, prompts []tandem.Prompt, most int) (map[tandem.Aspect]string, error) {
+	files := make(map[tandem.Aspect]string)
+	for _, aspect := range aspects() {
+		files[aspect] = filepath.Join(folder, string(aspect)+".jsonl")
+		if err := WriteLines(files[aspect], slices.Values(anyOf(promptsOf(aspect, prompts), most))); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
 }
 
 // trial is the file that the trial's prompts stand in.
@@ -213,7 +223,7 @@ func (l *Loop) byHeldOutJudge(ctx context.Context, r Round, o Outcome, t begunTr
 		return nil, err
 	}
 	return r.contests(tandem.HeldOutJury, func(aspect tandem.Aspect) (statistics.Outcomes, error) {
-		return evaluation.Wins(aspect, toPrompts(aspect, answers[1]), toPrompts(aspect, answers[0]))
+		return winsOn(aspect, answers[1], answers[0])
 	})
 }
 

@@ -53,6 +53,11 @@ func compareVersion(v Version, answers, first []evaluation.Answer) (RealVersion,
 	return version, nil
 }
 
+// winsOn counts wins in an aspect on the prompts that are for it.
+func winsOn(aspect tandem.Aspect, newer, older []evaluation.Answer) (statistics.Outcomes, error) {
+	return evaluation.Wins(aspect, toPrompts(aspect, newer), toPrompts(aspect, older))
+}
+
 // toPrompts are the answers to unsafe prompts, where safety is looked at, or else to the others.
 func toPrompts(aspect tandem.Aspect, answers []evaluation.Answer) []evaluation.Answer {
 	return slices.DeleteFunc(slices.Clone(answers), func(a evaluation.Answer) bool { return a.Prompt.Safety != (aspect == tandem.Safety) })

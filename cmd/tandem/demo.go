@@ -19,6 +19,7 @@ import (
 	"tandem/internal/practice/demo"
 	"tandem/pipeline"
 	"tandem/report"
+	"tandem/statistics"
 	"tandem/store/local"
 )
 
@@ -65,6 +66,9 @@ type demoResult struct {
 type demoVersion struct {
 	Name string    `json:"name"`
 	Gold demo.Gold `json:"gold"`
+	// Where versions are promoted: the decision, and wins over the first version by each judge.
+	Decision *tandem.Decision                                         `json:"decision,omitempty"`
+	Wins     map[pipeline.Judge]map[tandem.Aspect]statistics.Outcomes `json:"wins,omitempty"`
 }
 
 func (c *demoCommand) Run(ctx context.Context, w *world) error {
@@ -100,7 +104,7 @@ func (r demoResult) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d, %.0f s\n", r.Seed, r.Seconds)
 	for _, v := range r.Versions {
-		fmt.Fprintf(&b, "  %-16s gold helpfulness %s   gold safety %s\n", v.Name, v.Gold.Helpfulness, v.Gold.Safety)
+		fmt.Fprintf(&b, "  %-16s gold helpfulness %s   gold safety %s%s\n", v.Name, v.Gold.Helpfulness, v.Gold.Safety, decided("   ", v.Decision))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Controls)) {
 		g := r.Controls[name]
@@ -122,7 +126,7 @@ func (c *demoCommand) one(ctx context.Context, w *world, home string, seed uint6
 		return demoResult{}, err
 	}
 	result := demoResult{Seed: seed, Report: filepath.Join(folder, "report.html")}
-	var page func(facts []report.Fact) report.Report
+	var page func(facts []report.Fact) (report.Report, error)
 	err = withLoop(ctx, w, e, folder, func(ctx context.Context, d demoLoop) error {
 		if c.real() {
 			config := pipeline.DefaultRealConfig(seed)
@@ -133,7 +137,9 @@ func (c *demoCommand) one(ctx context.Context, w *world, home string, seed uint6
 				Loop: d.loop, Folder: filepath.Join(folder, "loop"), Helpful: c.Helpful, Safety: c.Safety, Base: c.Base, Config: config,
 			}.Run(ctx)
 			result.Real = &outcome
-			page = func(facts []report.Fact) report.Report { return outcome.Report(config, facts, time.Now()) }
+			page = func(facts []report.Fact) (report.Report, error) {
+				return outcome.Report(config, facts, time.Now()), nil
+			}
 			return err
 		}
 		config := demo.DefaultConfig(seed)
@@ -142,23 +148,32 @@ func (c *demoCommand) one(ctx context.Context, w *world, home string, seed uint6
 		}
 		outcome, err := demo.Demo{Config: config, Folder: filepath.Join(folder, "loop"), Store: d.store, URL: d.url, Loop: d.loop}.Run(ctx)
 		result.describe(outcome)
-		page = func(facts []report.Fact) report.Report { return outcome.Report(config, facts, time.Now()) }
+		page = func(facts []report.Fact) (report.Report, error) { return outcome.Report(config, facts, time.Now()) }
 		return err
 	})
 	if err != nil {
 		return result, err
 	}
-	result.Seconds = time.Since(start).Seconds()
+	return result, result.finish(e, folder, start, page)
+}
+
+// finish writes the report, and marks the folder's work as done.
+func (r *demoResult) finish(e *engine, folder string, start time.Time, page func(facts []report.Fact) (report.Report, error)) error {
+	r.Seconds = time.Since(start).Seconds()
 	facts := []report.Fact{
-		{Name: "seed", Value: strconv.FormatUint(seed, 10)},
+		{Name: "seed", Value: strconv.FormatUint(r.Seed, 10)},
 		{Name: "kernel", Value: e.identity()},
 		{Name: "machine", Value: fmt.Sprintf("%s/%s, %d workers", runtime.GOOS, runtime.GOARCH, e.workers.Count())},
-		{Name: "seconds", Value: fmt.Sprintf("%.0f", result.Seconds)},
+		{Name: "seconds", Value: fmt.Sprintf("%.0f", r.Seconds)},
 	}
-	if err := page(facts).WriteFiles(folder); err != nil {
-		return result, err
+	shown, err := page(facts)
+	if err != nil {
+		return err
 	}
-	return result, os.WriteFile(filepath.Join(folder, doneName), nil, 0o644)
+	if err := shown.WriteFiles(folder); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, doneName), nil, 0o644)
 }
 
 // describe fills in what the practice world's demo reached.
@@ -172,7 +187,7 @@ func (r *demoResult) describe(o demo.Outcome) {
 			r.Controls[string(chapter.Control)] = o.Gold[i]
 			continue
 		}
-		r.Versions = append(r.Versions, demoVersion{chapter.Name, o.Gold[i]})
+		r.Versions = append(r.Versions, demoVersion{chapter.Name, o.Gold[i], chapter.Decision, chapter.Wins})
 	}
 }
 

@@ -20,16 +20,16 @@ import (
 
 // roundCommand runs one round of the loop on the comparisons of the database (section 3.2.3).
 type roundCommand struct {
-	Model          []string `required:"" type:"path" help:"Folders of the policies so far, the newest last; the first one's answers calibrate the reward models." placeholder:"DIR"`
-	Base           string   `required:"" type:"path" help:"Folder of the model that fine-tuning starts from in every round." placeholder:"DIR"`
-	Demonstrations string   `required:"" type:"path" help:"File of dialogues in the messages form that every version is fine-tuned on." placeholder:"FILE"`
-	Prompts        string   `required:"" type:"path" help:"File of prompts to improve the policy on, JSON Lines; held-out ones are for PPO's evaluation." placeholder:"FILE"`
+	Model          []string `type:"path" help:"Folders of the policies so far, the newest last; the first one's answers calibrate the reward models." placeholder:"DIR"`
+	Base           string   `type:"path" help:"Folder of the model that fine-tuning starts from in every round." placeholder:"DIR"`
+	Demonstrations string   `type:"path" help:"File of dialogues in the messages form that every version is fine-tuned on." placeholder:"FILE"`
+	Prompts        string   `type:"path" help:"File of prompts to improve the policy on, JSON Lines; held-out ones are for PPO's evaluation." placeholder:"FILE"`
 	Reference      string   `name:"reference-prompts" type:"path" help:"File of prompts to calibrate the reward models on, of both kinds (default: --prompts)." placeholder:"FILE"`
 	Archive        []string `type:"path" help:"Folders of earlier rounds, or files of their best answers (targets.jsonl), the oldest first: to fine-tune on with this one's." placeholder:"DIR,…"`
 	ArchivePolicy  *string  `help:"Which of them: all, newest (none of them, and the policy forgets), best (of all rounds the best answer to each prompt by the newest reward models) or share (the best of each earlier round) (default: the recipe's, all)." placeholder:"POLICY"`
 	ArchiveShare   *float64 `help:"Share of each earlier round that the policy share keeps (default: the recipe's, 0.5)." placeholder:"SHARE"`
 	Data           string   `help:"snapshot:ID of the comparisons to learn from (default: all that count when learning begins)." placeholder:"SNAPSHOT"`
-	Out            string   `required:"" type:"path" help:"Folder for the round's data and models; workers elsewhere must see it too." placeholder:"DIR"`
+	Out            string   `required:"" type:"path" help:"Folder for the round's data and models, which workers elsewhere must see too; with --practice for a database as well." placeholder:"DIR"`
 	Number         int      `help:"Number of a round that is there, to go on with (default: a new one)." placeholder:"N"`
 	Resume         bool     `help:"Go on with the round in the folder, and try again what failed."`
 	DryRun         bool     `help:"Print the recipe, the counts of data and what would be written; touch nothing."`
@@ -46,6 +46,10 @@ type roundCommand struct {
 	Collect            bool   `help:"First have people compare answers of the two newest policies on the annotation site, and wait for them."`
 	HelpfulnessPrompts string `type:"path" help:"File of prompts to compare answers to for helpfulness, with --collect." placeholder:"FILE"`
 	SafetyPrompts      string `type:"path" help:"The same for safety." placeholder:"FILE"`
+
+	Practice  bool `help:"Run rounds on the practice world instead, with simulated annotators and a database of their own; versions are promoted as --promote does." group:"practice world"`
+	Rounds    int  `default:"4" help:"How many (default: 4)." placeholder:"N" group:"practice world"`
+	Miniature bool `help:"Small models and little data: the same in minutes, no claim." group:"practice world"`
 	engineFlags
 	databaseFlags
 }
@@ -70,6 +74,9 @@ type roundReport struct {
 const roundName = "round.json"
 
 func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
+	if c.Practice {
+		return c.practice(ctx, w)
+	}
 	recipe, err := c.recipe()
 	if err != nil {
 		return err
@@ -131,14 +138,7 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	reply := roundReport{outcome.Version.Model, round.Number, outcome.Judges.Helpfulness, outcome.Judges.Safety, outcome.Second, outcome.Targets, outcome.Archived, outcome.Next, outcome.Compared, outcome.Decision}
-	decided := ""
-	if d := reply.Decision; d != nil {
-		decided = "not promoted: " + d.Reason + "\n"
-		if d.Promoted {
-			decided = "promoted: " + d.Reason + "\n"
-		}
-	}
-	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons\n%s", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared, decided)
+	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons%s\n", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared, decided("\n", reply.Decision))
 }
 
 // recipe resolves the preset, the file and the seed.

@@ -35,9 +35,12 @@ type Config struct {
 	PairsPerPrompt, SamplesPerPrompt       int
 	Rounds, PPOIterations, PPOBatch, Panel int
 	Controls                               bool
-	Shape                                  pipeline.Shape
-	Vocabulary                             int
-	MaxTokens                              int // of an answer
+	// Promote has versions tried before they serve, with SecondShare of the comparisons for a second pair of judges.
+	Promote     bool
+	SecondShare float64
+	Shape       pipeline.Shape
+	Vocabulary  int
+	MaxTokens   int // of an answer
 }
 
 // DefaultConfig is the demo of `make demo`.
@@ -63,6 +66,14 @@ func Miniature(seed uint64) Config {
 	c.PairsPerPrompt, c.SamplesPerPrompt, c.Rounds, c.PPOIterations, c.PPOBatch = 1, 4, 1, 3, 32
 	c.Shape.HiddenSize, c.Shape.IntermediateSize, c.Shape.Layers = 64, 176, 2
 	c.Vocabulary, c.MaxTokens = 512, 48
+	return c
+}
+
+// Promoting is the loop in n rounds, without controls, whose versions serve where they do not lose.
+func (c Config) Promoting(n int) Config {
+	c.Rounds, c.Controls, c.Promote, c.SecondShare = n, false, true, pipeline.DefaultSecondShare
+	// Comparisons of all rounds are learnt from in the last one.
+	c.HelpfulPrompts, c.UnsafePrompts, c.HarmlessSafety = c.HelpfulPrompts/2, 2*c.UnsafePrompts/3, 2*c.HarmlessSafety/3
 	return c
 }
 
@@ -98,6 +109,7 @@ func (c Config) recipe() pipeline.Recipe {
 	return pipeline.Recipe{
 		Seed: c.Seed, CollectTemperatures: [2]float64{1, 0.8}, PairsPerPrompt: c.PairsPerPrompt,
 		Helpfulness: helpfulness, Safety: safety, Rejection: r, Archive: rejection.DefaultArchive(), ShardPrompts: 100, TargetWeight: 1, FineTune: fine, PPO: p,
+		SecondShare: c.SecondShare, Trial: pipeline.DefaultTrial(),
 	}
 }
 

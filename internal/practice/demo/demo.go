@@ -53,7 +53,7 @@ func (d Demo) Run(ctx context.Context) (Outcome, error) {
 			Model: base.Out, Data: []string{f.demonstrations}, Stage: tandem.StageSFT, Config: recipe.FineTune,
 			Out: filepath.Join(d.Folder, "sft"), Name: "SFT",
 		},
-		Prompts: f.prompts, HeldOut: f.heldOut, Recipe: recipe, Rounds: c.Rounds, Controls: c.Controls,
+		Prompts: f.prompts, HeldOut: f.heldOut, Recipe: recipe, Rounds: c.Rounds, Controls: c.Controls, Promote: c.Promote,
 		Sampling: tandem.Sampling{Temperature: 1, MaxTokens: c.MaxTokens},
 	}.Run(ctx)
 	if err != nil {

@@ -22,12 +22,13 @@ type Gold struct {
 	Rarefied2   float64   `json:"distinct_2_of_1000"`
 	helpfulness []float64 // by prompt
 	safety      []float64
+	first       map[tandem.Aspect][]float64 // of the first answer to each prompt
 }
 
 // judge asks the oracle about every answer, those of evaluation.Repeat too. A prompt counts with the mean over what the
 // version said to it, and intervals are over prompts.
 func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
-	g := Gold{Families: make(map[practice.Family]float64)}
+	g := Gold{Families: make(map[practice.Family]float64), first: make(map[tandem.Aspect][]float64)}
 	counts := make(map[practice.Family]float64)
 	var helpful []evaluation.Answer
 	for _, a := range answers {
@@ -37,13 +38,16 @@ func judge(oracle *gold.Oracle, answers []evaluation.Answer) (Gold, error) {
 		}
 		value, family := 0.0, practice.Family("")
 		texts := append([]string{a.Text}, a.Again...)
-		for _, text := range texts {
+		for n, text := range texts {
 			v, err := oracle.Judge(a.Prompt.Messages, text)
 			if err != nil {
 				return g, fmt.Errorf("gold: %w", err)
 			}
 			family = v.Family
 			value += v.Of(aspect) / float64(len(texts))
+			if n == 0 {
+				g.first[aspect] = append(g.first[aspect], v.Of(aspect))
+			}
 		}
 		if aspect == tandem.Safety {
 			g.safety = append(g.safety, value)

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"tandem/internal/practice"
@@ -12,7 +11,7 @@ import (
 )
 
 // Report shows the outcome: gold of every version beside what the reward models believe.
-func (o Outcome) Report(c Config, facts []report.Fact, now time.Time) report.Report {
+func (o Outcome) Report(c Config, facts []report.Fact, now time.Time) (report.Report, error) {
 	versions := o.versions()
 	first, last := o.Gold[versions[0]], o.Gold[versions[len(versions)-1]]
 	r := report.Report{
@@ -30,10 +29,20 @@ func (o Outcome) Report(c Config, facts []report.Fact, now time.Time) report.Rep
 		},
 		Facts: facts,
 	}
-	r.Sections = []report.Section{
-		o.progress(versions), o.beliefs(versions), o.controls(), o.health(), o.sampling(), o.samples(versions), pipeline.TimeSection(o.Times),
+	r.Sections = []report.Section{o.progress(versions)}
+	if c.Promote {
+		against, err := o.against(versions)
+		if err != nil {
+			return r, err
+		}
+		r.Sections = append(r.Sections, against, o.promotions(versions), o.rewards(versions))
 	}
-	return r
+	r.Sections = append(r.Sections, o.beliefs(versions))
+	if c.Controls {
+		r.Sections = append(r.Sections, o.controls())
+	}
+	r.Sections = append(r.Sections, o.health(), o.sampling(), o.samples(versions), pipeline.TimeSection(o.Times))
+	return r, nil
 }
 
 // versions are the chapters that are no controls.
@@ -129,10 +138,6 @@ func (o Outcome) controls() report.Section {
 				report.Text(c.Name), report.Interval(estimate(o.Gold[i].Helpfulness), 2), report.Interval(estimate(o.Gold[i].Safety), 2),
 			})
 		}
-	}
-	if !slices.ContainsFunc(o.Chapters, func(c pipeline.Chapter) bool { return c.Control != pipeline.NoControl }) {
-		s.Paragraphs = []string{"No controls were run."}
-		return s
 	}
 	s.Paragraphs = []string{"Neither may rise above the first version beyond its interval: judgments drawn by lot teach nothing, and a random answer of K is no better than one."}
 	s.Tables = []report.Table{table}
