@@ -153,6 +153,9 @@ func (h *Histogram) draw(p *plot.Plot) error {
 		}
 		fill := c
 		fill.A = 0x1c
+		if len(h.Series) > 3 { // more would hide each other
+			fill.A = 0
+		}
 		area.Color, area.LineStyle.Width = fill, 0
 		line, err := plotter.NewLine(outline)
 		if err != nil {

@@ -31,8 +31,12 @@ func (o Outcome) against(versions []int) (report.Section, error) {
 		{"By people, and in truth", []pipeline.Judge{pipeline.BlindPeople, goldJudge}},
 	} {
 		path := &report.Path{X: report.Axis{Label: "helpfulness, wins in %"}, Y: report.Axis{Label: "safety, wins in %"}, Cross: report.At(50)}
-		for _, judge := range by.judges {
-			series := report.PathSeries{Name: string(judge), Places: []report.Place{{Name: short(first), X: report.Exactly(50), Y: report.Exactly(50)}}}
+		for n, judge := range by.judges {
+			start := report.Place{X: report.Exactly(50), Y: report.Exactly(50)}
+			if n == 0 { // named once: all start there
+				start.Name = short(first)
+			}
+			series := report.PathSeries{Name: string(judge), Places: []report.Place{start}}
 			for _, i := range versions[1:] {
 				rates := make(map[tandem.Aspect]report.Estimate)
 				for _, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
