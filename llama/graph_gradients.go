@@ -80,3 +80,9 @@ func (g *Gradients) Bytes() int {
 	}
 	return n
 }
+
+// ActivationBytes is how much of Bytes activations take while batches fill that share of the graph's shape.
+func (g *Gradients) ActivationBytes(share float64) int { return g.arena.TouchedBytes(share) }
+
+// SumBytes is how much of Bytes the gradients themselves take.
+func (g *Gradients) SumBytes() int { return g.Bytes() - g.arena.Bytes() }

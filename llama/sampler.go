@@ -172,3 +172,9 @@ func (s *Sampler) drain(ctx context.Context, yield func(Event, error) bool) {
 		}
 	}
 }
+
+// CacheBytes is how much memory the keys and values of so many requests take at most, each of so many tokens with its answer.
+func (s *Sampler) CacheBytes(requests, tokens int) int {
+	pages := (tokens + pageTokens - 1) / pageTokens
+	return 4 * min(requests, s.config.Slots) * pages * s.pool.size()
+}

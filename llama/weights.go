@@ -118,6 +118,14 @@ func (w *Weights) Trained() []Param {
 // layerPrefix begins the names of a layer's parameters.
 func layerPrefix(i int) string { return "layers." + strconv.Itoa(i) + "." }
 
+// TrainedBytes is how much memory the parameters take that training changes.
+func (w *Weights) TrainedBytes() (n int) {
+	for _, p := range w.Trained() {
+		n += 4 * len(p.Data)
+	}
+	return n
+}
+
 // Clone returns a copy of w that trains everything. One of adapted weights shares what they share, and trains what they
 // train.
 func (w *Weights) Clone() *Weights {

@@ -52,10 +52,10 @@ func trainFlops(w *llama.Weights, tokens, length float64) float64 {
 
 // stepFlops estimates a training step.
 func stepFlops(w *llama.Weights, s train.Stats) float64 {
-	if s.Examples == 0 {
+	if s.Sequences == 0 {
 		return 0
 	}
-	return trainFlops(w, float64(s.Tokens), float64(s.Tokens)/float64(s.Examples))
+	return trainFlops(w, float64(s.Tokens), float64(s.Tokens)/float64(s.Sequences))
 }
 
 // judgeFlops estimates the scoring of dialogues by a pair of reward models, ensembles by all their members.

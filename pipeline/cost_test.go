@@ -18,7 +18,7 @@ import (
 func TestStepFlopsAreTheBenchmarks(t *testing.T) {
 	c := train.DefaultBenchConfig()
 	w := llama.NewWeights(c.Model, false)
-	got := stepFlops(w, train.Stats{Tokens: c.Sequences * c.Length, Examples: c.Sequences})
+	got := stepFlops(w, train.Stats{Tokens: c.Sequences * c.Length, Sequences: c.Sequences})
 	if want := c.FlopsPerStep(); math.Abs(got/want-1) > 1e-12 {
 		t.Errorf("%g, and the benchmark says %g", got, want)
 	}

@@ -103,6 +103,9 @@ func (s *Studio) PlanReward(ctx context.Context, r Reward) (Plan, error) {
 			return plan, err
 		}
 		plan.Data, plan.Steps, plan.Writes = p.Data, plan.Steps+p.Steps, slices.Concat(plan.Writes, p.Writes)
+		if p.Expected != nil {
+			plan.Expected = p.Expected.after(plan.Expected)
+		}
 		begun = begun || p.Status != "new"
 		if p.Status == "finished" {
 			finished++

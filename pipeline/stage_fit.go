@@ -105,6 +105,7 @@ func (p Pretrain) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		steps:  p.Config.Fit.TotalSteps(task.Examples()),
 		counts: counts,
 		lora:   p.Config.Fit.LoRA,
+		expect: func() (load, error) { return s.fitLoad(made.Weights, task, nil, p.Config.Fit) },
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
 			weights, metrics, err := w.fit(ctx, made.Weights, task, nil, p.Config.Fit)
 			return derived(made, weights), metrics, err
@@ -263,6 +264,7 @@ func (f FineTune) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		steps:  f.Config.TotalSteps(task.Examples()),
 		counts: counts,
 		lora:   f.Config.LoRA,
+		expect: func() (load, error) { return s.fitLoad(policy.Weights, task, held, f.Config) },
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
 			weights, metrics, err := w.fit(ctx, policy.Weights, task, held, f.Config)
 			metrics["dialogues"], metrics["trained_tokens"] = float64(made.Dialogues), float64(made.Tokens)

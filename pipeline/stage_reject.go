@@ -130,7 +130,8 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	if _, err := s.Scorer(ctx, r.Helpfulness, r.Safety); err != nil {
+	scorer, err := s.Scorer(ctx, r.Helpfulness, r.Safety)
+	if err != nil {
 		return Plan{}, err
 	}
 	prompts, err := readPrompts(ctx, r.Prompts)
@@ -173,10 +174,13 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 	if there > 0 {
 		plan.Status = fmt.Sprintf("interrupted after step %d", there)
 	}
+	l, err := s.samplingLoad(ctx, r.Policy, scorer, training, r.Config)
+	if err != nil {
+		return plan, err
+	}
+	expected := s.expect(l, 1-float64(there)/float64(max(len(shards), 1)))
+	plan.Expected = &expected
 	if r.Base != "" {
-		if _, err := s.open(ctx, r.Base); err != nil {
-			return plan, err
-		}
 		demonstrations, err := readDialogues(ctx, "", r.Demonstrations...)
 		if err != nil {
 			return plan, err
@@ -184,7 +188,14 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 		demonstrations, _ = splitItems(demonstrations, tandem.Dialogue.Opening, func(tandem.Dialogue) bool { return false }, r.HeldOutShare)
 		plan.Data["demonstrations"] = len(demonstrations)
 		plan.Writes = append(plan.Writes, filepath.Join(r.Out, "model.safetensors"), metricsPath(r.Out))
-		plan.Steps += r.FineTune.TotalSteps(len(demonstrations) + max(r.TargetWeight, 1)*(earlier+len(training))) // at most
+		targets := max(r.TargetWeight, 1) * (earlier + len(training)) // at most
+		plan.Steps += r.FineTune.TotalSteps(len(demonstrations) + targets)
+		l, err := s.imitationLoad(ctx, r.Base, demonstrations, targets, r.FineTune)
+		if err != nil {
+			return plan, err
+		}
+		tuning := s.expect(l, 1)
+		plan.Expected = tuning.after(plan.Expected)
 	}
 	return plan, nil
 }

@@ -101,6 +101,7 @@ func (r Reward) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 		steps:  r.Config.Fit.TotalSteps(task.Examples()),
 		counts: counts,
 		lora:   r.Config.Fit.LoRA,
+		expect: func() (load, error) { return s.fitLoad(r.start(policy.Weights), task, held, r.Config.Fit) },
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
 			weights, metrics, err := w.fit(ctx, r.start(policy.Weights), task, held, r.Config.Fit)
 			for name, n := range counts {

@@ -65,11 +65,9 @@ func (s *Studio) chatConfig() chat.Config {
 // fit trains weights, or adapters on them, on a task, resuming where the run was interrupted. It returns what it trained
 // and the last step's figures, with those of held-out data that the weights were kept for.
 func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut train.Task, c train.Config) (*llama.Weights, map[string]float64, error) {
-	if c.LoRA.Rank > 0 {
-		var err error
-		if weights, err = weights.Adapt(c.LoRA, rand.New(rand.NewPCG(c.Seed, 3))); err != nil {
-			return nil, make(map[string]float64), err
-		}
+	weights, err := adapted(weights, c)
+	if err != nil {
+		return nil, make(map[string]float64), err
 	}
 	t := train.Trainer{
 		Device: w.studio.Device, Weights: weights, Task: task, HeldOut: heldOut, Config: c,
@@ -80,7 +78,7 @@ func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut tr
 			w.observe(Observation{Step: stats.Step, Steps: stats.Steps, Metrics: metrics})
 		},
 	}
-	err := t.Fit(ctx)
+	err = t.Fit(ctx)
 	o := t.Outcome()
 	if err == nil && o.Stopped {
 		w.studio.Log.Info("stopped early: held-out data no longer says that it improves", "step", o.Last.Step, "of", o.Last.Steps, "kept", o.Kept)
@@ -90,6 +88,14 @@ func (w *work) fit(ctx context.Context, weights *llama.Weights, task, heldOut tr
 		metrics["kept_step"], metrics["steps"] = float64(o.Kept), float64(o.Last.Step)
 	}
 	return weights, metrics, err
+}
+
+// adapted is what a fit trains: the weights, or adapters on them.
+func adapted(weights *llama.Weights, c train.Config) (*llama.Weights, error) {
+	if c.LoRA.Rank == 0 {
+		return weights, nil
+	}
+	return weights.Adapt(c.LoRA, rand.New(rand.NewPCG(c.Seed, 3)))
 }
 
 // trainMetrics are a step's figures under TRL's names.

@@ -37,6 +37,8 @@ type prepared struct {
 	steps  int
 	counts map[string]int // of the data, by what was counted
 	lora   llama.LoRA     // of the adapters that are trained; the zero value for none
+	// expect says what do will take.
+	expect func() (load, error)
 	// do makes the model and returns it with what was measured of it.
 	do func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error)
 }
@@ -50,6 +52,8 @@ type Plan struct {
 	Writes []string        `json:"writes"`
 	// Status of the folder: "new", "interrupted after step N" or "finished".
 	Status string `json:"status"`
+	// Expected is what it would take; nil where nothing is left to do.
+	Expected *Expectation `json:"expected,omitempty"`
 }
 
 // Plan says what a stage would do, and touches nothing.
@@ -76,10 +80,21 @@ func (s *Studio) Plan(ctx context.Context, j job) (Plan, error) {
 		return plan, nil
 	}
 	steps, err := statesOf(out).Steps(ctx)
-	if len(steps) > 0 {
-		plan.Status = fmt.Sprintf("interrupted after step %d", steps[len(steps)-1])
+	if err != nil {
+		return plan, err
 	}
-	return plan, err
+	left := 1.0
+	if len(steps) > 0 {
+		newest := steps[len(steps)-1]
+		plan.Status, left = fmt.Sprintf("interrupted after step %d", newest), 1-float64(newest)/float64(max(p.steps, 1))
+	}
+	l, err := p.expect()
+	if err != nil {
+		return plan, err
+	}
+	expected := s.expect(l, left)
+	plan.Expected = &expected
+	return plan, nil
 }
 
 // identify completes a model's lineage. The id is a hash of it, so that the same work on the same inputs

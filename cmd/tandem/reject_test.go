@@ -32,6 +32,11 @@ func TestReject(t *testing.T) {
 	if _, err := os.Stat(whole); err == nil || !strings.Contains(plan.out, fmt.Sprintf(`"samples":%d`, 3*prompts)) {
 		t.Errorf("dry run: %s", plan.out)
 	}
+	both := object[pipeline.Plan](t, plan).Expected
+	sampling := object[pipeline.Plan](t, tandemRun(t, "", run(whole, "--dry-run")...).ok(t)).Expected
+	if both == nil || sampling == nil || !both.AtMost || sampling.Flops == 0 || both.Flops <= sampling.Flops || both.Seconds <= 0 {
+		t.Errorf("expected of sampling %+v, and of fine-tuning too %+v", sampling, both)
+	}
 	if plan := object[pipeline.Plan](t, tandemRun(t, "", run(whole, append(tuned, "--dry-run", "--held-out-share", "1")...)...).ok(t)); plan.Data["prompts"] != 0 || plan.Data["held_out"] != 24 || plan.Data["demonstrations"] != 0 {
 		t.Errorf("with all held out: %v", plan.Data)
 	}

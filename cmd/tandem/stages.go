@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"tandem"
 	"tandem/llama"
@@ -22,7 +23,7 @@ type stageFlags struct {
 	Name      string `help:"Name in the model's lineage (default: the folder's)." placeholder:"NAME"`
 	Resume    bool   `help:"Go on with the run that was interrupted in the folder, to the same result."`
 	AnyKernel bool   `help:"Go on even where another machine's kernels began; the last bits then differ."`
-	DryRun    bool   `help:"Print the configuration, the counts of data, the steps and what would be written; touch nothing."`
+	DryRun    bool   `help:"Print the configuration, the counts of data, the steps, the time and memory to be expected and what would be written; touch nothing."`
 	Record    bool   `help:"Keep the run in the database (default: where DATABASE_URL is set)."`
 	engineFlags
 	databaseFlags
@@ -99,12 +100,30 @@ func (w *world) reportPlan(p pipeline.Plan) error {
 	for _, name := range slices.Sorted(maps.Keys(p.Data)) {
 		fmt.Fprintf(&b, "  %s: %d\n", name, p.Data[name])
 	}
+	b.WriteString(expectedLines(p.Expected))
 	fmt.Fprintf(&b, "config\n  %s\nwould write\n", config)
 	for _, path := range p.Writes {
 		fmt.Fprintf(&b, "  %s\n", path)
 	}
 	_, err = w.out.Write([]byte(b.String()))
 	return stdoutError(err)
+}
+
+// expectedLines tell what a stage would take.
+func expectedLines(e *pipeline.Expectation) string {
+	if e == nil {
+		return ""
+	}
+	most := ""
+	if e.AtMost {
+		most = " at most, where every answer is as long as it may be"
+	}
+	memory := "unknown"
+	if e.MemoryBytes > 0 {
+		memory = fmt.Sprintf("%.0f MB", float64(e.MemoryBytes)/1e6)
+	}
+	return fmt.Sprintf("time    %s%s (%.3g floating point operations at %s)\nmemory  %s\n",
+		time.Duration(e.Seconds*float64(time.Second)).Round(time.Second), most, e.Flops, gigaflops(e.FlopsPerSecond), memory)
 }
 
 // reportModel prints the lineage of the model that a stage made.

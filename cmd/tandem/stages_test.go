@@ -20,6 +20,7 @@ import (
 	"tandem/llama/checkpoint"
 	"tandem/pipeline"
 	"tandem/rewardmodel"
+	"tandem/store"
 )
 
 // stageFiles are small inputs of every stage.
@@ -138,11 +139,15 @@ func TestStagesDryRunAndRun(t *testing.T) {
 			if _, err := checkpoint.Verify(t.Context(), out); err != nil {
 				t.Error(err)
 			}
+			expectedAsRun(t, plan.Expected, out, stage == "ppo")
 			if steps := metricSteps(t, out); len(steps) < 3 || steps[len(steps)-1] != 3 {
 				t.Errorf("metrics of steps %v", steps)
 			}
 			// Done again it is found done; done otherwise it is refused, and nothing is lost.
 			again := object[tandem.Model](t, tandemRun(t, "", args...).ok(t))
+			if done := object[pipeline.Plan](t, tandemRun(t, "", append(args, "--dry-run")...).ok(t)); done.Status != "finished" || done.Expected != nil {
+				t.Errorf("the plan of what is done %+v", done)
+			}
 			if again.ID != m.ID || !again.CreatedAt.Equal(m.CreatedAt) {
 				t.Errorf("again %+v", again)
 			}
@@ -154,6 +159,39 @@ func TestStagesDryRunAndRun(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// expectedAsRun compares what a plan said with what the run in a folder did. Evaluations, which the run does not count, are forward
+// passes over fewer examples than its steps take; answers are shorter than they may be.
+func expectedAsRun(t *testing.T, e *pipeline.Expectation, out string, atMost bool) {
+	t.Helper()
+	if e == nil {
+		t.Fatal("nothing was expected")
+	}
+	text, err := os.ReadFile(filepath.Join(out, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flops := 0.0
+	for line := range strings.Lines(string(text)) {
+		var figures map[string]*float64
+		if err := json.Unmarshal([]byte(line), &figures); err != nil {
+			t.Fatal(err)
+		}
+		if f := figures[store.FlopsMetric]; f != nil {
+			flops += *f
+		}
+	}
+	most := 1.6
+	if atMost {
+		most = 4
+	}
+	if flops == 0 || e.Flops < 0.99*flops || e.Flops > most*flops || e.AtMost != atMost {
+		t.Errorf("%g floating point operations were made of the expected %+v", flops, e)
+	}
+	if e.Seconds < 0.999*e.Flops/e.FlopsPerSecond || e.MemoryBytes < 1<<20 {
+		t.Errorf("expected %+v", e)
 	}
 }
 

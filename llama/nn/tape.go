@@ -16,10 +16,28 @@ import (
 type Arena struct {
 	block []float32
 	need  int
+	spans [][2]int // offset and size of what lies in it, of all tapes
 }
 
 // Bytes is how much memory the arena takes.
 func (a *Arena) Bytes() int { return 4 * a.need }
+
+// TouchedBytes is how much of it batches write on that fill that share of the rows, by whole pages of memory.Floats.
+func (a *Arena) TouchedBytes(share float64) int {
+	const page = memory.LargePage / 4
+	touched := make([]bool, (a.need+page-1)/page)
+	n := 0
+	for _, s := range a.spans {
+		last := s[0] + max(int(share*float64(s[1])), 1) - 1
+		for p := s[0] / page; p <= last/page; p++ {
+			if !touched[p] {
+				touched[p] = true
+				n++
+			}
+		}
+	}
+	return n * memory.LargePage
+}
 
 // Tape runs the ops that a scope's graph held when the tape was made.
 type Tape struct {
@@ -132,6 +150,7 @@ func plan(order gorgonia.Nodes, arena *Arena, keep []*gorgonia.Node) []place {
 	arena.need = max(arena.need, arrange(storages))
 	var places []place
 	for _, s := range storages {
+		arena.spans = append(arena.spans, [2]int{s.offset, s.size})
 		for _, o := range s.ops {
 			places = append(places, place{op: o, offset: s.offset})
 		}

@@ -19,8 +19,9 @@ type Stats struct {
 	Loss         float64 `json:"loss"`
 	GradNorm     float64 `json:"grad_norm"` // before clipping
 	LearningRate float64 `json:"lr"`
-	Examples     int     `json:"examples"` // of this step
-	Tokens       int     `json:"tokens"`   // of this step
+	Examples     int     `json:"examples"`  // of this step
+	Sequences    int     `json:"sequences"` // of this step; a pair is an example of two
+	Tokens       int     `json:"tokens"`    // of this step
 	// Seconds is the step's own time, evaluation and checkpoints not counted.
 	Seconds         float64 `json:"seconds"`
 	TokensPerSecond float64 `json:"tokens_per_second"`
@@ -59,10 +60,7 @@ type Trainer struct {
 // context.Cause. The weights are then those of the last whole step. Whatever happens, the run's gradients, activations
 // and optimizer are let go of.
 func (t *Trainer) Fit(ctx context.Context) error {
-	defer func() {
-		t.program, t.optimizer, t.best.weights = nil, nil, nil
-		t.Weights.DropGradients()
-	}()
+	defer t.release()
 	step, err := t.prepare(ctx)
 	if err != nil {
 		return err
@@ -115,12 +113,26 @@ func (t *Trainer) follows() bool {
 
 // prepare compiles the program, makes the optimizer and returns the first step to take.
 func (t *Trainer) prepare(ctx context.Context) (step int, err error) {
-	if err := t.Config.Validate(); err != nil {
+	if err := t.compile(); err != nil {
 		return 0, err
+	}
+	if t.follows() {
+		t.best.weights = t.Weights.Clone() // memory that a state is restored into, whether or not there was an evaluation
+	}
+	if !t.Resume || t.States == nil {
+		return 0, nil
+	}
+	return t.restore(ctx)
+}
+
+// compile checks the configuration, and makes the program and the optimizer.
+func (t *Trainer) compile() (err error) {
+	if err := t.Config.Validate(); err != nil {
+		return err
 	}
 	examples := t.Task.Examples()
 	if examples == 0 {
-		return 0, tandem.Errorf(tandem.Invalid, "train.Fit", "there are no examples to train on")
+		return tandem.Errorf(tandem.Invalid, "train.Fit", "there are no examples to train on")
 	}
 	if t.Now == nil {
 		t.Now = time.Now
@@ -129,22 +141,22 @@ func (t *Trainer) prepare(ctx context.Context) (step int, err error) {
 	if t.HeldOut != nil {
 		tasks = append(tasks, t.HeldOut)
 	} else if t.Config.Patience > 0 {
-		return 0, tandem.Errorf(tandem.Invalid, "train.Fit", "patience is %d, and no examples are held out to measure", t.Config.Patience)
+		return tandem.Errorf(tandem.Invalid, "train.Fit", "patience is %d, and no examples are held out to measure", t.Config.Patience)
 	}
 	t.shape = t.Config.graphShape(tasks...)
 	t.steps = t.Config.TotalSteps(examples)
 	t.order = newOrder(t.Config, examples)
 	if t.program, err = t.Task.Build(llama.NewGraph(t.Device, t.Weights, t.shape)); err != nil {
-		return 0, err
-	}
-	if t.follows() {
-		t.best.weights = t.Weights.Clone() // memory that a state is restored into, whether or not there was an evaluation
+		return err
 	}
 	t.optimizer = nn.NewAdamW(t.Device, t.Weights.Gradients().Params(), t.Config.Optimizer)
-	if !t.Resume || t.States == nil {
-		return 0, nil
-	}
-	return t.restore(ctx)
+	return nil
+}
+
+// release lets go of gradients, activations and the optimizer.
+func (t *Trainer) release() {
+	t.program, t.optimizer, t.best.weights = nil, nil, nil
+	t.Weights.DropGradients()
 }
 
 // step takes one step, counted from 0.
@@ -169,6 +181,9 @@ func (t *Trainer) step(ctx context.Context, step int) (s Stats, err error) {
 		}
 		s.Loss += r.Loss
 		s.Tokens += len(b.Tokens)
+		for _, i := range micro {
+			s.Sequences += t.Task.Shape(i).Sequences
+		}
 		if m, ok := t.Task.(Measurer); ok {
 			m.Measure(micro, r)
 		}

@@ -1,0 +1,150 @@
+package pipeline
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"tandem"
+	"tandem/internal/memory"
+	"tandem/llama"
+	"tandem/llama/train"
+	"tandem/rejection"
+	"tandem/rewardmodel"
+	"tandem/sft"
+)
+
+// Expectation is what a stage would take on this machine.
+type Expectation struct {
+	Flops          float64 `json:"flops"`            // floating point operations, from the beginning of the run
+	FlopsPerSecond float64 `json:"flops_per_second"` // that the stage is expected to make: a share of the best matrix product
+	Seconds        float64 `json:"seconds"`          // of what is still to be done, with the machine to itself
+	MemoryBytes    int64   `json:"memory_bytes"`     // of the process, at its peak; 0 where the system does not tell
+	// AtMost says that answers, whose lengths nobody knows yet, were taken to be as long as they may.
+	AtMost bool `json:"at_most"`
+}
+
+// after is both, one after the other; before may be nil.
+func (e *Expectation) after(before *Expectation) *Expectation {
+	if before == nil {
+		return e
+	}
+	both := *e
+	both.Flops += before.Flops
+	if both.Flops > 0 {
+		both.FlopsPerSecond = both.Flops / (e.Flops/e.FlopsPerSecond + before.Flops/before.FlopsPerSecond)
+	}
+	both.Seconds += before.Seconds
+	both.MemoryBytes = max(e.MemoryBytes, before.MemoryBytes)
+	both.AtMost = e.AtMost || before.AtMost
+	return &both
+}
+
+// What stages make of the machine's best matrix product, measured on the practice model's stages; see docs/watching.md.
+const (
+	trainingShare = 0.7
+	ppoShare      = 0.5
+	samplingShare = 0.3
+)
+
+// scratch is the memory of kernels' buffers and of garbage that the runtime has not collected yet, as measured beside these.
+const scratch = 64 << 20
+
+// load is what a stage has to do, before a machine is asked about it.
+type load struct {
+	flops  float64
+	share  float64 // of the best matrix product
+	bytes  int     // of memory beside what the process has read
+	atMost bool
+}
+
+// expect makes an expectation of the load of a stage that is left to be done by that share.
+func (s *Studio) expect(l load, left float64) Expectation {
+	e := Expectation{Flops: l.flops, FlopsPerSecond: l.share * s.product(), AtMost: l.atMost}
+	e.Seconds = left * e.Flops / e.FlopsPerSecond
+	// What the stage reads has been read: models, data, the runtime.
+	if read := memory.Peak(); read > 0 {
+		e.MemoryBytes = read + int64(l.bytes) + scratch
+	}
+	return e
+}
+
+// product is the rate of a square matrix product on the device, the median of some.
+func (s *Studio) product() float64 {
+	const n, runs = 1024, 5
+	x, w, y := memory.Floats(n*n), memory.Floats(n*n), memory.Floats(n*n)
+	for i := range x {
+		x[i], w[i] = float32(i%7)-3, float32(i%5)-2
+	}
+	var rates []float64
+	s.Device.Hold(func() {
+		s.Device.Linear(n, n, n, y, x, w) // touches the memory
+		for range runs {
+			start := time.Now()
+			s.Device.Linear(n, n, n, y, x, w)
+			rates = append(rates, 2*n*n*n/time.Since(start).Seconds())
+		}
+	})
+	slices.Sort(rates)
+	return rates[runs/2]
+}
+
+// fitLoad is the load of fitting weights to a task.
+func (s *Studio) fitLoad(w *llama.Weights, task, heldOut train.Task, c train.Config) (load, error) {
+	w, err := adapted(w, c)
+	if err != nil {
+		return load{}, err
+	}
+	t := train.Trainer{Device: s.Device, Weights: w, Task: task, HeldOut: heldOut, Config: c}
+	e, err := t.Expect()
+	if err != nil {
+		return load{}, err
+	}
+	length := func(s llama.Shape) float64 { return float64(s.Tokens) / float64(max(s.Sequences, 1)) }
+	flops := trainFlops(w, float64(e.Trained.Tokens), length(e.Trained)) + graphFlops(w, float64(e.Measured.Tokens), length(e.Measured))
+	return load{flops: flops, share: trainingShare, bytes: e.Bytes}, nil
+}
+
+// samplingLoad is the load of sampling answers to prompts and scoring them.
+func (s *Studio) samplingLoad(ctx context.Context, path string, scorer *rewardmodel.Scorer, prompts []tandem.Prompt, c rejection.Config) (load, error) {
+	policy, err := s.open(ctx, path)
+	if err != nil {
+		return load{}, err
+	}
+	l, longest := load{share: samplingShare, atMost: true}, 0
+	for _, p := range prompts {
+		tokens, _, err := policy.Prompt(ctx, tandem.GenerateRequest{Messages: p.Messages})
+		if err != nil {
+			return l, err
+		}
+		length := float64(len(tokens) + c.MaxTokens)
+		// Samples of one prompt and temperature compute it once.
+		l.flops += passFlops(policy.Weights, float64(len(c.Temperature)*len(tokens)+c.Samples()*c.MaxTokens), length) +
+			float64(c.Samples())*judgeFlops(scorer, length, length)
+		longest = max(longest, int(length))
+	}
+	sampler, err := llama.NewSampler(policy.Weights, s.chatConfig().Sampler)
+	if err != nil {
+		return l, err
+	}
+	l.bytes = sampler.CacheBytes(c.Samples()*len(prompts), longest)
+	return l, nil
+}
+
+// imitationLoad is the load of fine-tuning a base model on demonstrations and on as many targets as there may be, which are not
+// sampled yet and are taken to be as long as demonstrations.
+func (s *Studio) imitationLoad(ctx context.Context, base string, demonstrations []tandem.Dialogue, targets int, c train.Config) (load, error) {
+	policy, err := s.open(ctx, base)
+	if err != nil || len(demonstrations) == 0 {
+		return load{share: trainingShare}, err
+	}
+	task, _, err := sft.NewTask(ctx, policy.Template, demonstrations, policy.Weights.Config.MaxPositionEmbeddings)
+	if err != nil {
+		return load{}, err
+	}
+	l, err := s.fitLoad(policy.Weights, task, nil, c)
+	if c.Steps == 0 {
+		l.flops *= float64(len(demonstrations)+targets) / float64(len(demonstrations))
+	}
+	return l, err
+}
