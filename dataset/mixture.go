@@ -15,8 +15,10 @@ import (
 // drawn uniformly and without replacement from the union of its sources until the proportion is met or
 // the part is used up.
 type Mixture struct {
+	// Parts are shares of the whole; the first sets the scale: all of its records are taken.
 	Parts []Part `json:"parts"`
-	Seed  uint64 `json:"seed"`
+	// Seed of what is drawn, and of the order.
+	Seed uint64 `json:"seed"`
 	// Sources says where a source lies that is not simply an aspect of a run's own data, by name.
 	Sources map[string]Source `json:"sources,omitempty"`
 }

@@ -34,13 +34,16 @@ type Annotators interface {
 
 // Recipe is how a round's stages are configured.
 type Recipe struct {
+	// Seed of what the round does beside its stages: sampling answers to compare, drawing lots.
 	Seed uint64 `json:"seed"`
 	// CollectTemperatures of the newest and of the other variant whose answers are compared.
 	CollectTemperatures [2]float64 `json:"collect_temperatures"`
 	// PairsPerPrompt is how many pairs of answers are compared for each prompt.
-	PairsPerPrompt int                `json:"pairs_per_prompt"`
-	Helpfulness    rewardmodel.Config `json:"helpfulness"`
-	Safety         rewardmodel.Config `json:"safety"`
+	PairsPerPrompt int `json:"pairs_per_prompt"`
+	// Helpfulness says how the helpfulness model is fitted.
+	Helpfulness rewardmodel.Config `json:"helpfulness"`
+	// Safety says how the safety model is fitted.
+	Safety rewardmodel.Config `json:"safety"`
 	// Members, if more than 1, makes each reward model an ensemble of so many.
 	Members int `json:"members,omitempty"`
 	// SecondShare of the openings to learn from goes to a second pair of reward models instead, by tandem.ForSecondJudges.
@@ -48,16 +51,20 @@ type Recipe struct {
 	// there is no second pair, and nothing is promoted.
 	SecondShare float64 `json:"second_share"`
 
+	// Rejection says how many answers are sampled of which the best is kept, and how.
 	Rejection rejection.Config `json:"rejection"`
 	// Archive says which best answers of earlier rounds a version is fine-tuned on.
 	Archive rejection.Archive `json:"archive"`
 	// ShardPrompts is the number of prompts in one shard of sampling.
 	ShardPrompts int `json:"shard_prompts"`
 	// TargetWeight is how often the best answers stand beside the demonstrations in fine-tuning.
-	TargetWeight int          `json:"target_weight"`
-	FineTune     train.Config `json:"fine_tune"`
-	PPO          ppo.Config   `json:"ppo"`
-	Trial        Trial        `json:"trial"`
+	TargetWeight int `json:"target_weight"`
+	// FineTune says how the base model is fitted to them.
+	FineTune train.Config `json:"fine_tune"`
+	// PPO tunes the result further, in the rounds that have it.
+	PPO ppo.Config `json:"ppo"`
+	// Trial says when a version is promoted.
+	Trial Trial `json:"trial"`
 }
 
 // stage plans a stage's units and waits until workers have done them.

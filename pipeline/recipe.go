@@ -16,25 +16,24 @@ import (
 // apart, and costs the first pair about a point of accuracy (docs/promotion.md).
 const DefaultSecondShare = 0.2
 
-// RecipePreset returns a round's configuration by name: "llama2-7b" is made of the paper's presets of each
+// RecipePresets are the names that RecipePreset knows.
+func RecipePresets() []string { return []string{"llama2-7b", "llama2-70b", "practice"} }
+
+// RecipePreset returns a round's configuration by name: "llama2-7b" and "llama2-70b" are made of the paper's presets of each
 // stage, "practice" of those that move a model of a million parameters.
 func RecipePreset(name string) (Recipe, error) {
-	fits := map[string]string{"llama2-7b": "llama2", "practice": "practice"}
-	if fits[name] == "" {
-		return Recipe{}, tandem.Errorf(tandem.Invalid, "pipeline.RecipePreset", "there is no preset %q (llama2-7b and practice are)", name)
-	}
 	r := Recipe{
 		CollectTemperatures: [2]float64{1, 0.8}, PairsPerPrompt: 1, Rejection: rejection.DefaultConfig(), Archive: rejection.DefaultArchive(), ShardPrompts: 100, TargetWeight: 1,
 		SecondShare: DefaultSecondShare, Trial: DefaultTrial(),
 	}
 	var err error
-	if r.Helpfulness, err = rewardmodel.Preset(name, tandem.Helpfulness); err != nil {
+	if r.Helpfulness, err = rewardmodel.Preset(name, tandem.Helpfulness); err != nil { // the same names everywhere
 		return r, err
 	}
 	if r.Safety, err = rewardmodel.Preset(name, tandem.Safety); err != nil {
 		return r, err
 	}
-	if r.FineTune, err = sft.Preset(fits[name]); err != nil {
+	if r.FineTune, err = sft.Preset(name); err != nil {
 		return r, err
 	}
 	r.PPO, err = ppo.Preset(name)

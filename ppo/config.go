@@ -85,9 +85,9 @@ type Config struct {
 	// LoRA, if its Rank is not 0, leaves the weights of policy and critic alone and trains low-rank adapters on them, and the
 	// critic's head. Defaults to none, as in the paper. Adapters want a higher LearningRate than weights.
 	llama.LoRA
-	// WeightDecay and GradientClip of AdamW, whose betas are 0.9 and 0.95 and whose ε is 1e-5. They default
-	// to 0.1 and 1.0 (section 3.2.3).
-	WeightDecay  float64 `json:"weight_decay"`
+	// WeightDecay of AdamW, whose betas are 0.9 and 0.95 and whose ε is 1e-5. Defaults to 0.1 (section 3.2.3).
+	WeightDecay float64 `json:"weight_decay"`
+	// GradientClip is the largest norm of a whole gradient. Defaults to 1.0 (section 3.2.3).
 	GradientClip float64 `json:"gradient_clip"`
 	// EvaluateEvery is the number of iterations between evaluations on held-out prompts. Defaults to 10; 0
 	// never evaluates.

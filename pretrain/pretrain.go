@@ -21,20 +21,23 @@ type Config struct {
 	Fit train.Config `json:"fit"`
 }
 
-// Preset returns the configuration of that name. "llama2-7b" is the paper's (section 2.2: rate 3e-4,
+// Preset returns the configuration of that name. "llama2-7b" and "llama2-70b" are the paper's (section 2.2: rate 3e-4, at 70B 1.5e-4,
 // cosine to a tenth, 2,000 warm-up steps, 4M tokens a batch at context 4,096); "practice" is for a model of
 // a million parameters and a minute of time (a choice).
 func Preset(name string) (Config, error) {
 	c := Config{Context: 256, Fit: train.DefaultConfig()}
 	switch name {
-	case "llama2-7b":
+	case "llama2-7b", "llama2-70b":
 		c.Context = 4096
 		c.Fit.LearningRate, c.Fit.Batch, c.Fit.WarmupSteps = 3e-4, 1024, 2000
+		if name == "llama2-70b" {
+			c.Fit.LearningRate = 1.5e-4
+		}
 	case "practice":
 		c.Context = 192
 		c.Fit.LearningRate, c.Fit.Batch = 4e-3, 6
 	default:
-		return Config{}, tandem.Errorf(tandem.Invalid, "pretrain.Preset", "there is no preset %q (llama2-7b and practice are)", name)
+		return Config{}, tandem.Errorf(tandem.Invalid, "pretrain.Preset", "there is no preset %q (llama2-7b, llama2-70b and practice are)", name)
 	}
 	return c, nil
 }

@@ -17,11 +17,11 @@ type Config struct {
 	// the safety model (a choice: the paper gives no weight) and must be 0 for the helpfulness model. With
 	// weight 0, or without any label, the model is uncalibrated.
 	AuxiliaryWeight float64 `json:"auxiliary_weight"`
-	// CenterRewards weighs (r_chosen + r_rejected)² against the ranking loss, which leaves the zero of r free, and L2 the
-	// mean of r². Both default to 0 (a choice: the paper has neither). TRL's documentation suggests 0.01 for the first, Safe
-	// RLHF uses 0.001 for the second.
+	// CenterRewards weighs (r_chosen + r_rejected)² against the ranking loss, which leaves the zero of r free. Defaults to 0 (a
+	// choice: the paper has none); TRL's documentation suggests 0.01.
 	CenterRewards float64 `json:"center_rewards,omitempty"`
-	L2            float64 `json:"l2,omitempty"`
+	// L2 weighs the mean of r² against it. Defaults to 0 (a choice: the paper has none); Safe RLHF uses 0.001.
+	L2 float64 `json:"l2,omitempty"`
 	// Mixture says which comparisons the model learns from and in which proportions: aspects of the run's data, and
 	// sources of its own. Defaults to the paper's for the aspect (see PaperMixture); without parts, everything is taken
 	// as it comes.

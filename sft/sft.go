@@ -17,17 +17,17 @@ import (
 	"tandem/llama/train"
 )
 
-// Preset returns the training configuration of that name: "llama2" is the paper's (cosine from 2e-5,
-// weight decay 0.1, batch 64, 2 epochs), "practice" moves a model of a million parameters (a choice).
+// Preset returns the training configuration of that name: "llama2-7b" and "llama2-70b" are the paper's, which is the same for
+// all sizes (cosine from 2e-5, weight decay 0.1, batch 64, 2 epochs), "practice" moves a model of a million parameters (a choice).
 func Preset(name string) (train.Config, error) {
 	c := train.DefaultConfig()
 	c.Epochs = 2
 	switch name {
-	case "llama2":
+	case "llama2-7b", "llama2-70b":
 	case "practice":
 		c.LearningRate, c.Batch = 1e-3, 16
 	default:
-		return train.Config{}, tandem.Errorf(tandem.Invalid, "sft.Preset", "there is no preset %q (llama2 and practice are)", name)
+		return train.Config{}, tandem.Errorf(tandem.Invalid, "sft.Preset", "there is no preset %q (llama2-7b, llama2-70b and practice are)", name)
 	}
 	return c, nil
 }

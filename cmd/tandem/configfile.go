@@ -82,13 +82,13 @@ func checkSection(node *kong.Node, section map[string]any, within string) error 
 	flags := flagNames(node)
 	for _, name := range slices.Sorted(maps.Keys(section)) {
 		below, isSection := section[name].(map[string]any)
+		i := slices.IndexFunc(node.Children, func(child *kong.Node) bool { return child.Name == name })
 		if !isSection {
-			if !flags[name] {
+			if !flags[name] && (section[name] != nil || i < 0) { // of an empty section everything is left out
 				return fmt.Errorf("the configuration file sets %s%s, and there is no such flag", within, name)
 			}
 			continue
 		}
-		i := slices.IndexFunc(node.Children, func(child *kong.Node) bool { return child.Name == name })
 		if i < 0 {
 			return fmt.Errorf("the configuration file has a section %s%s, and there is no such command", within, name)
 		}

@@ -53,6 +53,7 @@ type cli struct {
 	User     userCommand     `cmd:"" help:"Invite, add, disable, erase and list people." group:"setup"`
 	Key      keyCommand      `cmd:"" help:"Create, revoke and list the keys of programs." group:"setup"`
 	Bench    benchCommand    `cmd:"" help:"Measure training, sampling and scoring on this machine." group:"setup"`
+	Settings configCommand   `cmd:"" name:"config" help:"Print a configuration file for a command, with every value explained." group:"setup"`
 	Version  versionCommand  `cmd:"" help:"Version, BLAS build and kernels in use." group:"setup"`
 }
 

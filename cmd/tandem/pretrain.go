@@ -18,7 +18,7 @@ type pretrainCommand struct {
 	Data        []string `required:"" type:"path" help:"Files of texts, plain or gzip." placeholder:"FILE"`
 	TextsFormat string   `enum:"text,jsonl" default:"text" help:"Of the files: text (documents between lines of <|endoftext|>) or jsonl (a \"text\" a line) (default: text)." placeholder:"FORMAT"`
 	Rendered    bool     `help:"The texts spell special tokens, to be read as such: dialogues that a template wrote."`
-	Preset      string   `default:"practice" help:"Configuration to start from: practice or llama2-7b (default: practice)." placeholder:"NAME"`
+	Preset      string   `default:"practice" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: practice)." placeholder:"NAME"`
 
 	Tokenizer    string `type:"path" help:"Model folder or tokenizer file whose tokenizer a new model takes (default: one is trained on the texts)." placeholder:"DIR" group:"tokenizer"`
 	VocabSize    int    `default:"1024" help:"Size of a trained tokenizer's vocabulary (default: 1024)." placeholder:"N" group:"tokenizer"`

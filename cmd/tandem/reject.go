@@ -33,7 +33,7 @@ type rejectCommand struct {
 	Base           string   `type:"path" help:"Folder of the model to fine-tune on demonstrations and best answers (default: the answers alone are written)." placeholder:"DIR"`
 	Demonstrations []string `type:"path" help:"Files of dialogues in the messages form, for the same." placeholder:"FILE"`
 	TargetWeight   int      `default:"1" help:"How often the best answers stand beside the demonstrations (default: 1)." placeholder:"N"`
-	Preset         string   `default:"llama2" help:"Configuration of the fine-tuning to start from: llama2 or practice (default: llama2)." placeholder:"NAME"`
+	Preset         string   `default:"llama2-7b" help:"Configuration of the fine-tuning to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
 	fitFlags
 	stageFlags
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,8 +34,8 @@ type roundCommand struct {
 	DryRun         bool     `help:"Print the recipe, the counts of data and what would be written; touch nothing."`
 	Name           string   `help:"Name of the version that it makes (default: RLHF-V and the round's number)." placeholder:"NAME"`
 	PPO            bool     `name:"ppo" help:"Tune by PPO after rejection sampling."`
-	Preset         string   `default:"llama2-7b" help:"Recipe to start from: llama2-7b or practice (default: llama2-7b)." placeholder:"NAME"`
-	Recipe         string   `type:"existingfile" help:"JSON file of what differs from the preset, as --dry-run prints it." placeholder:"FILE"`
+	Preset         string   `default:"llama2-7b" help:"Recipe to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
+	Recipe         string   `type:"existingfile" help:"YAML or JSON file of what differs from the preset; tandem config recipe prints one with every value explained." placeholder:"FILE"`
 	Seed           *uint64  `help:"Seed of every stage (default: the recipe's)." placeholder:"N"`
 	Worker         bool     `default:"true" negatable:"" help:"Work in this process too, beside the tandem workers that there are (default: yes)."`
 
@@ -152,10 +151,8 @@ func (c *roundCommand) recipe() (pipeline.Recipe, error) {
 		if err != nil {
 			return recipe, err
 		}
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&recipe); err != nil {
-			return recipe, tandem.Errorf(tandem.Invalid, "", "%s: %w", c.Recipe, err)
+		if err := recipe.Read(text); err != nil {
+			return recipe, fmt.Errorf("%s: %w", c.Recipe, err)
 		}
 	}
 	if c.Seed != nil {
