@@ -121,7 +121,7 @@ func DefaultConfig() Config {
 
 // Preset returns the configuration of that name: "llama2-7b" and "llama2-70b" are the paper's; "practice"
 // moves a model of a million parameters, which the paper's rates would not (200 iterations of 8 steps at
-// 1e-6 change a weight by 0.0016 at most), and is a choice of this project.
+// 1e-6 change a weight by 0.0016 at most), by about a nat an answer, and is a choice of this project (docs/ppo.md).
 func Preset(name string) (Config, error) {
 	c := DefaultConfig()
 	switch name {
@@ -130,7 +130,8 @@ func Preset(name string) (Config, error) {
 		c.Beta = 0.005
 	case "practice":
 		c.BatchSize, c.MinibatchSize = 128, 32
-		c.LearningRate, c.FinalLearningRate, c.CriticLearningRate = 3e-5, 3e-5, 3e-4
+		c.LearningRate, c.FinalLearningRate, c.CriticLearningRate = 1e-4, 1e-4, 3e-4
+		c.Beta = 0.3
 		c.MaxTokens, c.Patience = 64, 0
 	default:
 		return Config{}, tandem.Errorf(tandem.Invalid, "ppo.Preset", "there is no preset %q (llama2-7b, llama2-70b and practice are)", name)

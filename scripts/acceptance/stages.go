@@ -17,7 +17,7 @@ func ppoArguments(loop, out string, iterations int) []string {
 	return []string{
 		"ppo", "--preset", "practice", "--model", filepath.Join(v, "policy"),
 		"--helpfulness", filepath.Join(v, "helpfulness"), "--safety", filepath.Join(v, "safety"),
-		"--data", filepath.Join(loop, "world", "prompts-improve.jsonl"), "--beta", "0.5",
+		"--data", filepath.Join(loop, "world", "prompts-improve.jsonl"),
 		"--iterations", strconv.Itoa(iterations), "--evaluate-every", "0", "--seed", "1", "--out", out,
 	}
 }
@@ -45,7 +45,7 @@ func (a *acceptance) longPPO(ctx context.Context, loop string) error {
 		}
 		return sum / float64(to-from)
 	}
-	a.printf("\n## A long PPO run\n\n`tandem ppo --preset practice --beta 0.5 --iterations %d` on the models of seed 1; means over ten iterations.\n\n", iterations)
+	a.printf("\n## A long PPO run\n\n`tandem ppo --preset practice --iterations %d` on the models of seed 1; means over ten iterations.\n\n", iterations)
 	a.printf("| | first | middle | last |\n|---|---|---|---|\n")
 	const span = 10
 	middle, last := len(rows)/2, len(rows)-span

@@ -100,9 +100,8 @@ func (c Config) recipe() pipeline.Recipe {
 	fine.Seed = c.Seed // two epochs, the preset's: after one, a policy is diverse by its slips, which improving it takes away
 	p := must(ppo.Preset("practice"))
 	p.Iterations, p.BatchSize, p.MinibatchSize = c.PPOIterations, c.PPOBatch, c.PPOBatch/4
-	p.LearningRate, p.FinalLearningRate = 1e-4, 1e-4
 	p.CriticWarmup = min(p.CriticWarmup, c.PPOIterations-1)
-	p.Beta = 2 // at less, answers grow longer and thank more often, for little better gold
+	p.Beta = 2 // more than the preset's, which takes 200 iterations: at less, answers soon grow longer and thank more often
 	p.MaxTokens, p.EvaluateEvery, p.Seed = c.MaxTokens, 0, c.Seed
 	r := rejection.DefaultConfig()
 	r.K, r.MaxTokens, r.Seed = c.SamplesPerPrompt, c.MaxTokens, c.Seed

@@ -34,22 +34,16 @@ const loopVariable = "TEST_DEMO_LOOP"
 //
 //	TEST_DEMO_LOOP=…/demo/1/loop go test ./internal/practice/demo -run Overoptimisation -v -timeout 1h
 func TestOveroptimisationIsWarnedOf(t *testing.T) {
-	loop := os.Getenv(loopVariable)
-	if loop == "" {
-		t.Skipf("%s names no demo's folder", loopVariable)
-	}
-	out := os.Getenv("TEST_DEMO_OUT") // where reward models stay for another run
-	if out == "" {
-		out = t.TempDir()
-	}
-	h := newHack(t, loop, out)
+	loop := loopFolder(t)
+	s := studio(t)
+	judges := halfJudges(t, loop, outFolder(t), s)
+	h := newHack(t, loop, s, judges[0], judges[1])
 	config := DefaultConfig(1).recipe().PPO
-	config.Beta, config.Iterations, config.EvaluateEvery = 0, 200, 10
+	config.Beta, config.Iterations, config.EvaluateEvery = 0, 80, 5
 	warned := h.run(t, config)
 
 	first := math.MaxInt
 	for _, w := range warned {
-		t.Log(w)
 		if w.Kind.Overoptimisation() {
 			first = min(first, w.Iteration)
 		}
@@ -71,31 +65,118 @@ func TestOveroptimisationIsWarnedOf(t *testing.T) {
 	}
 }
 
+// PPO's practice preset raises gold helpfulness and gold safety and keeps them up for 200 iterations, with a policy that has moved by
+// a nat an answer, from a demo's SFT policy against its newest reward models. It takes as long, and is run alike.
+func TestPresetRaisesGoldAndKeepsItUp(t *testing.T) {
+	loop := loopFolder(t)
+	s := studio(t)
+	judge, err := s.Scorer(t.Context(), filepath.Join(loop, "v2", "helpfulness"), filepath.Join(loop, "v2", "safety"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHack(t, loop, s, judge, nil)
+	config := must(ppo.Preset("practice"))
+	config.Iterations = 200
+	h.run(t, config)
+
+	quarter := config.Iterations / 4
+	for _, a := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
+		var means []float64 // of each iteration
+		for _, v := range h.environment.training {
+			means = append(means, v.of(a))
+		}
+		start, best := average(means[:config.CriticWarmup+1]), 0.0
+		for i := range 4 {
+			best = max(best, average(means[i*quarter:(i+1)*quarter]))
+		}
+		end := average(means[3*quarter:])
+		t.Logf("gold %s: %.3f at the start, %.3f in the best quarter, %.3f in the last", a, start, best, end)
+		if end < start+0.1 || end < best-(best-start)/10 {
+			t.Errorf("gold %s has not risen and stayed", a)
+		}
+	}
+	kl := average(h.kl[len(h.kl)-20:])
+	t.Logf("%.2f nats an answer over the last 20 iterations", kl)
+	if kl < 1 {
+		t.Error("the policy has hardly moved")
+	}
+}
+
+func loopFolder(t *testing.T) string {
+	loop := os.Getenv(loopVariable)
+	if loop == "" {
+		t.Skipf("%s names no demo's folder", loopVariable)
+	}
+	return loop
+}
+
+// outFolder is where reward models stay for another run.
+func outFolder(t *testing.T) string {
+	if out := os.Getenv("TEST_DEMO_OUT"); out != "" {
+		return out
+	}
+	return t.TempDir()
+}
+
 // hack is a policy to be tuned against one pair of reward models, with another pair and gold looking on.
 type hack struct {
 	device      nn.Device
 	models      ppo.Models
 	environment *overlooked
-	second      tandem.Scorer
+	second      *rewardmodel.Scorer // may be nil
+	kl          []float64           // of each iteration
 }
 
-// newHack fits both pairs of reward models and opens the demo's SFT policy.
-func newHack(t *testing.T, loop, out string) *hack {
+// studio computes as the demo does.
+func studio(t *testing.T) *pipeline.Studio {
 	t.Helper()
-	ctx := t.Context()
 	kernels, err := kernel.Select("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	device := nntest.Fast(t)
-	s := &pipeline.Studio{Device: device, Kernels: kernels, Kernel: device.String(), Log: slog.New(slog.DiscardHandler)}
+	return &pipeline.Studio{Device: device, Kernels: kernels, Kernel: device.String(), Log: slog.New(slog.DiscardHandler)}
+}
+
+// newHack opens the demo's SFT policy, to be tuned against judge. second may be nil.
+func newHack(t *testing.T, loop string, s *pipeline.Studio, judge, second *rewardmodel.Scorer) *hack {
+	t.Helper()
+	ctx := t.Context()
+	policy, err := chat.Open(ctx, filepath.Join(loop, "sft"), chat.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	helpfulness := judge.Helpfulness.(*rewardmodel.Model).First().Weights
+	h := &hack{device: s.Device, second: second, models: ppo.Models{
+		Policy: policy.Weights, Reference: policy.Weights.Clone(), Critic: helpfulness.ToClassifier(rand.New(rand.NewPCG(1, 2))),
+	}}
+	training := prompts(t, filepath.Join(loop, "world", "prompts-improve.jsonl"))
+	heldOut := slices.Collect(func(yield func(tandem.Prompt) bool) { // a quarter tells enough, at a quarter of the time
+		for i, p := range prompts(t, filepath.Join(loop, "world", "held-out.jsonl")) {
+			if i%4 == 0 && !yield(p) {
+				return
+			}
+		}
+	})
+	dialogues, err := ppo.NewDialogues(ctx, policy.Template, policy.Tokenizer, judge, training, heldOut, 900, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.environment = &overlooked{Dialogues: dialogues, decoder: policy.Tokenizer, oracle: gold.New(), prompts: append(training, heldOut...), heldOut: len(training)}
+	return h
+}
+
+// halfJudges fits a pair of reward models to each of two disjoint halves of a demo's comparisons.
+func halfJudges(t *testing.T, loop, out string, s *pipeline.Studio) (scorers [2]*rewardmodel.Scorer) {
+	t.Helper()
+	ctx := t.Context()
 	recipe := DefaultConfig(1).recipe()
 	halves := halve(t, filepath.Join(loop, "v2", "comparisons.jsonl"), out)
 	reference := pipeline.Reference{
 		Policy: filepath.Join(loop, "sft"), Prompts: filepath.Join(loop, "world", "prompts-reference.jsonl"),
 		Sampling: tandem.Sampling{Temperature: 1, MaxTokens: recipe.Rejection.MaxTokens}, Seed: 1,
 	}
-	var scorers [2]*rewardmodel.Scorer
+	var err error
 	for i, half := range halves {
 		var folders []string
 		for _, c := range []rewardmodel.Config{recipe.Helpfulness, recipe.Safety} {
@@ -113,28 +194,7 @@ func newHack(t *testing.T, loop, out string) *hack {
 			t.Fatal(err)
 		}
 	}
-	policy, err := chat.Open(ctx, filepath.Join(loop, "sft"), chat.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	helpfulness := scorers[0].Helpfulness.(*rewardmodel.Model).First().Weights
-	h := &hack{device: device, second: scorers[1], models: ppo.Models{
-		Policy: policy.Weights, Reference: policy.Weights.Clone(), Critic: helpfulness.ToClassifier(rand.New(rand.NewPCG(1, 2))),
-	}}
-	training := prompts(t, filepath.Join(loop, "world", "prompts-improve.jsonl"))
-	heldOut := slices.Collect(func(yield func(tandem.Prompt) bool) { // a quarter tells enough, at a quarter of the time
-		for i, p := range prompts(t, filepath.Join(loop, "world", "held-out.jsonl")) {
-			if i%4 == 0 && !yield(p) {
-				return
-			}
-		}
-	})
-	dialogues, err := ppo.NewDialogues(ctx, policy.Template, policy.Tokenizer, scorers[0], training, heldOut, 900, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.environment = &overlooked{Dialogues: dialogues, decoder: policy.Tokenizer, oracle: gold.New(), prompts: append(training, heldOut...), heldOut: len(training)}
-	return h
+	return scorers
 }
 
 // run tunes the policy and returns the warnings.
@@ -144,21 +204,27 @@ func (h *hack) run(t *testing.T, config ppo.Config) (warned []ppo.Trouble) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trainer.SecondJudge = func(ctx context.Context, answers []ppo.Answer) ([]tandem.Score, error) {
-		return h.environment.ScoreBy(ctx, h.second, answers)
+	if h.second != nil {
+		trainer.SecondJudge = func(ctx context.Context, answers []ppo.Answer) ([]tandem.Score, error) {
+			return h.environment.ScoreBy(ctx, h.second, answers)
+		}
 	}
 	err = trainer.Run(t.Context(), nil, ppo.Observer{
 		Iteration: func(s ppo.Stats) {
+			h.kl = append(h.kl, s.KL)
 			if s.Iteration%10 == 0 {
 				t.Logf("%d: gold %.3f score %.3f kl %.2f length %.1f distinct %.3f repeated %.3f entropy %.3f ended %d", s.Iteration,
-					h.environment.training[len(h.environment.training)-1], s.Score, s.KL, s.Length, s.Distinct2, s.Repetition, s.Entropy, s.Ended)
+					last(h.environment.training).mean(), s.Score, s.KL, s.Length, s.Distinct2, s.Repetition, s.Entropy, s.Ended)
 			}
 		},
 		Evaluation: func(e ppo.Evaluation) {
-			t.Logf("%d: held out: gold %.3f score %.3f second judge %.3f kl %.2f", e.Iteration,
-				h.environment.examined[len(h.environment.examined)-1], e.Score, e.SecondScore, e.KL)
+			g := last(h.environment.examined)
+			t.Logf("%d: held out: gold helpfulness %.3f safety %.3f score %.3f second judge %.3f kl %.2f", e.Iteration, g.of(tandem.Helpfulness), g.of(tandem.Safety), e.Score, e.SecondScore, e.KL)
 		},
-		Trouble: func(x ppo.Trouble) { warned = append(warned, x) },
+		Trouble: func(x ppo.Trouble) {
+			t.Log(x)
+			warned = append(warned, x)
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +240,7 @@ func (h *hack) curve() []float64 {
 	for i := range gold {
 		of := gold[max(i-around, 0):min(i+around+1, len(gold))]
 		for _, g := range of {
-			curve[i] += g / float64(len(of))
+			curve[i] += g.mean() / float64(len(of))
 		}
 	}
 	return curve
@@ -188,11 +254,30 @@ type overlooked struct {
 	prompts []tandem.Prompt
 	heldOut int // index of the first prompt that is held out
 
-	training, examined []float64 // mean gold of each iteration, and of each evaluation
+	training, examined []verdicts // of each iteration, and of each evaluation
 }
 
+// verdicts is what gold says of some answers: of the helpfulness of those to helpful prompts, of the safety of those to
+// unsafe ones.
+type verdicts map[tandem.Aspect][]float64
+
+func (v verdicts) of(a tandem.Aspect) float64 { return average(v[a]) }
+
+func (v verdicts) mean() float64 {
+	return average(slices.Concat(v[tandem.Helpfulness], v[tandem.Safety]))
+}
+
+func average(x []float64) (m float64) {
+	for _, v := range x {
+		m += v / float64(len(x))
+	}
+	return m
+}
+
+func last[T any](s []T) T { return s[len(s)-1] }
+
 func (o *overlooked) Score(ctx context.Context, answers []ppo.Answer) ([]tandem.Score, error) {
-	mean := 0.0
+	of := make(verdicts)
 	for _, a := range answers {
 		p := o.prompts[a.Question.Index]
 		v, err := o.oracle.Judge(p.Messages, o.decoder.Decode(a.Tokens))
@@ -203,12 +288,12 @@ func (o *overlooked) Score(ctx context.Context, answers []ppo.Answer) ([]tandem.
 		if p.Safety {
 			aspect = tandem.Safety
 		}
-		mean += v.Of(aspect) / float64(len(answers))
+		of[aspect] = append(of[aspect], v.Of(aspect))
 	}
 	if answers[0].Question.Index >= o.heldOut {
-		o.examined = append(o.examined, mean)
+		o.examined = append(o.examined, of)
 	} else {
-		o.training = append(o.training, mean)
+		o.training = append(o.training, of)
 	}
 	return o.Dialogues.Score(ctx, answers)
 }
