@@ -42,7 +42,8 @@ func unitOf(ctx context.Context) (tandem.Unit, bool) {
 	return unit, ok
 }
 
-// recorded keeps a run of each unit of a stage that makes no model, with what it cost.
+// recorded keeps a run of each unit of a stage that makes no model, with what it cost. The run is done exactly when the
+// unit is.
 func (s *Studio) recorded(do Handler) Handler {
 	return func(ctx context.Context, unit tandem.Unit, spec json.RawMessage) (Result, error) {
 		began, _ := cpuSeconds()
@@ -54,8 +55,26 @@ func (s *Studio) recorded(do Handler) Handler {
 			metrics[store.CPUMetric] = now - began
 		}
 		r.add(Observation{Step: 1, Steps: 1, Metrics: metrics})
-		r.end(ctx, tandem.Model{}, err)
-		return result, err
+		if err != nil || r == nil {
+			r.end(ctx, tandem.Model{}, err)
+			return result, err
+		}
+		r.rest()
+		r.flush(ctx)
+		write := result.Write
+		result.Write = func(ctx context.Context, st *store.Store) error {
+			if write != nil {
+				if err := write(ctx, st); err != nil {
+					return err
+				}
+			}
+			err := st.WithRun(ctx, r.run, func(st *store.Store) error { return st.FinishRun(ctx, r.run.ID, "", nil) })
+			if tandem.CodeOf(err) == tandem.Stale { // a run's row is not worth a unit's result
+				return nil
+			}
+			return err
+		}
+		return result, nil
 	}
 }
 

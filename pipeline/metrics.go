@@ -32,6 +32,7 @@ type metricsFile struct {
 	file   *os.File
 	events *tfevents.Writer
 	seen   map[metricsKey]bool // kept from before
+	kept   []store.Metric      // the same
 	err    error               // the first
 }
 
@@ -41,22 +42,56 @@ type metricsKey struct {
 	first string // name of the first figure
 }
 
-func openMetrics(ctx context.Context, out string, upTo int64) (*metricsFile, error) {
-	m := &metricsFile{path: metricsPath(out), seen: make(map[metricsKey]bool)}
-	text, err := os.ReadFile(m.path)
+// metricsLine is a step of the file.
+type metricsLine struct {
+	step    int64
+	figures map[string]*float64 // with the step; nil for what is not finite
+	text    json.RawMessage
+}
+
+// readMetrics reads a run's figures up to a step.
+func readMetrics(out string, upTo int64) (lines []metricsLine, err error) {
+	text, err := os.ReadFile(metricsPath(out))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, tandem.Errorf(tandem.Unavailable, "pipeline", "%w", err)
 	}
-	var kept []json.RawMessage
 	for line := range bytes.Lines(text) {
 		var figures map[string]*float64
 		if json.Unmarshal(line, &figures) != nil || figures["step"] == nil {
 			continue // half a line: the process was killed
 		}
-		if step := *figures["step"]; int64(step) <= upTo {
-			kept = append(kept, json.RawMessage(bytes.TrimSpace(line)))
-			m.seen[keyOf(int(step), figures)] = true
+		if step := int64(*figures["step"]); step <= upTo {
+			lines = append(lines, metricsLine{step, figures, bytes.TrimSpace(line)})
 		}
+	}
+	return lines, nil
+}
+
+// metrics are the figures as the database has them.
+func (l metricsLine) metrics() (metrics []store.Metric) {
+	for name, value := range l.figures {
+		if name == "step" {
+			continue
+		}
+		m := store.Metric{Name: name, Step: l.step, Value: math.NaN()}
+		if value != nil {
+			m.Value = *value
+		}
+		metrics = append(metrics, m)
+	}
+	return metrics
+}
+
+func openMetrics(ctx context.Context, out string, upTo int64) (*metricsFile, error) {
+	m := &metricsFile{path: metricsPath(out), seen: make(map[metricsKey]bool)}
+	lines, err := readMetrics(out, upTo)
+	if err != nil {
+		return nil, err
+	}
+	var kept []json.RawMessage
+	for _, line := range lines {
+		kept, m.kept = append(kept, line.text), append(m.kept, line.metrics()...)
+		m.seen[keyOf(int(line.step), line.figures)] = true
 	}
 	if m.file, err = renewLines(ctx, m.path, slices.Values(kept)); err != nil {
 		return nil, err
@@ -131,25 +166,56 @@ type recorder struct {
 	rest    func() // ends the beat
 }
 
-// record begins a run's row, or goes on with that of the attempt before, whose numbers after a step will come again.
-func (s *Studio) record(ctx context.Context, m tandem.Model, from int64) *recorder {
-	if s.Store == nil {
-		return nil
-	}
+// runOf is the row of a run in this process.
+func (s *Studio) runOf(ctx context.Context, m tandem.Model) store.Run {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
-	}
-	r := &recorder{store: s.Store, log: s.Log, written: time.Now()}
-	if kept, ok := s.Log.Handler().(*eventLog); ok { // whose events are this recorder's
-		r.log = slog.New(kept.Handler)
 	}
 	stage := m.Stage
 	if unit, ok := unitOf(ctx); ok { // a queue's stage may make a model by another: "sft" one of rejection sampling
 		stage = unit.Stage
 	}
+	return store.Run{Round: m.Round, Stage: stage, Config: m.Config, Seed: m.Seed, Kernel: m.Kernel, Host: host}
+}
+
+// close ends the row of a run whose model stands: its process was killed between making the model and saying so.
+func (s *Studio) close(ctx context.Context, m, made tandem.Model) {
+	if s.Store == nil {
+		return
+	}
+	r := &recorder{store: s.Store, log: s.Log, rest: func() {}}
+	r.within(ctx, func(ctx context.Context) (err error) {
+		r.run, err = s.Store.ResumeRun(ctx, s.runOf(ctx, m), math.MaxInt64)
+		if tandem.CodeOf(err) == tandem.NotFound { // it is done, or was another database's
+			return nil
+		}
+		return err
+	})
+	if r.run.ID == "" {
+		return
+	}
+	kept, err := readMetrics(made.URL, math.MaxInt64)
+	if err != nil {
+		s.Log.Warn("the figures of a finished run cannot be read", "error", err)
+	}
+	for _, line := range kept {
+		r.pending = append(r.pending, line.metrics()...)
+	}
+	r.end(ctx, made, nil)
+}
+
+// record begins a run's row, or goes on with that of the attempt before, whose numbers after a step will come again.
+func (s *Studio) record(ctx context.Context, m tandem.Model, from int64) *recorder {
+	if s.Store == nil {
+		return nil
+	}
+	r := &recorder{store: s.Store, log: s.Log, written: time.Now()}
+	if kept, ok := s.Log.Handler().(*eventLog); ok { // whose events are this recorder's
+		r.log = slog.New(kept.Handler)
+	}
 	r.within(ctx, func(ctx context.Context) error {
-		run, err := s.Store.StartRun(ctx, store.Run{Round: m.Round, Stage: stage, Config: m.Config, Seed: m.Seed, Kernel: m.Kernel, Host: host}, from)
+		run, err := s.Store.StartRun(ctx, s.runOf(ctx, m), from)
 		r.run = run
 		return err
 	})
@@ -202,6 +268,30 @@ func (r *recorder) add(o Observation) {
 	if time.Since(r.written) >= recordInterval {
 		r.flush(context.Background()) // between two steps, which have no context
 	}
+}
+
+// catchUp writes what an earlier attempt kept in its file and could not write any more.
+func (r *recorder) catchUp(ctx context.Context, kept []store.Metric) {
+	if r == nil || len(kept) == 0 {
+		return
+	}
+	r.within(ctx, func(ctx context.Context) error {
+		last, err := r.store.LastMetrics(ctx, r.run.ID)
+		if err != nil {
+			return err
+		}
+		written := make(map[string]int64, len(last))
+		for _, m := range last {
+			written[m.Name] = m.Step
+		}
+		for _, m := range kept {
+			if step, any := written[m.Name]; !any || m.Step > step {
+				r.pending = append(r.pending, m)
+			}
+		}
+		return nil
+	})
+	r.flush(ctx)
 }
 
 func (r *recorder) flush(ctx context.Context) {

@@ -230,6 +230,54 @@ func TestLostDelivery(t *testing.T) {
 	}
 }
 
+// A worker that was silent for a while holds on to its unit when nobody has taken it yet, so that the unit's delivery
+// came too early; and then it dies.
+func TestDeliveryThatCameTooEarly(t *testing.T) {
+	s := server.Store(t)
+	q, round := queue(t, s)
+	if err := q.Plan(t.Context(), round, tandem.StageSFT, nil); err != nil {
+		t.Fatal(err)
+	}
+	unit := tandem.Unit{Round: round, Stage: tandem.StageSFT}
+	slow, err := s.LeaseUnit(t.Context(), unit, "slow", time.Millisecond)
+	if err != nil || slow == nil {
+		t.Fatal(slow, err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	ctx, cancel := context.WithCancel(within(t))
+	var waiting sync.WaitGroup
+	waiting.Go(func() { _, _ = q.Await(ctx, round, tandem.StageSFT, nil) }) // delivers; its end is not what is tested
+	jobs := func(states string) (n int) {
+		t.Helper()
+		if err := s.Pool().QueryRow(t.Context(), `SELECT count(*) FROM river.river_job WHERE state::text ~ $1`, states).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for jobs("available") == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	cancel()
+	waiting.Wait()
+	if err := s.Heartbeat(t.Context(), slow, 3*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	start(t, &pipeline.Worker{Store: s, Name: "alive", Lease: time.Second, Log: quiet(), Handlers: map[tandem.Stage]pipeline.Handler{
+		tandem.StageSFT: func(context.Context, tandem.Unit, json.RawMessage) (pipeline.Result, error) {
+			return pipeline.Result{Value: "alive"}, nil
+		},
+	}})
+	for jobs("completed|cancelled") == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if units, err := s.Units(t.Context(), round, tandem.StageSFT); err != nil || units[0].Holder != "slow" {
+		t.Fatalf("the delivery came too late: %+v, %v", units, err)
+	}
+	if _, err := q.Await(within(t), round, tandem.StageSFT, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Whoever is at a unit of a round that is cancelled stops, without a failure.
 func TestCancelledUnitIsGivenBack(t *testing.T) {
 	s := server.Store(t)

@@ -23,7 +23,7 @@ func (l *Loop) units(round int) Units {
 	}
 }
 
-// Units does units in this process, one after the other and without a database; progress is told how many
+// Units does units in this process, one after the other and without a queue; progress is told how many
 // of a stage are done. What is found done is not done again.
 func (s *Studio) Units(progress func(stage tandem.Stage, done, total int)) Units {
 	return func(ctx context.Context, stage tandem.Stage, specs ...any) ([]json.RawMessage, error) {
@@ -38,6 +38,11 @@ func (s *Studio) Units(progress func(stage tandem.Stage, done, total int)) Units
 			result, err := do(ctx, tandem.Unit{Stage: stage, Shard: i}, text)
 			if err != nil {
 				return nil, err
+			}
+			if result.Write != nil && s.Store != nil {
+				if err := result.Write(ctx, s.Store); err != nil {
+					return nil, err
+				}
 			}
 			if text, err = json.Marshal(result.Value); err != nil {
 				return nil, fmt.Errorf("the result of a unit of %s: %w", stage, err)

@@ -148,7 +148,8 @@ func (s *Studio) carryOut(ctx context.Context, j job, resume bool) (tandem.Model
 	if there, err := s.finished(ctx, m, j.folder()); err != nil {
 		return m, err
 	} else if there != nil {
-		s.dropStates(j.folder()) // its run may have been killed before it did
+		s.dropStates(j.folder()) // its run may have been killed before it did, or before its row said so
+		s.close(ctx, m, *there)
 		return *there, nil
 	}
 	newest, err := resumable(ctx, j.folder(), resume)
@@ -355,6 +356,7 @@ func (s *Studio) begin(ctx context.Context, m tandem.Model, out string, resume b
 		return nil, err
 	}
 	w.recorder = s.record(ctx, m, newest)
+	w.recorder.catchUp(ctx, w.metrics.kept)
 	return w, nil
 }
 

@@ -94,8 +94,12 @@ type unitWorker struct {
 	worker *Worker
 }
 
-// Work does one delivered unit. It fails as a River job only where it could not take the unit's lease: the
-// unit's own row says how the rest went, and what is not done is delivered again.
+// errNotOpen ends a delivery of a unit that is done, or another's by now.
+var errNotOpen = errors.New("the unit is not to be had")
+
+// Work does one delivered unit. The unit's own row says how it went, and what is not done is delivered again. Where it
+// did not take the unit's lease, the job is cancelled: one that is done would keep the same delivery from being made
+// again, though the unit may be open once more.
 func (u *unitWorker) Work(ctx context.Context, job *river.Job[unitArgs]) error {
 	w := u.worker
 	log := w.Log.With("round", job.Args.Round, "stage", job.Args.Stage, "shard", job.Args.Shard)
@@ -104,10 +108,10 @@ func (u *unitWorker) Work(ctx context.Context, job *river.Job[unitArgs]) error {
 		if ctx.Err() == nil {
 			log.Warn("unit could not be leased", "error", err)
 		}
-		return river.JobCancel(err) // a job that is done would keep the same delivery from being made again
+		return river.JobCancel(err)
 	}
-	if lease == nil { // done, or another's by now
-		return nil
+	if lease == nil {
+		return river.JobCancel(errNotOpen)
 	}
 	if err := w.do(ctx, lease); err != nil {
 		if tandem.CodeOf(err) == tandem.Stale {

@@ -41,37 +41,11 @@ func (r Run) Took(now time.Time) time.Duration {
 const AliveTime = 30 * time.Second
 
 // StartRun keeps a run that begins, or goes on with the one that the same work was begun as and that did not
-// come to its end: its numbers after the step from are forgotten, since they will be measured again, and
-// whoever made the attempt before may write no more (see WithRun).
+// come to its end, see ResumeRun.
 func (s *Store) StartRun(ctx context.Context, r Run, from int64) (run Run, err error) {
 	const op = "store.StartRun"
-	config := r.Config
-	if len(config) == 0 {
-		config = json.RawMessage(`{}`)
-	}
-	args := pgx.NamedArgs{"round": r.Round, "stage": string(r.Stage), "config": config, "seed": int64(r.Seed), "kernel": r.Kernel,
-		"host": r.Host, "alive": AliveTime, "from": from}
 	err = s.within(ctx, op, func(tx pgx.Tx) error {
-		run, err = one(ctx, tx, op, "run to go on with", `
-			WITH begun AS (
-				SELECT r.*, `+runStatus+` AS stands, `+runEnd+` AS ended FROM runs r
-				WHERE status <> 'done' AND stage = @stage AND round IS NOT DISTINCT FROM nullif(@round, 0)
-				  AND seed = @seed AND kernel = @kernel AND config = @config
-				ORDER BY id DESC LIMIT 1
-				FOR NO KEY UPDATE
-			), told AS (
-				INSERT INTO events (run_id, kind, message)
-				SELECT id, 'resume', 'attempt ' || attempt + 1 || ', on ' || @host || '; the last one was ' || stands
-					|| CASE WHEN error = '' THEN '' ELSE ': ' || error END
-				FROM begun
-			), forgotten AS (
-				DELETE FROM metrics USING begun WHERE run_id = begun.id AND step > @from
-			), r AS (
-				UPDATE runs SET status = 'running', attempt = runs.attempt + 1, error = '', host = @host, finished_at = NULL,
-					alive_until = clock_timestamp() + @alive::interval,
-					idle = runs.idle + greatest(clock_timestamp() - coalesce(begun.ended, clock_timestamp()), '0')
-				FROM begun WHERE runs.id = begun.id RETURNING runs.*
-			) `+selectRun+`r`, args, scanRun)
+		run, err = (&Store{pool: s.pool, db: tx}).ResumeRun(ctx, r, from)
 		if tandem.CodeOf(err) != tandem.NotFound {
 			return err
 		}
@@ -79,10 +53,48 @@ func (s *Store) StartRun(ctx context.Context, r Run, from int64) (run Run, err e
 			WITH r AS (
 				INSERT INTO runs (round, stage, config, seed, kernel, host, alive_until)
 				VALUES (nullif(@round, 0), @stage, @config, @seed, @kernel, @host, clock_timestamp() + @alive::interval) RETURNING *
-			) `+selectRun+`r`, args, scanRun)
+			) `+selectRun+`r`, r.work(), scanRun)
 		return err
 	})
 	return run, err
+}
+
+// ResumeRun makes another attempt at the run that some work was begun as: its numbers after the step from are
+// forgotten, since they will be measured again, and whoever made the attempt before may write no more (see WithRun).
+// Errors: NotFound where there is none that did not come to its end.
+func (s *Store) ResumeRun(ctx context.Context, r Run, from int64) (Run, error) {
+	args := r.work()
+	args["from"] = from
+	return one(ctx, s.db, "store.ResumeRun", "run to go on with", `
+		WITH begun AS (
+			SELECT r.*, `+runStatus+` AS stands, `+runEnd+` AS ended FROM runs r
+			WHERE status <> 'done' AND stage = @stage AND round IS NOT DISTINCT FROM nullif(@round, 0)
+			  AND seed = @seed AND kernel = @kernel AND config = @config
+			ORDER BY id DESC LIMIT 1
+			FOR NO KEY UPDATE
+		), told AS (
+			INSERT INTO events (run_id, kind, message)
+			SELECT id, 'resume', 'attempt ' || attempt + 1 || ', on ' || @host || '; the last one was ' || stands
+				|| CASE WHEN error = '' THEN '' ELSE ': ' || error END
+			FROM begun
+		), forgotten AS (
+			DELETE FROM metrics USING begun WHERE run_id = begun.id AND step > @from
+		), r AS (
+			UPDATE runs SET status = 'running', attempt = runs.attempt + 1, error = '', host = @host, finished_at = NULL,
+				alive_until = clock_timestamp() + @alive::interval,
+				idle = runs.idle + greatest(clock_timestamp() - coalesce(begun.ended, clock_timestamp()), '0')
+			FROM begun WHERE runs.id = begun.id RETURNING runs.*
+		) `+selectRun+`r`, args, scanRun)
+}
+
+// work is what runs of the same work share, and where this one is.
+func (r Run) work() pgx.NamedArgs {
+	config := r.Config
+	if len(config) == 0 {
+		config = json.RawMessage(`{}`)
+	}
+	return pgx.NamedArgs{"round": r.Round, "stage": string(r.Stage), "config": config, "seed": int64(r.Seed), "kernel": r.Kernel,
+		"host": r.Host, "alive": AliveTime}
 }
 
 // KeepRun says that a run still goes on. Errors: Stale when another process has resumed it, or it has ended.
