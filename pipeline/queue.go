@@ -75,17 +75,20 @@ func (q *Queue) Plan(ctx context.Context, round int, stage tandem.Stage, specs .
 		return err
 	}
 	if len(planned) != len(specs) {
-		return tandem.Errorf(tandem.Conflict, "pipeline.Plan", "%s of round %d was planned as %d units, not %d: go on with it as it was begun, or begin another",
-			stage, round, len(planned), len(specs))
+		return tandem.Errorf(tandem.Conflict, "pipeline.Plan", "%s of round %d was planned as %d units, not %d: %s",
+			stage, round, len(planned), len(specs), asBegun)
 	}
 	for i, u := range planned {
 		if names := Changed(u.Spec, texts[i]); len(names) > 0 {
-			return tandem.Errorf(tandem.Conflict, "pipeline.Plan", "%s of round %d was planned otherwise%s: go on with it as it was begun, or begin another",
-				stage, round, different(names))
+			return tandem.Errorf(tandem.Conflict, "pipeline.Plan", "%s of round %d was planned otherwise%s: %s",
+				stage, round, different(names), asBegun)
 		}
 	}
 	return nil
 }
+
+// asBegun says what to do with a round that would go on otherwise than it was begun.
+const asBegun = "go on with the flags that it was begun with (and where it was begun by an older tandem, whose defaults were others, with that one, or with them set), or begin another round in another folder"
 
 // Await has a stage's units delivered and waits until all are done; progress, if not nil, is told how
 // many are. It fails when a unit has failed too often, with its last error.

@@ -125,14 +125,20 @@ func identity(m tandem.Model) (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// same reports whether two lineages are of the same work; with AnyKernel they may differ in the kernel.
+// same reports whether two lineages are of the same work; with AnyKernel they may differ in the kernel. Work that an
+// older version began, which knew less to configure, is the same where the rest is left out.
 func (s *Studio) same(begun, now tandem.Model) bool {
 	if begun.ID == now.ID {
 		return true
 	}
-	now.Kernel = begun.Kernel
+	if s.AnyKernel {
+		now.Kernel = begun.Kernel
+	}
+	if len(begun.Config) > 0 && len(now.Config) > 0 && len(Changed(begun.Config, now.Config)) == 0 {
+		now.Config = begun.Config
+	}
 	id, err := identity(now)
-	return s.AnyKernel && err == nil && id == begun.ID
+	return err == nil && id == begun.ID
 }
 
 // carryOut makes the model of a job, or finds it made. resume goes on with a run that was interrupted.
@@ -275,7 +281,8 @@ func different(names []string) string {
 }
 
 // Changed lists the fields, as "config.fit.steps", in which two JSON texts differ; none where one of them is
-// no JSON.
+// no JSON. A field that one of them lacks and that says nothing in the other (0, "", false) is none: a version that
+// did not know it did as one that leaves it out.
 func Changed(a, b json.RawMessage) []string {
 	var was, is any
 	if json.Unmarshal(a, &was) != nil || json.Unmarshal(b, &is) != nil {
@@ -302,10 +309,39 @@ func changed(path string, a, b any) (paths []string) {
 		keys[k] = true
 	}
 	for k := range keys {
+		_, inX := x[k]
+		_, inY := y[k]
+		if inX != inY && saysNothing(x[k]) && saysNothing(y[k]) {
+			continue
+		}
 		paths = append(paths, changed(path+"."+k, x[k], y[k])...)
 	}
 	slices.Sort(paths)
 	return paths
+}
+
+// saysNothing reports whether a JSON value is what a field is that was left out.
+func saysNothing(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case float64:
+		return v == 0
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		for _, x := range v {
+			if !saysNothing(x) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // work is one run of a stage in its folder.

@@ -243,8 +243,10 @@ func (w *chaosProcesses) end(i int) {
 	w.t.Helper()
 	w.signal(i, syscall.SIGTERM)
 	_ = w.processes[i].Wait() // looked at below
-	if code := w.processes[i].ProcessState.ExitCode(); code != exitDone && code != exitInterrupted { // before it took any work
-		w.t.Errorf("a worker that was told to stop: %v", w.processes[i].ProcessState)
+	// It may have been told before it took any work, or before it listened.
+	state := w.processes[i].ProcessState
+	if early := state.Sys().(syscall.WaitStatus); state.ExitCode() != exitDone && state.ExitCode() != exitInterrupted && !(early.Signaled() && early.Signal() == syscall.SIGTERM) {
+		w.t.Errorf("a worker that was told to stop: %v", state)
 	}
 	w.processes[i] = nil
 }

@@ -221,7 +221,7 @@ func (c *roundCommand) row(ctx context.Context, s *store.Store, made json.RawMes
 			return begun.Round, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, not %d", c.Out, begun.Number, c.Number)
 		}
 		if names := pipeline.Changed(begun.Made, made); len(names) > 0 {
-			return begun.Round, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, begun otherwise (different: %s): go on with it as it was begun, or choose another folder",
+			return begun.Round, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, begun otherwise (different: %s): go on with the flags that it was begun with (and where it was begun by an older tandem, whose defaults were others, with that one, or with them set), or choose another folder",
 				c.Out, begun.Number, strings.Join(names, ", "))
 		}
 		c.Number = begun.Number
