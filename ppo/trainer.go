@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 
 	"tandem"
 	"tandem/llama"
@@ -25,6 +26,7 @@ type Trainer struct {
 	critic      *learner
 	ptx         *ptx // nil where nothing is mixed in
 	reference   *llama.Program
+	sides       []*side // of policy, critic and reference
 	sampler     *llama.Sampler
 
 	iteration int     // updates so far
@@ -54,19 +56,21 @@ func NewTrainer(dev nn.Device, models Models, environment Environment, c Config,
 		return nil, tandem.Errorf(tandem.Invalid, op, "ptx-coefficient is %g, and there is data to mix in: %t; neither is without the other", c.PtxCoefficient, models.Ptx != nil)
 	}
 	t := &Trainer{config: c, kernel: dev.String(), environment: environment, beta: c.Beta}
+	policy, critic, reference := newSides(dev)
+	t.sides = []*side{policy, critic, reference}
 	var err error
-	if t.policy, err = newPolicy(dev, models.Policy, c); err != nil {
+	if t.policy, err = newPolicy(policy, models.Policy, c); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	if models.Ptx != nil {
-		if t.ptx, err = newPtx(dev, models.Policy, models.Ptx, c); err != nil {
+		if t.ptx, err = newPtx(policy, models.Policy, models.Ptx, c); err != nil {
 			return nil, fmt.Errorf("ptx: %w", err)
 		}
 	}
-	if t.reference, err = newReference(dev, models.Reference, c); err != nil {
+	if t.reference, err = newReference(reference, models.Reference, c); err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
-	if t.critic, err = newCritic(dev, models.Critic, c); err != nil {
+	if t.critic, err = newCritic(critic, models.Critic, c); err != nil {
 		return nil, fmt.Errorf("critic: %w", err)
 	}
 	t.sampler, err = llama.NewSampler(models.Policy, llama.SamplerConfig{Workers: workers})
@@ -112,15 +116,16 @@ func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
 	var u updates
 	deviation := returnDeviation(rollouts)
 	meter.lap(&stats.Rest)
-	if err := t.updateCritic(batches, t.valueClip(deviation), &u); err != nil {
-		return Stats{}, err
-	}
 	rate := t.learningRate()
 	moves := t.iteration >= t.config.CriticWarmup
+	critic := func() error { return t.updateCritic(batches, t.valueClip(deviation), &u) }
 	if moves {
-		if err := t.updatePolicy(batches, rate, &u); err != nil {
-			return Stats{}, err
-		}
+		err = beside(t.sides, func() error { return t.updatePolicy(batches, rate, &u) }, critic)
+	} else {
+		err = critic()
+	}
+	if err != nil {
+		return Stats{}, err
 	}
 	t.iteration++
 	meter.lap(&stats.Updates)
@@ -150,31 +155,52 @@ func (t *Trainer) judge(ctx context.Context, answers []Answer) ([]*rollout, erro
 	return rollouts, nil
 }
 
-// forward fills in what the models say of the rollouts before the update.
+// forward fills in what the models say of the rollouts before the update. The reference's passes are divided between policy
+// and critic: that it has the first half before its own, this one the second after its own, so that they do not meet.
 func (t *Trainer) forward(ctx context.Context, batches []*minibatch) error {
+	var all []*microbatch
 	for _, mb := range batches {
-		for _, m := range mb.micro {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			policy, err := t.policy.program.Forward(m.policy)
-			if err != nil {
-				return fmt.Errorf("log-probabilities of the policy: %w", err)
-			}
-			m.gather(policy.Outputs[0], func(r *rollout) *[]float32 { return &r.logprobs })
-			m.gather(policy.Outputs[1], func(r *rollout) *[]float32 { return &r.entropy })
+		all = append(all, mb.micro...)
+	}
+	half := len(all) / 2
+	var reference sync.Mutex // one pass at a time, should they meet all the same
+	passReference := func(some []*microbatch) error {
+		reference.Lock()
+		defer reference.Unlock()
+		return pass(ctx, t.sides[2], t.reference, some, "log-probabilities of the reference", func(m *microbatch) llama.Batch {
 			plain := m.policy
 			plain.Inputs = nil
-			reference, err := t.reference.Forward(plain)
-			if err != nil {
-				return fmt.Errorf("log-probabilities of the reference: %w", err)
-			}
-			m.gather(reference.Outputs[0], func(r *rollout) *[]float32 { return &r.reference })
-			critic, err := t.critic.program.Forward(m.critic)
-			if err != nil {
-				return fmt.Errorf("values: %w", err)
-			}
-			m.gather(critic.Outputs[0], func(r *rollout) *[]float32 { return &r.values })
+			return plain
+		}, func(r *rollout) *[]float32 { return &r.reference })
+	}
+	return beside(t.sides, func() error {
+		if err := passReference(all[:half]); err != nil {
+			return err
+		}
+		return pass(ctx, t.sides[0], t.policy.program, all, "log-probabilities of the policy", func(m *microbatch) llama.Batch { return m.policy },
+			func(r *rollout) *[]float32 { return &r.logprobs }, func(r *rollout) *[]float32 { return &r.entropy })
+	}, func() error {
+		if err := pass(ctx, t.sides[1], t.critic.program, all, "values", func(m *microbatch) llama.Batch { return m.critic },
+			func(r *rollout) *[]float32 { return &r.values }); err != nil {
+			return err
+		}
+		return passReference(all[half:])
+	})
+}
+
+// pass has a program go forward over microbatches and keeps its first outputs in the rollouts' fields.
+func pass(ctx context.Context, s *side, p *llama.Program, all []*microbatch, what string, batch func(*microbatch) llama.Batch, fields ...func(*rollout) *[]float32) error {
+	for _, m := range all {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.settle()
+		result, err := p.Forward(batch(m))
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		for i, field := range fields {
+			m.gather(result.Outputs[i], field)
 		}
 	}
 	return nil

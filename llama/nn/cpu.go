@@ -33,6 +33,12 @@ func (c *CPU) String() string {
 	return c.blas.String() + ", " + c.kernels.Name()
 }
 
+// Cores is over how many workers loops are split.
+func (c *CPU) Cores() int { return c.workers.Count() }
+
+// Part returns a device that computes the same bits on so many workers.
+func (c *CPU) Part(cores int) Device { return NewCPU(c.blas, c.kernels, parallel.New(cores)) }
+
 // Hold keeps the goroutines that help with the ops of body awake between them.
 func (c *CPU) Hold(body func()) { c.workers.Hold(body) }
 

@@ -66,6 +66,15 @@ type Device interface {
 	AdamW(w, g, m, v []float32, step kernel.AdamW)
 }
 
+// Divisible is a device whose cores can be divided among some that compute at the same time.
+type Divisible interface {
+	Device
+	// Cores is how many there are.
+	Cores() int
+	// Part returns a device that computes the same bits on so many of them, at least 1.
+	Part(cores int) Device
+}
+
 // NormBlock is how many rows of RMSNorm share one partial gradient of the gain: the sum's order must not
 // depend on which core took which row.
 const NormBlock = 64
