@@ -58,7 +58,7 @@ type cut struct{ from, to, wantedFrom, wantedTo int }
 // with them, and sharing a step shares that too. Where lanes would get more than mostRows, there are more of
 // them than workers.
 const (
-	leastRows = 16
+	leastRows = 8
 	mostRows  = 128
 )
 

@@ -33,6 +33,10 @@ func (r *rollout) rows(offset int32) (from, to int) {
 	return from, from + len(r.answer.Tokens)
 }
 
+// Slots is how many answers are sampled at once. The last answers of a batch leave slots empty: the more there are, the
+// sooner all answers have begun, and the fewer such steps there are. It is bounded for the memory of keys and values.
+func (c Config) Slots() int { return min(c.BatchSize, 128) }
+
 // sample asks the policy, whose weights the sampler reads in place, for an answer to each question. round
 // numbers the samples that are drawn of the same question.
 func sample(ctx context.Context, s *llama.Sampler, questions []Question, stop []int32, c Config, round uint64) ([]Answer, error) {

@@ -73,7 +73,7 @@ func NewTrainer(dev nn.Device, models Models, environment Environment, c Config,
 	if t.critic, err = newCritic(critic, models.Critic, c); err != nil {
 		return nil, fmt.Errorf("critic: %w", err)
 	}
-	t.sampler, err = llama.NewSampler(models.Policy, llama.SamplerConfig{Workers: workers})
+	t.sampler, err = llama.NewSampler(models.Policy, llama.SamplerConfig{Workers: workers, Slots: c.Slots()})
 	return t, err
 }
 
