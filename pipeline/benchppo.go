@@ -86,7 +86,9 @@ func (s *Studio) BenchPPO(ctx context.Context, spec BenchPPO) (PPOBench, error) 
 	if err != nil {
 		return PPOBench{}, err
 	}
-	if b.alone, err = llama.NewSampler(b.models.Policy, s.chatConfig().Sampler); err != nil {
+	alone := s.chatConfig().Sampler
+	alone.Slots = spec.Config.Slots()
+	if b.alone, err = llama.NewSampler(b.models.Policy, alone); err != nil {
 		return PPOBench{}, err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
