@@ -81,6 +81,8 @@ func judgeWeights(s *rewardmodel.Scorer) (all []*llama.Weights) {
 // phaseFlops are those of an iteration's phases.
 type phaseFlops struct{ sampling, scoring, forward, updates float64 }
 
+func (f phaseFlops) all() float64 { return f.sampling + f.scoring + f.forward + f.updates }
+
 // iterationFlops estimates an iteration of PPO by the tokens that it sampled and their prompts: sampling, scoring,
 // log-probabilities of policy and reference and values, and an update of critic and policy (which waits for the critic's
 // warm-up).
@@ -104,7 +106,7 @@ func iterationFlops(models ppo.Models, judges []*llama.Weights, c ppo.Config, s 
 // iterationCost is what a run keeps of an iteration's cost.
 func iterationCost(models ppo.Models, scorer *rewardmodel.Scorer, c ppo.Config, s ppo.Stats) map[string]float64 {
 	f := iterationFlops(models, judgeWeights(scorer), c, s)
-	return map[string]float64{store.TokensMetric: s.Length * float64(c.BatchSize), store.FlopsMetric: f.sampling + f.scoring + f.forward + f.updates}
+	return map[string]float64{store.TokensMetric: s.Length * float64(c.BatchSize), store.FlopsMetric: f.all()}
 }
 
 // tally adds up what a unit of work that makes no model spends.

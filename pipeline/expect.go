@@ -9,8 +9,8 @@ import (
 	"tandem/internal/memory"
 	"tandem/llama"
 	"tandem/llama/train"
+	"tandem/ppo"
 	"tandem/rejection"
-	"tandem/rewardmodel"
 	"tandem/sft"
 )
 
@@ -106,7 +106,7 @@ func (s *Studio) fitLoad(w *llama.Weights, task, heldOut train.Task, c train.Con
 }
 
 // samplingLoad is the load of sampling answers to prompts and scoring them.
-func (s *Studio) samplingLoad(ctx context.Context, path string, scorer *rewardmodel.Scorer, prompts []tandem.Prompt, c rejection.Config) (load, error) {
+func (s *Studio) samplingLoad(ctx context.Context, path string, judges []*llama.Weights, prompts []tandem.Prompt, c rejection.Config) (load, error) {
 	policy, err := s.open(ctx, path)
 	if err != nil {
 		return load{}, err
@@ -119,8 +119,10 @@ func (s *Studio) samplingLoad(ctx context.Context, path string, scorer *rewardmo
 		}
 		length := float64(len(tokens) + c.MaxTokens)
 		// Samples of one prompt and temperature compute it once.
-		l.flops += passFlops(policy.Weights, float64(len(c.Temperature)*len(tokens)+c.Samples()*c.MaxTokens), length) +
-			float64(c.Samples())*judgeFlops(scorer, length, length)
+		l.flops += passFlops(policy.Weights, float64(len(c.Temperature)*len(tokens)+c.Samples()*c.MaxTokens), length)
+		for _, w := range judges {
+			l.flops += float64(c.Samples()) * passFlops(w, length, length)
+		}
 		longest = max(longest, int(length))
 	}
 	sampler, err := llama.NewSampler(policy.Weights, s.chatConfig().Sampler)
@@ -147,4 +149,23 @@ func (s *Studio) imitationLoad(ctx context.Context, base string, demonstrations 
 		l.flops *= float64(len(demonstrations)+targets) / float64(len(demonstrations))
 	}
 	return l, err
+}
+
+// ppoLoad is the load of a run of PPO, whose answers are taken to be as long as they may; evaluations and language modelling that
+// is mixed in come to little beside.
+func (s *Studio) ppoLoad(models ppo.Models, environment ppo.Environment, judges []*llama.Weights, c ppo.Config) (load, error) {
+	trainer, err := ppo.NewTrainer(s.Device, models, environment, c, s.Workers)
+	if err != nil {
+		return load{}, err
+	}
+	e, err := trainer.Expect()
+	if err != nil {
+		return load{}, err
+	}
+	l := load{share: ppoShare, bytes: e.Bytes, atMost: true}
+	for i := range c.Iterations {
+		stats := ppo.Stats{Iteration: i + 1, PromptLength: e.PromptLength, Length: float64(c.MaxTokens)}
+		l.flops += iterationFlops(models, judges, c, stats).all()
+	}
+	return l, nil
 }

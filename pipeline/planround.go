@@ -11,8 +11,8 @@ import (
 	"tandem/store"
 )
 
-// PlanRound says what a round would do, and touches nothing. Its steps are stages.
-func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
+// PlanRound says what a round would do with the comparisons of a database, and touches nothing. Its steps are stages.
+func (s *Studio) PlanRound(ctx context.Context, r Round) (Plan, error) {
 	p := Plan{Stage: "round", Status: "new", Data: make(map[string]int), Steps: 4, Writes: []string{
 		filepath.Join(r.Folder, "helpfulness"), filepath.Join(r.Folder, "safety"), filepath.Join(r.Folder, targetsName), filepath.Join(r.Folder, "policy"),
 	}}
@@ -25,7 +25,7 @@ func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
 	}
 	if r.Promote {
 		p.Steps += 2 // the held-out judge's, and people's
-		heldOut, _, err := heldOutPrompts(ctx, s, r.Prompts.trial())
+		heldOut, _, err := heldOutPrompts(ctx, s.Store, r.Prompts.trial())
 		if err != nil {
 			return p, err
 		}
@@ -43,12 +43,12 @@ func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
 	for _, aspect := range []tandem.Aspect{tandem.Helpfulness, tandem.Safety} {
 		for split, name := range map[store.Split]string{store.TrainData: "", store.HeldOutData: "_held_out"} {
 			query := store.ComparisonQuery{Aspect: aspect, Split: split, Snapshot: r.Snapshot}
-			if p.Data[string(aspect)+"_comparisons"+name], err = s.CountComparisons(ctx, query); err != nil {
+			if p.Data[string(aspect)+"_comparisons"+name], err = s.Store.CountComparisons(ctx, query); err != nil {
 				return p, err
 			}
 		}
 	}
-	d, err := divideByStore(ctx, s, r)
+	d, err := divideByStore(ctx, s.Store, r)
 	if err != nil {
 		return p, err
 	}
@@ -61,7 +61,8 @@ func PlanRound(ctx context.Context, s *store.Store, r Round) (Plan, error) {
 		p.Writes = append(p.Writes, filepath.Join(r.Folder, archiveName))
 	}
 	p.Data["demonstrations"], p.Data["demonstrations_held_out"] = len(d.demonstrations), d.leftOut
-	return p, nil
+	p.Expected, err = s.expectRound(ctx, r, d.demonstrations, training, p.Data["archive"])
+	return p, err
 }
 
 // freeze returns the id of the round's snapshot of comparisons, which it makes where there is none yet.

@@ -14,7 +14,6 @@ import (
 	"tandem/rejection"
 	"tandem/rewardmodel"
 	"tandem/sft"
-	"tandem/store"
 )
 
 // Sample specifies one shard of rejection sampling: K answers to each of its prompts, scored; or, with Targets, best
@@ -213,7 +212,7 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 				return load{}, err
 			}
 			models.Ptx = ptx
-			return p.load(s, models, environment, scorer)
+			return s.ppoLoad(models, environment, judgeWeights(scorer), p.Config)
 		},
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
 			models, err := ppo.NewModels(policy.Weights, critic, p.Config)
@@ -273,25 +272,6 @@ func (p PPO) ptx(ctx context.Context, s *Studio, policy *chat.Policy, heldOut []
 	}
 	counts["ptx_dialogues"], counts["ptx_tokens"] = made.Dialogues, made.Tokens
 	return task, nil
-}
-
-// load counts the answers of every iteration at their greatest length; evaluations and language modelling that is mixed in come
-// to little beside.
-func (p PPO) load(s *Studio, models ppo.Models, environment *ppo.Dialogues, scorer *rewardmodel.Scorer) (load, error) {
-	trainer, err := ppo.NewTrainer(s.Device, models, environment, p.Config, s.Workers)
-	if err != nil {
-		return load{}, err
-	}
-	e, err := trainer.Expect()
-	if err != nil {
-		return load{}, err
-	}
-	l := load{share: ppoShare, bytes: e.Bytes, atMost: true}
-	for i := range p.Config.Iterations {
-		stats := ppo.Stats{Iteration: i + 1, PromptLength: e.PromptLength, Length: float64(p.Config.MaxTokens)}
-		l.flops += iterationCost(models, scorer, p.Config, stats)[store.FlopsMetric]
-	}
-	return l, nil
 }
 
 // tune runs the iterations and returns the figures of the last one. second may be nil.

@@ -174,7 +174,7 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 	if there > 0 {
 		plan.Status = fmt.Sprintf("interrupted after step %d", there)
 	}
-	l, err := s.samplingLoad(ctx, r.Policy, scorer, training, r.Config)
+	l, err := s.samplingLoad(ctx, r.Policy, judgeWeights(scorer), training, r.Config)
 	if err != nil {
 		return plan, err
 	}

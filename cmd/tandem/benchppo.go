@@ -94,7 +94,7 @@ func (c *benchPPOCommand) Run(ctx context.Context, w *world) error {
 		}
 		return product()
 	}
-	s := &pipeline.Studio{Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: w.log}
+	s := e.studio(w.log)
 	profile, err := profileTo(c.Profile)
 	if err != nil {
 		return err

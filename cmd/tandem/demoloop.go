@@ -43,9 +43,8 @@ func withLoop(ctx context.Context, w *world, e *engine, folder string, do func(c
 	defer s.Close()
 	shown := &stageProgress{world: w}
 	defer shown.close()
-	studio := &pipeline.Studio{
-		Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: w.log, Store: s, Observe: shown.observe,
-	}
+	studio := e.studio(w.log)
+	studio.Store, studio.Observe = s, shown.observe
 	queue, err := pipeline.NewQueue(s, w.log)
 	if err != nil {
 		return err

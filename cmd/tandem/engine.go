@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 
 	"tandem/internal/blas"
@@ -9,6 +10,7 @@ import (
 	"tandem/llama/chat"
 	"tandem/llama/nn"
 	"tandem/llama/nn/kernel"
+	"tandem/pipeline"
 )
 
 // engineFlags choose what computes; every command that runs a model has them.
@@ -73,4 +75,9 @@ func (f inferenceFlags) config() (chat.Config, error) {
 		Sampler: llama.SamplerConfig{Workers: f.Workers, Kernel: kernels},
 		Forward: llama.ForwardConfig{Workers: f.Workers, Kernel: kernels},
 	}, err
+}
+
+// studio computes the stages with the engine.
+func (e *engine) studio(log *slog.Logger) *pipeline.Studio {
+	return &pipeline.Studio{Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: log}
 }

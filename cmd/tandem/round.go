@@ -268,10 +268,20 @@ func (c *roundCommand) round(ctx context.Context, s *store.Store, recipe pipelin
 
 // plan prints what the round would do.
 func (c *roundCommand) plan(ctx context.Context, w *world, s *store.Store, recipe pipeline.Recipe) error {
-	p, err := pipeline.PlanRound(ctx, s, pipeline.Round{
+	e, err := c.engineFlags.open(w)
+	if err != nil {
+		return err
+	}
+	r := pipeline.Round{
 		Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive, Prompts: pipeline.Prompts{Improve: c.Prompts, Trial: c.TrialPrompts}, PPO: c.PPO, Promote: c.Promote,
 		Snapshot: strings.TrimPrefix(c.Data, snapshotPrefix),
-	})
+	}
+	for _, folder := range c.Model {
+		r.Versions = append(r.Versions, pipeline.Version{Model: tandem.Model{URL: folder}})
+	}
+	studio := e.studio(w.log)
+	studio.Store = s
+	p, err := studio.PlanRound(ctx, r)
 	if err != nil {
 		return err
 	}

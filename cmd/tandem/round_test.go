@@ -156,6 +156,22 @@ func TestRoundIsInterruptedAndGoesOn(t *testing.T) {
 			made++
 		}
 	}
+	flops := 0.0
+	for _, r := range runs {
+		metrics, err := s.Metrics(t.Context(), r.ID, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range metrics {
+			if m.Name == store.FlopsMetric {
+				flops += float64(m.Value)
+			}
+		}
+	}
+	// Answers are shorter than they may be; calibrating and evaluating is not in what was expected.
+	if e := plan.Expected; e == nil || e.Flops < flops/2 || e.Flops > 4*flops || !e.AtMost {
+		t.Errorf("%g floating point operations were made of the expected %+v", flops, e)
+	}
 	if err != nil || made != 6 {
 		t.Fatalf("%d of %d runs made a model, %v", made, len(runs), err)
 	}

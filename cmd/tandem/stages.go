@@ -55,9 +55,8 @@ func (f stageFlags) studio(ctx context.Context, w *world, data []string, do func
 		return err
 	}
 	shown := &stageProgress{world: w}
-	s := &pipeline.Studio{
-		Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: w.log, AnyKernel: f.AnyKernel, Observe: shown.observe,
-	}
+	s := e.studio(w.log)
+	s.AnyKernel, s.Observe = f.AnyKernel, shown.observe
 	fromDatabase := slices.ContainsFunc(data, func(d string) bool { return strings.HasPrefix(d, snapshotPrefix) })
 	if fromDatabase || !f.DryRun && (f.Record || f.DatabaseURL != "") {
 		db, err := f.databaseFlags.open(ctx, w)

@@ -53,9 +53,8 @@ func (c *workerCommand) Run(ctx context.Context, w *world) (err error) {
 // newWorker is a worker of this process.
 func newWorker(w *world, e *engine, s *store.Store, shown *stageProgress) *pipeline.Worker {
 	log := slog.New(slog.NewTextHandler(w.err, &slog.HandlerOptions{Level: slog.LevelWarn})) // River says much
-	studio := &pipeline.Studio{
-		Device: e.device, Kernels: e.kernels, Workers: e.workers.Count(), Kernel: e.identity(), Log: log, Store: s, Observe: shown.observe,
-	}
+	studio := e.studio(log)
+	studio.Store, studio.Observe = s, shown.observe
 	return &pipeline.Worker{Store: s, Handlers: studio.Handlers(), Name: workerName(), Log: log}
 }
 
