@@ -215,9 +215,9 @@ func newChaosWorkers(t *testing.T, url string) *chaosProcesses {
 	return w
 }
 
-func (w *chaosProcesses) start(i int, lease time.Duration) {
+func (w *chaosProcesses) start(i int, lease time.Duration, flags ...string) {
 	w.t.Helper()
-	p := exec.Command(os.Args[0], "--quiet", "worker", "--lease", lease.String())
+	p := exec.Command(os.Args[0], append([]string{"worker", "--lease", lease.String()}, flags...)...)
 	p.Env = append(os.Environ(), asProgram+"=1", "DATABASE_URL="+w.url)
 	p.Stdout, p.Stderr = &w.log, &w.log
 	if err := p.Start(); err != nil {
