@@ -13,7 +13,7 @@
 //
 // Options beside the paper's objective, all off by default (Config): other estimators of the KL penalty, whitened
 // rewards, a KL coefficient that holds a target, an end of an iteration's updates at a KL target, an entropy bonus,
-// language modelling mixed in (ptx.go).
+// language modelling mixed in (ptx.go), low-rank adapters in place of the weights (models.go).
 //
 // What the paper leaves open and is decided here: whitening is over the batch; the KL penalty is k1, per
 // token; advantages by GAE with γ = 1, λ = 0.95; the critic starts from the helpfulness model's trunk with

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,9 +36,9 @@ func TestOveroptimisationIsWarnedOf(t *testing.T) {
 	loop := loopFolder(t)
 	s := studio(t)
 	judges := halfJudges(t, loop, outFolder(t), s)
-	h := newHack(t, loop, s, judges[0], judges[1])
 	config := DefaultConfig(1).recipe().PPO
 	config.Beta, config.Iterations, config.EvaluateEvery = 0, 80, 5
+	h := newHack(t, loop, s, judges[0], judges[1], config)
 	warned := h.run(t, config)
 
 	first := math.MaxInt
@@ -70,13 +69,9 @@ func TestOveroptimisationIsWarnedOf(t *testing.T) {
 func TestPresetRaisesGoldAndKeepsItUp(t *testing.T) {
 	loop := loopFolder(t)
 	s := studio(t)
-	judge, err := s.Scorer(t.Context(), filepath.Join(loop, "v2", "helpfulness"), filepath.Join(loop, "v2", "safety"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := newHack(t, loop, s, judge, nil)
 	config := must(ppo.Preset("practice"))
 	config.Iterations = 200
+	h := newHack(t, loop, s, newestJudges(t, loop, s), nil, config)
 	h.run(t, config)
 
 	quarter := config.Iterations / 4
@@ -139,17 +134,18 @@ func studio(t *testing.T) *pipeline.Studio {
 }
 
 // newHack opens the demo's SFT policy, to be tuned against judge. second may be nil.
-func newHack(t *testing.T, loop string, s *pipeline.Studio, judge, second *rewardmodel.Scorer) *hack {
+func newHack(t *testing.T, loop string, s *pipeline.Studio, judge, second *rewardmodel.Scorer, c ppo.Config) *hack {
 	t.Helper()
 	ctx := t.Context()
 	policy, err := chat.Open(ctx, filepath.Join(loop, "sft"), chat.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	helpfulness := judge.Helpfulness.(*rewardmodel.Model).First().Weights
-	h := &hack{device: s.Device, second: second, models: ppo.Models{
-		Policy: policy.Weights, Reference: policy.Weights.Clone(), Critic: helpfulness.ToClassifier(rand.New(rand.NewPCG(1, 2))),
-	}}
+	models, err := ppo.NewModels(policy.Weights, judge.Helpfulness.(*rewardmodel.Model).First().Weights, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hack{device: s.Device, second: second, models: models}
 	training := prompts(t, filepath.Join(loop, "world", "prompts-improve.jsonl"))
 	heldOut := slices.Collect(func(yield func(tandem.Prompt) bool) { // a quarter tells enough, at a quarter of the time
 		for i, p := range prompts(t, filepath.Join(loop, "world", "held-out.jsonl")) {
@@ -164,6 +160,16 @@ func newHack(t *testing.T, loop string, s *pipeline.Studio, judge, second *rewar
 	}
 	h.environment = &overlooked{Dialogues: dialogues, decoder: policy.Tokenizer, oracle: gold.New(), prompts: append(training, heldOut...), heldOut: len(training)}
 	return h
+}
+
+// newestJudges are the reward models of a demo's last round.
+func newestJudges(t *testing.T, loop string, s *pipeline.Studio) *rewardmodel.Scorer {
+	t.Helper()
+	scorer, err := s.Scorer(t.Context(), filepath.Join(loop, "v2", "helpfulness"), filepath.Join(loop, "v2", "safety"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scorer
 }
 
 // halfJudges fits a pair of reward models to each of two disjoint halves of a demo's comparisons.
