@@ -89,8 +89,8 @@ type BenchShape struct {
 	BLAS         string `json:"blas"`
 }
 
-// bench is a benchmark under way. Its work is measured in turn with what it is compared with, piece by
-// piece, so that both meet the same neighbours on the machine; of each the best run counts.
+// bench is a benchmark under way. Its work is measured in turn with what it is compared with, run by
+// run, so that both meet the same neighbours on the machine; of each the best run counts.
 type bench struct {
 	config  BenchConfig
 	weights *Weights
@@ -179,16 +179,18 @@ func BenchGenerate(ctx context.Context, w *Weights, config BenchConfig) (BenchRe
 		if _, err := s.Step(ctx); err != nil {
 			return BenchResult{}, err
 		}
+		start := time.Now()
 		s.trunk.workers.Hold(func() { // as Sample does
 			for !s.Idle() && err == nil {
-				start := time.Now()
 				_, err = s.Step(ctx)
-				b.run.work += time.Since(start)
-				b.compare(config.Batch)
 			}
 		})
+		b.run.work = time.Since(start)
 		if err != nil {
 			return BenchResult{}, err
+		}
+		for range steps { // not between the steps: it would take the model out of the caches
+			b.compare(config.Batch)
 		}
 		b.endRun()
 	}
