@@ -13,7 +13,7 @@ import (
 )
 
 // DefaultSecondShare is a recipe's SecondShare unless it says otherwise. [choice] A fifth is enough to tell two versions
-// apart, and costs the first pair about a point of accuracy (docs/promotion.md).
+// apart, and costs the first pair less than a point of accuracy (docs/promotion.md).
 const DefaultSecondShare = 0.2
 
 // RecipePresets are the names that RecipePreset knows.
