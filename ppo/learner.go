@@ -10,7 +10,6 @@ import (
 
 // learner is policy or critic: its training program and its optimizer.
 type learner struct {
-	side      *side
 	weights   *llama.Weights
 	program   *llama.Program
 	optimizer *nn.AdamW
@@ -24,7 +23,7 @@ func (c Config) shape(w *llama.Weights) llama.Shape {
 
 // newPolicy compiles the clipped surrogate less the entropy bonus; its outputs are the log-probabilities and
 // entropies of every row under the sampling temperature, and the surrogate alone.
-func newPolicy(dev *side, w *llama.Weights, c Config) (*learner, error) {
+func newPolicy(dev nn.Device, w *llama.Weights, c Config) (*learner, error) {
 	return newLearner(dev, w, c, func() (*llama.Program, error) {
 		g := llama.NewGraph(dev, w, c.shape(w))
 		logprobs := g.LogProbs(c.Temperature) // [N]
@@ -55,7 +54,7 @@ func newReference(dev nn.Device, w *llama.Weights, c Config) (program *llama.Pro
 }
 
 // newCritic compiles the clipped value loss; its output is the value of every row.
-func newCritic(dev *side, w *llama.Weights, c Config) (*learner, error) {
+func newCritic(dev nn.Device, w *llama.Weights, c Config) (*learner, error) {
 	return newLearner(dev, w, c, func() (*llama.Program, error) {
 		g := llama.NewGraph(dev, w, c.shape(w))
 		values := g.Values() // [N]
@@ -66,8 +65,8 @@ func newCritic(dev *side, w *llama.Weights, c Config) (*learner, error) {
 	})
 }
 
-func newLearner(dev *side, w *llama.Weights, c Config, compile func() (*llama.Program, error)) (*learner, error) {
-	l := &learner{side: dev, weights: w}
+func newLearner(dev nn.Device, w *llama.Weights, c Config, compile func() (*llama.Program, error)) (*learner, error) {
+	l := &learner{weights: w}
 	err := nn.Guard(func() (err error) {
 		l.program, err = compile()
 		return err
@@ -85,7 +84,6 @@ func newLearner(dev *side, w *llama.Weights, c Config, compile func() (*llama.Pr
 // weights as they are before the step.
 func (l *learner) gather(mb *minibatch, batch func(*microbatch) llama.Batch, see func(*microbatch, llama.Result)) error {
 	for _, m := range mb.micro {
-		l.side.settle()
 		b := batch(m)
 		b.Inputs["count"][0] = mb.tokens
 		result, err := l.program.Run(b)

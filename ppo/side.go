@@ -39,6 +39,23 @@ func (s *side) settle() {
 	}
 }
 
+// Products are most of the work: who is left alone in the middle of a pass has all cores from the next one on.
+
+func (s *side) Linear(n, in, out int, y, x, w []float32) {
+	s.settle()
+	s.Device.Linear(n, in, out, y, x, w)
+}
+
+func (s *side) LinearGradX(n, in, out int, dx, dy, w []float32) {
+	s.settle()
+	s.Device.LinearGradX(n, in, out, dx, dy, w)
+}
+
+func (s *side) LinearAddGradW(n, in, out int, dw, dy, x []float32) {
+	s.settle()
+	s.Device.LinearAddGradW(n, in, out, dw, dy, x)
+}
+
 // beside runs a and b at the same time, on their part of the cores, where those can be divided, else one after the other.
 // Both have ended when it returns.
 func beside(sides []*side, a, b func() error) error {

@@ -85,7 +85,12 @@ func TestBeside(t *testing.T) {
 		}
 		ended <- true
 		for cores(policy) != 5 { // until the critic's function has returned
-			policy.settle()
+			y, dx := []float32{0}, []float32{0}
+			policy.Linear(1, 1, 1, y, []float32{2}, []float32{3})
+			policy.LinearGradX(1, 1, 1, dx, y, []float32{4})
+			if policy.LinearAddGradW(1, 1, 1, dx, y, []float32{1}); dx[0] != 2*3*4+2*3 {
+				t.Errorf("the products come to %g", dx[0])
+			}
 		}
 		return nil
 	}, func() error {

@@ -167,7 +167,7 @@ func (t *Trainer) forward(ctx context.Context, batches []*minibatch) error {
 	passReference := func(some []*microbatch) error {
 		reference.Lock()
 		defer reference.Unlock()
-		return pass(ctx, t.sides[2], t.reference, some, "log-probabilities of the reference", func(m *microbatch) llama.Batch {
+		return pass(ctx, t.reference, some, "log-probabilities of the reference", func(m *microbatch) llama.Batch {
 			plain := m.policy
 			plain.Inputs = nil
 			return plain
@@ -177,10 +177,10 @@ func (t *Trainer) forward(ctx context.Context, batches []*minibatch) error {
 		if err := passReference(all[:half]); err != nil {
 			return err
 		}
-		return pass(ctx, t.sides[0], t.policy.program, all, "log-probabilities of the policy", func(m *microbatch) llama.Batch { return m.policy },
+		return pass(ctx, t.policy.program, all, "log-probabilities of the policy", func(m *microbatch) llama.Batch { return m.policy },
 			func(r *rollout) *[]float32 { return &r.logprobs }, func(r *rollout) *[]float32 { return &r.entropy })
 	}, func() error {
-		if err := pass(ctx, t.sides[1], t.critic.program, all, "values", func(m *microbatch) llama.Batch { return m.critic },
+		if err := pass(ctx, t.critic.program, all, "values", func(m *microbatch) llama.Batch { return m.critic },
 			func(r *rollout) *[]float32 { return &r.values }); err != nil {
 			return err
 		}
@@ -189,12 +189,11 @@ func (t *Trainer) forward(ctx context.Context, batches []*minibatch) error {
 }
 
 // pass has a program go forward over microbatches and keeps its first outputs in the rollouts' fields.
-func pass(ctx context.Context, s *side, p *llama.Program, all []*microbatch, what string, batch func(*microbatch) llama.Batch, fields ...func(*rollout) *[]float32) error {
+func pass(ctx context.Context, p *llama.Program, all []*microbatch, what string, batch func(*microbatch) llama.Batch, fields ...func(*rollout) *[]float32) error {
 	for _, m := range all {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s.settle()
 		result, err := p.Forward(batch(m))
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
