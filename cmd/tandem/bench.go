@@ -25,7 +25,7 @@ type benchCommand struct {
 
 // shapeFlags choose an architecture: a named one, of which single sizes may be changed.
 type shapeFlags struct {
-	Shape        string `enum:"prototype,practice,stories260k,stories15m,stories110m" default:"prototype" help:"Architecture: prototype (6 layers, hidden 288, vocabulary 4096), practice (the demo's), stories260k, stories15m or stories110m (default: prototype)." placeholder:"NAME" group:"shape"`
+	Shape        string `enum:"prototype,practice,stories260k,stories15m,stories110m" default:"${shape=prototype}" help:"Architecture: prototype (6 layers, hidden 288, vocabulary 4096), practice (the demo's), stories260k, stories15m or stories110m (default: ${default})." placeholder:"NAME" group:"shape"`
 	Layers       int    `help:"Layers (default: the architecture's)." placeholder:"N" group:"shape"`
 	Hidden       int    `help:"Width of the hidden states (default: the architecture's)." placeholder:"N" group:"shape"`
 	Intermediate int    `help:"Width inside the SwiGLU blocks (default: the architecture's)." placeholder:"N" group:"shape"`

@@ -25,7 +25,7 @@ type benchPPOCommand struct {
 	Iterations    int    `default:"7" help:"Iterations to measure, after two that are not (default: 7)." placeholder:"N"`
 	Seed          uint64 `default:"1" help:"Seed of sampling (default: 1)." placeholder:"N"`
 	Profile       string `help:"File for a CPU profile of the iterations." placeholder:"FILE"`
-	shapeFlags
+	shapeFlags    `set:"shape=practice"`
 	engineFlags
 }
 

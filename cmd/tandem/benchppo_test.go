@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"strings"
 	"testing"
 
@@ -48,8 +47,8 @@ func checkPPOBench(t *testing.T, r ppoBenchReport) {
 			t.Errorf("%+v", p)
 		}
 	}
-	// They are medians, each of its own, so that they add up only nearly.
-	if names != "sampling scoring forward updates rest " || math.Abs(share-1) > 0.3 || math.Abs(seconds/r.SecondsPerIteration-1) > 0.5 {
+	// They are medians, each of its own: of iterations of milliseconds they add up only roughly.
+	if names != "sampling scoring forward updates rest " || share < 0.2 || share > 1.5 || seconds < 0.2*r.SecondsPerIteration || seconds > 1.5*r.SecondsPerIteration {
 		t.Errorf("phases %s: %g of %g s, a share of %g", names, seconds, r.SecondsPerIteration, share)
 	}
 	if r.TokensPerSecond <= 0 || r.TokensPerSecond >= r.Phases[0].TokensPerSecond || r.FlopsPerSecond <= 0 || r.PeakFlopsPerSecond <= 0 || r.ShareOfPeak <= 0 {
@@ -61,6 +60,9 @@ func checkPPOBench(t *testing.T, r ppoBenchReport) {
 }
 
 func TestBenchPPOFlags(t *testing.T) {
+	if r := tandemRun(t, "", "bench", "ppo", "--help"); !strings.Contains(strings.Join(strings.Fields(r.out), " "), "stories110m (default: practice)") {
+		t.Errorf("the architecture is not the practice preset's:\n%s", r.out)
+	}
 	for _, args := range [][]string{{"--model", "m"}, {"--helpfulness", "h", "--safety", "s", "--data", "d"}, {"--iterations", "0"}} {
 		if r := tandemRun(t, "", append([]string{"bench", "ppo"}, args...)...); r.code != exitUsage {
 			t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
