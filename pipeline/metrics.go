@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/llama/checkpoint"
 	"tandem/pipeline/tfevents"
 	"tandem/store"
 )
@@ -215,6 +216,9 @@ func (s *Studio) record(ctx context.Context, m tandem.Model, from int64) *record
 		r.log = slog.New(kept.Handler)
 	}
 	r.within(ctx, func(ctx context.Context) error {
+		if err := checkpoint.HoldsRight(ctx); err != nil { // whoever has the unit now has begun the run, and perhaps ended it
+			return err
+		}
 		run, err := s.Store.StartRun(ctx, s.runOf(ctx, m), from)
 		r.run = run
 		return err

@@ -42,6 +42,9 @@ type Worker struct {
 	Log      *slog.Logger
 }
 
+// graceTime is how long a worker that is told to stop waits for its units to save what they have.
+const graceTime = 10 * time.Minute
+
 // Run works until ctx ends, then gives units in progress back and returns nil.
 func (w *Worker) Run(ctx context.Context) error {
 	if w.Lease == 0 {
@@ -80,7 +83,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			}
 		}
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.Lease)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 	defer cancel()
 	if err := client.StopAndCancel(stop); err != nil {
 		return fmt.Errorf("stop taking work: %w", err)
@@ -143,12 +146,14 @@ func (w *Worker) do(ctx context.Context, lease *store.Lease) error {
 		return tandem.Errorf(tandem.Unsupported, "pipeline.Worker", "this worker does no %s", lease.Stage)
 	}
 	working, lost := context.WithCancelCause(ctx)
+	keeping, rest := context.WithCancel(context.WithoutCancel(ctx)) // a unit that is told to stop may have a step to end and a state to save
 	var beating sync.WaitGroup
-	beating.Go(func() { w.beat(working, *lease, lost) })
+	beating.Go(func() { w.beat(keeping, *lease, lost) })
 	result, err := guarded(checkpoint.WithRight(working, w.held(*lease)), handler, lease)
+	rest()
+	beating.Wait()
 	cause := context.Cause(working)
 	lost(nil)
-	beating.Wait()
 	if err != nil {
 		if tandem.CodeOf(cause) == tandem.Stale || errors.Is(cause, store.ErrCancelled) {
 			return cause

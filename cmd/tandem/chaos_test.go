@@ -24,11 +24,19 @@ import (
 	"tandem/store"
 )
 
-// chaosWorkers is how many worker processes share a round, and chaosLease the leases of those that are disturbed.
-const (
-	chaosWorkers = 3
-	chaosLease   = time.Second
-)
+// chaosWorkers is how many worker processes share a round.
+const chaosWorkers = 3
+
+// schedule is how often workers are disturbed, by how long an undisturbed round takes on this machine now.
+type schedule struct {
+	every time.Duration // between two disturbances, on the mean
+	lease time.Duration // of the workers
+}
+
+func newSchedule(undisturbed time.Duration, size int) schedule {
+	undisturbed = min(undisturbed, time.Duration(size)*12*time.Second) // a slow spell may be over
+	return schedule{undisturbed / time.Duration(18*size), max(undisturbed/time.Duration(8*size), time.Second)}
+}
 
 // TestRoundAmongFailingWorkers goes through a whole round of a small practice world twice, from the base model to the
 // evaluation: once undisturbed, and once with workers that are killed, stopped, woken up too late and ended at random,
@@ -46,10 +54,10 @@ func TestRoundAmongFailingWorkers(t *testing.T) {
 		}
 		seeds, size = n, 4
 	}
-	want := undisturbed(t, size)
+	want, took := undisturbed(t, size)
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint("seed ", seed+1), func(t *testing.T) {
-			got := disturbed(t, size, seed+1)
+			got := disturbed(t, size, seed+1, newSchedule(took, size))
 			for _, name := range slices.Sorted(maps.Keys(want)) {
 				if got[name] != want[name] {
 					t.Errorf("%s: not as in the undisturbed round:\n%s\nmissing:\n%s", name, without(got[name], want[name]), without(want[name], got[name]))
@@ -71,8 +79,8 @@ func without(text, other string) string {
 	return strings.Join(rest[:min(len(rest), 10)], "\n")
 }
 
-// undisturbed goes through the round with workers whom nobody disturbs, and returns what it came to.
-func undisturbed(t *testing.T, size int) map[string]string {
+// undisturbed goes through the round with workers whom nobody disturbs, and returns what it came to and how long it took.
+func undisturbed(t *testing.T, size int) (map[string]string, time.Duration) {
 	t.Helper()
 	r := newChaosRound(t, size)
 	workers := newChaosWorkers(t, r.url)
@@ -83,20 +91,21 @@ func undisturbed(t *testing.T, size int) map[string]string {
 	if err := r.run(t.Context()); err != nil {
 		t.Fatalf("the undisturbed round: %v\n%s", err, workers.said())
 	}
-	t.Logf("undisturbed: %.1f s", time.Since(began).Seconds())
+	took := time.Since(began)
+	t.Logf("undisturbed: %.1f s", took.Seconds())
 	for i := range chaosWorkers {
 		workers.end(i)
 	}
-	return r.results(t)
+	return r.results(t), took
 }
 
 // disturbed goes through the round while a schedule, drawn by the seed, has it in for the workers.
-func disturbed(t *testing.T, size int, seed uint64) map[string]string {
+func disturbed(t *testing.T, size int, seed uint64, plan schedule) map[string]string {
 	t.Helper()
 	r := newChaosRound(t, size)
 	workers := newChaosWorkers(t, r.url)
 	for i := range chaosWorkers {
-		workers.start(i, chaosLease)
+		workers.start(i, plan.lease)
 	}
 	ended := make(chan error, 1)
 	done, finish := context.WithCancel(t.Context())
@@ -135,9 +144,9 @@ func disturbed(t *testing.T, size int, seed uint64) map[string]string {
 			}
 			going = false
 			continue
-		case <-time.After(time.Duration(100+rng.IntN(600)) * time.Millisecond):
+		case <-time.After(time.Duration(rng.Int64N(int64(2 * plan.every)))):
 		}
-		if time.Since(began) > time.Duration(size)*2*time.Minute {
+		if time.Since(began) > 60*time.Duration(size)*plan.every+2*time.Minute { // three times and more what is undisturbed
 			t.Fatalf("the disturbed round does not end: %v\n%s\n%s", counts, r.standing(t), workers.said())
 		}
 		i := rng.IntN(chaosWorkers)
@@ -148,7 +157,7 @@ func disturbed(t *testing.T, size int, seed uint64) map[string]string {
 		sleeps := asleep[i]
 		mu.Unlock()
 		what := []string{"killed", "killed", "stopped", "stopped", "stopped", "ended", "interrupted"}[rng.IntN(7)]
-		pause := chaosLease/2 + time.Duration(rng.Int64N(int64(5*chaosLease/2)))
+		pause := plan.lease/2 + time.Duration(rng.Int64N(int64(5*plan.lease/2)))
 		switch {
 		case what == "interrupted":
 			select {
@@ -161,10 +170,10 @@ func disturbed(t *testing.T, size int, seed uint64) map[string]string {
 		case what == "killed":
 			workers.signal(i, syscall.SIGKILL)
 			workers.wait(i)
-			workers.start(i, chaosLease)
+			workers.start(i, plan.lease)
 		case what == "ended":
 			workers.end(i)
-			workers.start(i, chaosLease)
+			workers.start(i, plan.lease)
 		case what == "stopped":
 			workers.signal(i, syscall.SIGSTOP)
 			asleep[i] = true
@@ -179,7 +188,7 @@ func disturbed(t *testing.T, size int, seed uint64) map[string]string {
 		counts[what]++
 	}
 	late.Wait()
-	time.Sleep(chaosLease / 2) // whoever woke up too late has had time to do harm
+	time.Sleep(plan.lease / 2) // whoever woke up too late has had time to do harm
 	for i := range chaosWorkers {
 		workers.end(i)
 	}
