@@ -5,7 +5,7 @@ import "tandem/llama"
 // Expectation is what a run takes, told before its first iteration.
 type Expectation struct {
 	PromptLength float64 // tokens of a prompt, mean of the first iteration's
-	// Bytes of memory beside the models' weights, with answers of MaxTokens tokens: gradients, optimizers, activations, the sampler's
+	// Bytes of memory beside the models' weights, at most: gradients, optimizers, activations, the sampler's
 	// cache, and the best policy where it is kept.
 	Bytes int
 }
@@ -21,9 +21,8 @@ func (t *Trainer) Expect() (e Expectation, err error) {
 		e.PromptLength += float64(len(q.Tokens)) / float64(len(questions))
 	}
 	length := e.PromptLength + float64(c.MaxTokens)
-	filled := min(1, length*float64(c.MinibatchSize)/float64(c.shape(t.policy.weights).Tokens))
 	for _, program := range []*llama.Program{t.policy.program, t.critic.program, t.reference} {
-		e.Bytes += program.ActivationBytes(filled)
+		e.Bytes += program.ActivationBytes(1)
 	}
 	for _, l := range []*learner{t.policy, t.critic} {
 		e.Bytes += 3 * l.weights.Gradients().SumBytes() // AdamW keeps a mean and a square for each gradient
