@@ -1,7 +1,7 @@
 # Two commands are all a newcomer needs: `make demo` and `make test`.
 
 BIN := bin/tandem
-GO_SOURCES := $(shell find . -name '*.go' -o -name '*.s' -o -name '*.sql' -o -name '*.html' -o -name '*.css' | grep -v '^./tools/')
+GO_SOURCES := $(shell find . -name '*.go' -o -name '*.s' -o -name '*.sql' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.yaml' | grep -v '^./tools/')
 TOOL := go tool -modfile=tools/go.mod
 export CGO_ENABLED := 0
 
