@@ -42,9 +42,9 @@ func (e *Expectation) after(before *Expectation) *Expectation {
 
 // What stages make of the machine's best matrix product, measured on the practice model's stages; see docs/watching.md.
 const (
-	trainingShare = 0.7
-	ppoShare      = 0.5
-	samplingShare = 0.3
+	trainingShare = 0.55
+	ppoShare      = 0.55
+	samplingShare = 0.4
 )
 
 // scratch is the memory of kernels' buffers and of garbage that the runtime has not collected yet, as measured beside these.
