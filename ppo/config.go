@@ -131,7 +131,7 @@ func Preset(name string) (Config, error) {
 	case "practice":
 		c.BatchSize, c.MinibatchSize = 128, 32
 		c.LearningRate, c.FinalLearningRate, c.CriticLearningRate = 1e-4, 1e-4, 3e-4
-		c.Beta = 0.3
+		c.Beta = 0.35
 		c.MaxTokens, c.Patience = 64, 0
 	default:
 		return Config{}, tandem.Errorf(tandem.Invalid, "ppo.Preset", "there is no preset %q (llama2-7b, llama2-70b and practice are)", name)
