@@ -28,14 +28,8 @@ func (l *Loop) comparisons(ctx context.Context, r Round) (files comparisonFiles,
 	if err != nil {
 		return files, err
 	}
-	read := func(aspect tandem.Aspect, split store.Split) (all []tandem.Comparison, err error) {
-		for c, err := range l.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: split, Snapshot: snapshot}) {
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, c)
-		}
-		return all, nil
+	read := func(aspect tandem.Aspect, split store.Split) ([]tandem.Comparison, error) {
+		return collect(l.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: split, Snapshot: snapshot}))
 	}
 	var first, second []tandem.Comparison
 	for _, part := range []struct {

@@ -102,6 +102,17 @@ func takeOver(ctx context.Context, out string) error {
 	return nil
 }
 
+// collect reads a sequence to its end or its first error.
+func collect[T any](seq iter.Seq2[T, error]) (items []T, err error) {
+	for item, err := range seq {
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
 // readLines reads what WriteLines wrote.
 func readLines[T any](ctx context.Context, path string) ([]T, error) {
 	f, err := dataset.Open(path)
@@ -181,14 +192,7 @@ func (s *Studio) Comparisons(ctx context.Context, data string, format dataset.Fo
 		if _, err := s.snapshot(ctx, id); err != nil {
 			return nil, err
 		}
-		var comparisons []tandem.Comparison
-		for c, err := range s.Store.Comparisons(ctx, store.ComparisonQuery{Snapshot: id, Aspect: aspect}) {
-			if err != nil {
-				return nil, err
-			}
-			comparisons = append(comparisons, c)
-		}
-		return comparisons, nil
+		return collect(s.Store.Comparisons(ctx, store.ComparisonQuery{Snapshot: id, Aspect: aspect}))
 	}
 	if format == "" {
 		comparisons, err := readLines[tandem.Comparison](ctx, data)

@@ -66,12 +66,9 @@ func (s *Studio) expectRound(ctx context.Context, r Round, demonstrations []tand
 func (s *Studio) expectJudges(ctx context.Context, r Round, policy *chat.Policy, add func(load, error) error) error {
 	pairs := [2]map[tandem.Aspect][]tandem.Comparison{{}, {}}
 	for _, aspect := range aspects() {
-		var judged []tandem.Comparison
-		for c, err := range s.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: store.TrainData, Snapshot: r.Snapshot}) {
-			if err != nil {
-				return err
-			}
-			judged = append(judged, c)
+		judged, err := collect(s.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: store.TrainData, Snapshot: r.Snapshot}))
+		if err != nil {
+			return err
 		}
 		pairs[0][aspect], pairs[1][aspect] = splitForSecond(judged, r.Recipe.SecondShare)
 	}

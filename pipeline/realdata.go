@@ -79,11 +79,9 @@ func aspects() []tandem.Aspect { return []tandem.Aspect{tandem.Helpfulness, tand
 func (r Real) pairs(ctx context.Context) (map[tandem.Aspect][]tandem.Comparison, error) {
 	pairs := make(map[tandem.Aspect][]tandem.Comparison)
 	for _, aspect := range aspects() {
-		for c, err := range r.Loop.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect}) {
-			if err != nil {
-				return nil, err
-			}
-			pairs[aspect] = append(pairs[aspect], c)
+		var err error
+		if pairs[aspect], err = collect(r.Loop.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect})); err != nil {
+			return nil, err
 		}
 		if len(pairs[aspect]) == 0 {
 			return nil, tandem.Errorf(tandem.Invalid, "pipeline.Real", "there are no comparisons for %s", aspect)
