@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"slices"
-	"time"
 
 	"tandem"
 	"tandem/internal/memory"
@@ -58,35 +56,16 @@ type load struct {
 	atMost bool
 }
 
-// expect makes an expectation of the load of a stage that is left to be done by that share.
-func (s *Studio) expect(l load, left float64) Expectation {
-	e := Expectation{Flops: l.flops, FlopsPerSecond: l.share * s.product(), AtMost: l.atMost}
+// expect is what the load of a stage, of which that share is left to be done, takes where a matrix product has that rate (see
+// train.DeviceProduct).
+func (l load) expect(product, left float64) *Expectation {
+	e := &Expectation{Flops: l.flops, FlopsPerSecond: l.share * product, AtMost: l.atMost}
 	e.Seconds = left * e.Flops / e.FlopsPerSecond
 	// What the stage reads has been read: models, data, the runtime.
 	if read := memory.Peak(); read > 0 {
 		e.MemoryBytes = read + int64(l.bytes) + scratch
 	}
 	return e
-}
-
-// product is the rate of a square matrix product on the device, the median of some.
-func (s *Studio) product() float64 {
-	const n, runs = 1024, 5
-	x, w, y := memory.Floats(n*n), memory.Floats(n*n), memory.Floats(n*n)
-	for i := range x {
-		x[i], w[i] = float32(i%7)-3, float32(i%5)-2
-	}
-	var rates []float64
-	s.Device.Hold(func() {
-		s.Device.Linear(n, n, n, y, x, w) // touches the memory
-		for range runs {
-			start := time.Now()
-			s.Device.Linear(n, n, n, y, x, w)
-			rates = append(rates, 2*n*n*n/time.Since(start).Seconds())
-		}
-	})
-	slices.Sort(rates)
-	return rates[runs/2]
 }
 
 // fitLoad is the load of fitting weights to a task.

@@ -9,6 +9,7 @@ import (
 	"tandem"
 	"tandem/llama"
 	"tandem/llama/chat"
+	"tandem/llama/train"
 	"tandem/ppo"
 	"tandem/rewardmodel"
 	"tandem/store"
@@ -21,10 +22,10 @@ func (s *Studio) expectRound(ctx context.Context, r Round, demonstrations []tand
 	if err != nil {
 		return nil, err
 	}
+	product := train.DeviceProduct(s.Device)
 	add := func(l load, err error) error {
 		if err == nil {
-			e := s.expect(l, 1)
-			all = e.after(all)
+			all = l.expect(product, 1).after(all)
 		}
 		return err
 	}

@@ -178,8 +178,8 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 	if err != nil {
 		return plan, err
 	}
-	expected := s.expect(l, 1-float64(there)/float64(max(len(shards), 1)))
-	plan.Expected = &expected
+	product := train.DeviceProduct(s.Device)
+	plan.Expected = l.expect(product, 1-float64(there)/float64(max(len(shards), 1)))
 	if r.Base != "" {
 		demonstrations, err := readDialogues(ctx, "", r.Demonstrations...)
 		if err != nil {
@@ -194,8 +194,7 @@ func (s *Studio) PlanReject(ctx context.Context, r Reject) (Plan, error) {
 		if err != nil {
 			return plan, err
 		}
-		tuning := s.expect(l, 1)
-		plan.Expected = tuning.after(plan.Expected)
+		plan.Expected = l.expect(product, 1).after(plan.Expected)
 	}
 	return plan, nil
 }

@@ -17,6 +17,7 @@ import (
 	"tandem"
 	"tandem/llama"
 	"tandem/llama/checkpoint"
+	"tandem/llama/train"
 	"tandem/pipeline/tfevents"
 	"tandem/store"
 )
@@ -92,8 +93,7 @@ func (s *Studio) Plan(ctx context.Context, j job) (Plan, error) {
 	if err != nil {
 		return plan, err
 	}
-	expected := s.expect(l, left)
-	plan.Expected = &expected
+	plan.Expected = l.expect(train.DeviceProduct(s.Device), left)
 	return plan, nil
 }
 

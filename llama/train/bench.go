@@ -139,12 +139,25 @@ func Bench(ctx context.Context, library *blas.Library, kernels *kernel.Set, work
 // BestProduct returns what runs the fastest square product once more and tells its rate: the BLAS's, or where no tuned one
 // is installed perhaps the device's of 1024³.
 func BestProduct(ctx context.Context, library *blas.Library, device nn.Device, workers parallel.Workers) func() float64 {
-	const n, runs = 1024, 7
+	own := deviceProduct(device)
+	peak, err := blas.PeakFlops(ctx, library, workers)
+	if err != nil || peak.FlopsPerSecond < medianOf(own) { // an error is the context's, which the trainer meets too
+		return own
+	}
+	return blas.NewSquare(library, workers, peak.Size).FlopsPerSecond
+}
+
+// DeviceProduct is the rate of the device's square product of 1024³, the median of some.
+func DeviceProduct(device nn.Device) float64 { return medianOf(deviceProduct(device)) }
+
+// deviceProduct returns what runs that product once more and tells its rate.
+func deviceProduct(device nn.Device) func() float64 {
+	const n = 1024
 	x, w, y := memory.Floats(n*n), memory.Floats(n*n), memory.Floats(n*n)
 	for i := range x {
 		x[i], w[i] = float32(i%7)-3, float32(i%5)-2
 	}
-	own := func() (rate float64) {
+	return func() (rate float64) {
 		device.Hold(func() {
 			start := time.Now()
 			device.Linear(n, n, n, y, x, w)
@@ -152,15 +165,16 @@ func BestProduct(ctx context.Context, library *blas.Library, device nn.Device, w
 		})
 		return rate
 	}
-	var rates []float64
+}
+
+// medianOf is the median of what several runs measure.
+func medianOf(run func() float64) float64 {
+	const runs = 7
+	var measured []float64
 	for range runs {
-		rates = append(rates, own())
+		measured = append(measured, run())
 	}
-	peak, err := blas.PeakFlops(ctx, library, workers)
-	if err != nil || peak.FlopsPerSecond < median(rates) { // an error is the context's, which the trainer meets too
-		return own
-	}
-	return blas.NewSquare(library, workers, peak.Size).FlopsPerSecond
+	return median(measured)
 }
 
 func median(x []float64) float64 {
