@@ -93,8 +93,5 @@ func (p *Program) run(tape *nn.Tape, b Batch) (r Result, err error) {
 	return r, nil
 }
 
-// ActivationBytes is how much memory the activations of all programs over the same weights take while batches fill that share of
-// the graph.
-func (p *Program) ActivationBytes(share float64) int {
-	return p.graph.weights.Gradients().ActivationBytes(share)
-}
+// ActivationBytes is how much memory the activations of all programs over the same weights take, at most.
+func (p *Program) ActivationBytes() int { return p.graph.weights.Gradients().ActivationBytes(1) }

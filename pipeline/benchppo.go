@@ -9,7 +9,6 @@ import (
 	"tandem"
 	"tandem/llama"
 	"tandem/ppo"
-	"tandem/rewardmodel"
 	"tandem/statistics"
 )
 
@@ -144,9 +143,9 @@ func (s *Studio) benchPPO(ctx context.Context, spec BenchPPO) (*ppoBench, error)
 	if err != nil {
 		return nil, err
 	}
-	helpfulness, ok := scorer.Helpfulness.(*rewardmodel.Model)
-	if !ok {
-		return nil, noTrunk(scorer.Helpfulness)
+	trunk, err := trunkOf(scorer)
+	if err != nil {
+		return nil, err
 	}
 	prompts, err := readPrompts(ctx, spec.Prompts)
 	if err != nil {
@@ -158,7 +157,7 @@ func (s *Studio) benchPPO(ctx context.Context, spec BenchPPO) (*ppoBench, error)
 		return nil, err
 	}
 	b.judges = judgeWeights(scorer)
-	b.models, err = ppo.NewModels(policy.Weights, helpfulness.First().Weights, spec.Config)
+	b.models, err = ppo.NewModels(policy.Weights, trunk, spec.Config)
 	return b, err
 }
 
@@ -248,10 +247,7 @@ func (b *ppoBench) result() PPOBench {
 		})
 		out.PeakMemoryBytes = max(out.PeakMemoryBytes, p.memory.PeakBytes)
 	}
-	whole := func(r benchedIteration) float64 {
-		f := flops(r)
-		return f.sampling + f.scoring + f.forward + f.updates
-	}
+	whole := func(r benchedIteration) float64 { return flops(r).all() }
 	out.SecondsPerIteration = middle(func(r benchedIteration) float64 { return r.seconds })
 	out.TokensPerSecond = middle(func(r benchedIteration) float64 { return sampled(r) / r.seconds })
 	out.FlopsPerSecond = middle(func(r benchedIteration) float64 { return whole(r) / r.seconds })

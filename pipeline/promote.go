@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -189,15 +190,7 @@ func promptsOf(aspect tandem.Aspect, prompts []tandem.Prompt) []tandem.Prompt {
 // anyOf are n of the prompts, or all, whatever order they came in.
 func anyOf(prompts []tandem.Prompt, n int) []tandem.Prompt {
 	drawn := slices.Clone(prompts)
-	slices.SortStableFunc(drawn, func(a, b tandem.Prompt) int {
-		switch x, y := a.Messages.Key(), b.Messages.Key(); {
-		case x < y:
-			return -1
-		case x > y:
-			return +1
-		}
-		return 0
-	})
+	slices.SortStableFunc(drawn, func(a, b tandem.Prompt) int { return cmp.Compare(a.Messages.Key(), b.Messages.Key()) })
 	return drawn[:min(n, len(drawn))]
 }
 

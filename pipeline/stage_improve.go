@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"tandem"
+	"tandem/llama"
 	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/llama/train"
@@ -190,24 +191,23 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	helpfulness, ok := scorer.Helpfulness.(*rewardmodel.Model)
-	if !ok {
-		return nil, noTrunk(scorer.Helpfulness)
+	trunk, err := trunkOf(scorer)
+	if err != nil {
+		return nil, err
 	}
 	counts := map[string]int{"prompts": len(training), "held_out": len(heldOut)}
 	ptx, err := p.ptx(ctx, s, policy, heldOut, counts)
 	if err != nil {
 		return nil, err
 	}
-	critic := helpfulness.First().Weights // an ensemble's first member is what the critic starts from
 	countAdapted(counts, "trained_parameters", p.Config.LoRA, policy.Weights.Config, 0)
-	countAdapted(counts, "critic_trained_parameters", p.Config.LoRA, critic.Config, len(critic.Score))
+	countAdapted(counts, "critic_trained_parameters", p.Config.LoRA, trunk.Config, len(trunk.Score))
 	return &prepared{
 		steps:  p.Config.Iterations,
 		counts: counts,
 		lora:   p.Config.LoRA,
 		expect: func() (load, error) {
-			models, err := ppo.NewModels(policy.Weights, critic, p.Config)
+			models, err := ppo.NewModels(policy.Weights, trunk, p.Config)
 			if err != nil {
 				return load{}, err
 			}
@@ -215,7 +215,7 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 			return s.ppoLoad(models, environment, judgeWeights(scorer), p.Config)
 		},
 		do: func(ctx context.Context, w *work) (*checkpoint.Model, map[string]float64, error) {
-			models, err := ppo.NewModels(policy.Weights, critic, p.Config)
+			models, err := ppo.NewModels(policy.Weights, trunk, p.Config)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -226,9 +226,13 @@ func (p PPO) prepare(ctx context.Context, s *Studio) (*prepared, error) {
 	}, nil
 }
 
-// noTrunk refuses a judge that a critic cannot be made of.
-func noTrunk(judge rewardmodel.Judge) error {
-	return tandem.Errorf(tandem.Internal, "pipeline.PPO", "the helpfulness model is a %T, which has no trunk", judge)
+// trunkOf are the weights that a critic starts from: the helpfulness model's, an ensemble's first member's.
+func trunkOf(s *rewardmodel.Scorer) (*llama.Weights, error) {
+	m, ok := s.Helpfulness.(*rewardmodel.Model)
+	if !ok {
+		return nil, tandem.Errorf(tandem.Internal, "pipeline.PPO", "the helpfulness model is a %T, which has no trunk", s.Helpfulness)
+	}
+	return m.First().Weights, nil
 }
 
 func (p PPO) seconded() bool { return p.HeldOutHelpfulness != "" || p.HeldOutSafety != "" }

@@ -22,7 +22,7 @@ func (t *Trainer) Expect() (e Expectation, err error) {
 	}
 	length := e.PromptLength + float64(c.MaxTokens)
 	for _, program := range []*llama.Program{t.policy.program, t.critic.program, t.reference} {
-		e.Bytes += program.ActivationBytes(1)
+		e.Bytes += program.ActivationBytes()
 	}
 	for _, l := range []*learner{t.policy, t.critic} {
 		e.Bytes += 3 * l.weights.Gradients().SumBytes() // AdamW keeps a mean and a square for each gradient

@@ -242,8 +242,8 @@ func (c *roundCommand) row(ctx context.Context, s *store.Store, made json.RawMes
 	return round, pipeline.WriteLines(path, slices.Values([]begunRound{{round, made}}))
 }
 
-// round specifies the work, all but the number of its row.
-func (c *roundCommand) round(ctx context.Context, s *store.Store, recipe pipeline.Recipe) (pipeline.Round, error) {
+// spec specifies the work, all but the number of its row and the versions before it.
+func (c *roundCommand) spec(recipe pipeline.Recipe) pipeline.Round {
 	r := pipeline.Round{
 		Name: c.Name, Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive,
 		Prompts: pipeline.Prompts{Improve: c.Prompts, Reference: c.Reference, Trial: c.TrialPrompts},
@@ -256,6 +256,12 @@ func (c *roundCommand) round(ctx context.Context, s *store.Store, recipe pipelin
 	if r.Prompts.Reference == "" {
 		r.Prompts.Reference = c.Prompts
 	}
+	return r
+}
+
+// round is spec with the versions, which the database then knows.
+func (c *roundCommand) round(ctx context.Context, s *store.Store, recipe pipeline.Recipe) (pipeline.Round, error) {
+	r := c.spec(recipe)
 	for _, folder := range c.Model {
 		m, err := pipeline.Adopt(ctx, s, folder)
 		if err != nil {
@@ -272,10 +278,7 @@ func (c *roundCommand) plan(ctx context.Context, w *world, s *store.Store, recip
 	if err != nil {
 		return err
 	}
-	r := pipeline.Round{
-		Folder: c.Out, Recipe: recipe, Base: c.Base, Demonstrations: c.Demonstrations, Archive: c.Archive, Prompts: pipeline.Prompts{Improve: c.Prompts, Trial: c.TrialPrompts}, PPO: c.PPO, Promote: c.Promote,
-		Snapshot: strings.TrimPrefix(c.Data, snapshotPrefix),
-	}
+	r := c.spec(recipe)
 	for _, folder := range c.Model {
 		r.Versions = append(r.Versions, pipeline.Version{Model: tandem.Model{URL: folder}})
 	}
