@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tandem"
+	"tandem/internal/web"
 )
 
 // Metrics are what the chat API counts for Prometheus. A nil one counts nothing.
@@ -65,12 +66,8 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	for _, finish := range []string{string(tandem.FinishStop), string(tandem.FinishLength), finishGivenUp, finishFailed} {
 		m.answers.WithLabelValues(finish)
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.first, m.pace, m.promptTokens, m.answerTokens, m.answers, m.waiting, m.busy, m.batch, m.refused, m.serving, m.reloads} {
-		if err := registry.Register(c); err != nil {
-			return nil, tandem.Errorf(tandem.Conflict, "chatapi.NewMetrics", "%w", err)
-		}
-	}
-	return m, nil
+	return m, web.RegisterMetrics("chatapi.NewMetrics", registry,
+		m.requests, m.first, m.pace, m.promptTokens, m.answerTokens, m.answers, m.waiting, m.busy, m.batch, m.refused, m.serving, m.reloads)
 }
 
 // request counts an answered request.

@@ -22,6 +22,7 @@ import (
 
 	"tandem"
 	"tandem/internal/web"
+	"tandem/internal/web/webtest"
 	"tandem/llama"
 	"tandem/llama/chat"
 	"tandem/llama/chatapi"
@@ -68,18 +69,8 @@ func policy(t testing.TB, id string, seed uint64, change func(*llama.Weights)) s
 	return folder
 }
 
-// keys know one key for each of two scopes.
-type keys struct{}
-
-func (keys) VerifyKey(_ context.Context, secret string) (store.Key, error) {
-	switch secret {
-	case "good":
-		return store.Key{ID: "1", Name: "test", Scopes: []store.Scope{store.ScopeChat}}, nil
-	case "other":
-		return store.Key{ID: "2", Name: "test", Scopes: []store.Scope{store.ScopeScore}}, nil
-	}
-	return store.Key{}, tandem.Errorf(tandem.Unauthorized, "test", "the key is not valid")
-}
+// keys are one with the API's scope, and one with another.
+func keys() webtest.Keys { return webtest.Keys{"good": store.ScopeChat, "other": store.ScopeScore} }
 
 // server is a site with nothing but the chat API.
 type server struct {
@@ -116,7 +107,7 @@ func newServer(t testing.TB, folder string, change func(*chatapi.ServingConfig, 
 		s.serving.Use(p)
 	}
 	// A site has a bound on requests that tests of load would meet.
-	if s.handler, err = site.Handler(site.Config{Keys: keys{}, Rates: site.Rates{Callers: 1 << 30, Strangers: 1 << 30}, Log: log},
+	if s.handler, err = site.Handler(site.Config{Keys: keys(), Rates: site.Rates{Callers: 1 << 30, Strangers: 1 << 30}, Log: log},
 		func(api web.API) error { return chatapi.Register(api, c) }); err != nil {
 		t.Fatal(err)
 	}

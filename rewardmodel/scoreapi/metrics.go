@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tandem"
+	"tandem/internal/web"
 )
 
 // Metrics are what the score API counts for Prometheus. A nil one counts nothing.
@@ -52,12 +53,8 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	for _, reason := range []string{refusedFull, refusedLong, refusedMany, refusedInvalid, refusedModels, refusedEnded} {
 		m.refused.WithLabelValues(reason) // 0 is a value too
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.items, m.tokens, m.batchItems, m.batchTokens, m.waiting, m.waitingTokens, m.refused, m.serving, m.reloads} {
-		if err := registry.Register(c); err != nil {
-			return nil, tandem.Errorf(tandem.Conflict, "scoreapi.NewMetrics", "%w", err)
-		}
-	}
-	return m, nil
+	return m, web.RegisterMetrics("scoreapi.NewMetrics", registry,
+		m.requests, m.items, m.tokens, m.batchItems, m.batchTokens, m.waiting, m.waitingTokens, m.refused, m.serving, m.reloads)
 }
 
 // request counts an answer.

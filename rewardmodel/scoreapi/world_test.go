@@ -15,6 +15,7 @@ import (
 
 	"tandem"
 	"tandem/internal/web"
+	"tandem/internal/web/webtest"
 	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
 	"tandem/rewardmodel/scoreapi"
@@ -89,18 +90,8 @@ func goldenPair(t testing.TB) *scoreapi.Pair {
 	return p
 }
 
-// keys know one key, by its scope.
-type keys struct{}
-
-func (keys) VerifyKey(_ context.Context, secret string) (store.Key, error) {
-	switch secret {
-	case "good":
-		return store.Key{ID: "1", Name: "test", Scopes: []store.Scope{store.ScopeScore}}, nil
-	case "other":
-		return store.Key{ID: "2", Name: "test", Scopes: []store.Scope{store.ScopeRead}}, nil
-	}
-	return store.Key{}, tandem.Errorf(tandem.Unauthorized, "test", "the key is not valid")
-}
+// keys are one with the API's scope, and one with another.
+func keys() webtest.Keys { return webtest.Keys{"good": store.ScopeScore, "other": store.ScopeRead} }
 
 // server is a site with nothing but the score API.
 type server struct {
@@ -131,7 +122,7 @@ func newServer(t testing.TB, p *scoreapi.Pair, batch func(*scoreapi.BatchConfig)
 	}
 	s := &server{t: t, serving: c.Serving, batcher: c.Batcher}
 	// A site has a bound on requests that tests of load would meet.
-	if s.handler, err = site.Handler(site.Config{Keys: keys{}, Rates: site.Rates{Callers: 1 << 30, Strangers: 1 << 30}, Log: slog.New(slog.NewTextHandler(&s.log, nil))},
+	if s.handler, err = site.Handler(site.Config{Keys: keys(), Rates: site.Rates{Callers: 1 << 30, Strangers: 1 << 30}, Log: slog.New(slog.NewTextHandler(&s.log, nil))},
 		func(api web.API) error { return scoreapi.Register(api, c) }); err != nil {
 		t.Fatal(err)
 	}
