@@ -9,14 +9,16 @@ the best of three.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
+
+import sides
 
 here = pathlib.Path(__file__).parent
 shapes = {  # layers, hidden, intermediate, heads, vocabulary; all tied
@@ -35,20 +37,7 @@ parser.add_argument("--tokens", type=int, default=128)
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 args = parser.parse_args()
 
-environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
-if args.isa == "avx2":
-    environment |= {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2",
-                    "OPENBLAS_CORETYPE": "Haswell"}
-environment |= {"OMP_NUM_THREADS": str(args.threads)}
-
-
-def run(*command):
-    """run returns the JSON object that the command wrote last."""
-    done = subprocess.run([str(c) for c in command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{command[0]} {command[1]}: {done.stderr[-3000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
+run = functools.partial(sides.run, sides.environment(args.isa, args.threads))
 
 with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
@@ -80,6 +69,6 @@ with tempfile.TemporaryDirectory() as folder:
             sys.exit(f"the log-probabilities of transformers and llama.cpp differ by {difference}: they read another model")
         rates = [[r[key] for r in runs] for runs, key in ((ours, "tokens_per_second"), (hf, "tokens_per_second"),
                                                          (cpp, "tokens_per_second"), (cpp, "decoded_per_second"))]
-        shown = [f"{statistics.median(v):.0f} ({', '.join(f'{x:.0f}' for x in sorted(v))})" for v in rates]
+        shown = [sides.shown(v, 0) for v in rates]
         ratio = [f"{statistics.median(rates[0]) / statistics.median(v):.2f}" for v in rates[1:]]
         print(f"| {batch} | {shown[0]} | {shown[1]} | {ratio[0]} | {shown[2]} | {ratio[1]} | {shown[3]} | {ratio[2]} |", flush=True)
