@@ -27,7 +27,7 @@ const (
 	RoundDone      RoundStatus = "done"
 	RoundFailed    RoundStatus = "failed"
 	RoundCancelled RoundStatus = "cancelled"
-	// RoundInterrupted is a run whose process ended without a word, and that nobody has resumed yet.
+	// RoundInterrupted is a run or a round whose process ended without a word, and that nobody has resumed yet.
 	RoundInterrupted RoundStatus = "interrupted"
 )
 

@@ -143,7 +143,7 @@ type roundPage struct {
 
 // Live reports whether the page has to look again.
 func (p roundPage) Live() bool {
-	return p.Status == tandem.RoundRunning || p.Status == tandem.RoundOpen
+	return p.Status == tandem.RoundRunning || p.Status == tandem.RoundOpen || p.Status == tandem.RoundInterrupted
 }
 
 func (p watchPages) round(w http.ResponseWriter, r *http.Request) error {

@@ -67,6 +67,17 @@ func TestWatchWithoutJavaScript(t *testing.T) {
 			t.Errorf("%s: %d", path, b.status)
 		}
 	}
+	// The command of the round under way is killed.
+	if _, err := w.store.Pool().Exec(t.Context(), `UPDATE rounds SET alive_until = clock_timestamp()`); err != nil {
+		t.Fatal(err)
+	}
+	b.read("/rounds")
+	b.wants(http.StatusOK, `class="tag status interrupted"`)
+	b.read(fmt.Sprint("/rounds/", l.running))
+	b.wants(http.StatusOK, `class="tag status interrupted"`, "Its command ended without a word", "hx-get")
+	b.read(fmt.Sprint("/api/v1/rounds/", l.running))
+	b.wants(http.StatusOK, `"status":"interrupted"`)
+
 	reviewer, _ := w.join("Rita", store.RoleReviewer)
 	for _, path := range []string{"/rounds", "/runs/" + l.ppo, "/runs/" + l.ppo + "/events", "/models", "/models/f000000000000000/answers"} {
 		if reviewer.get(path); reviewer.status != http.StatusForbidden {

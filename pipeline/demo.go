@@ -155,16 +155,22 @@ func (d Demo) Run(ctx context.Context) (Story, error) {
 	for i, c := range story.Chapters {
 		all[i] = c.Version
 	}
-	answers, err := d.Loop.Evaluate(ctx, rows["begin"], all, story.Judges, d.HeldOut, d.Sampling, d.Recipe.Seed, repeatedAnswers)
+	err = d.Loop.under(ctx, rows["begin"], func(ctx context.Context) error {
+		answers, err := d.Loop.Evaluate(ctx, rows["begin"], all, story.Judges, d.HeldOut, d.Sampling, d.Recipe.Seed, repeatedAnswers)
+		for i := range answers {
+			story.Chapters[i].Answers = answers[i]
+		}
+		return err
+	})
 	if err != nil {
 		return story, err
 	}
-	for i := range story.Chapters {
-		story.Chapters[i].Answers = answers[i]
-	}
 	lap("evaluation")
 	if d.Promote {
-		if err := d.compare(ctx, rows, versions, second, story.Chapters); err != nil {
+		err := d.Loop.under(ctx, rows[comparisonRound], func(ctx context.Context) error {
+			return d.compare(ctx, rows[comparisonRound], versions, second, story.Chapters)
+		})
+		if err != nil {
 			return story, fmt.Errorf("compare with %s: %w", sft.Name, err)
 		}
 		lap("comparison")
@@ -181,7 +187,7 @@ func (l *Loop) serveFirst(ctx context.Context, first Version) error {
 }
 
 // compare counts the wins of every version over the first one by each judge. Chapters are those of the versions first.
-func (d Demo) compare(ctx context.Context, rows map[string]int, versions []Version, second *Judges, chapters []Chapter) error {
+func (d Demo) compare(ctx context.Context, round int, versions []Version, second *Judges, chapters []Chapter) error {
 	prompts, _, err := heldOutPrompts(ctx, d.Loop.Store, d.HeldOut)
 	if err != nil {
 		return err
@@ -190,7 +196,7 @@ func (d Demo) compare(ctx context.Context, rows map[string]int, versions []Versi
 	if err != nil {
 		return err
 	}
-	answers, err := d.Loop.Evaluate(ctx, rows[comparisonRound], versions, *second, d.HeldOut, d.Sampling, d.Recipe.Seed, 0)
+	answers, err := d.Loop.Evaluate(ctx, round, versions, *second, d.HeldOut, d.Sampling, d.Recipe.Seed, 0)
 	if err != nil {
 		return err
 	}
@@ -198,7 +204,7 @@ func (d Demo) compare(ctx context.Context, rows map[string]int, versions []Versi
 	for _, v := range versions[1:] {
 		pairings = append(pairings, pairing{v, versions[0]})
 	}
-	people, err := d.Loop.sideBySide(ctx, rows[comparisonRound], d.Recipe, judged, pairings...)
+	people, err := d.Loop.sideBySide(ctx, round, d.Recipe, judged, pairings...)
 	if err != nil {
 		return err
 	}

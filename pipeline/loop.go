@@ -3,8 +3,11 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"tandem"
 	"tandem/llama/train"
@@ -67,6 +70,54 @@ type Recipe struct {
 	Trial Trial `json:"trial"`
 }
 
+// under does work that stands under a round's row, which is running while this process says so, and then says how the work
+// ended. Whoever cancels the round stops it.
+func (l *Loop) under(ctx context.Context, number int, do func(context.Context) error) error {
+	if err := l.Store.SetRoundStatus(ctx, number, tandem.RoundRunning); err != nil {
+		return err
+	}
+	going, stop := context.WithCancelCause(ctx)
+	var beating sync.WaitGroup
+	beating.Go(func() { l.beat(going, number, stop) })
+	err := do(going)
+	cause := context.Cause(going)
+	stop(nil)
+	beating.Wait()
+	status := tandem.RoundDone
+	switch {
+	case errors.Is(cause, store.ErrCancelled):
+		return cause
+	case ctx.Err() != nil:
+		return err // for whoever takes it up: it is interrupted once it was silent for a while
+	case err != nil:
+		status = tandem.RoundFailed
+	}
+	if statusErr := l.Store.SetRoundStatus(ctx, number, status); err == nil {
+		err = statusErr
+	}
+	return err
+}
+
+// beatInterval is the time between two words of a round that it goes on, and at most until it hears that it was cancelled.
+const beatInterval = time.Second
+
+// beat says that a round goes on until ctx ends, and stops it when somebody cancels it, whatever it waits for. A beat that
+// fails is made up for by the next.
+func (l *Loop) beat(ctx context.Context, number int, stop context.CancelCauseFunc) {
+	tick := time.NewTicker(beatInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := l.Store.KeepRound(ctx, number); errors.Is(err, store.ErrCancelled) {
+			stop(fmt.Errorf("%w; the same command with --resume goes on with it", err))
+		}
+	}
+}
+
 // stage plans a stage's units and waits until workers have done them.
 func (l *Loop) stage(ctx context.Context, round int, stage tandem.Stage, specs ...any) ([]store.UnitState, error) {
 	if err := l.Queue.Plan(ctx, round, stage, specs...); err != nil {
@@ -108,16 +159,19 @@ func one[T any](units []store.UnitState, err error) (result T, _ error) {
 // Begin makes the models that rounds start from: a base model, unless there is one, and the first chat
 // model. round is the row that they stand under.
 func (l *Loop) Begin(ctx context.Context, round int, base *Pretrain, chat FineTune) (Version, error) {
-	if base != nil {
-		if _, err := l.stage(ctx, round, tandem.StagePretrain, *base); err != nil {
-			return Version{}, fmt.Errorf("base model: %w", err)
+	var model tandem.Model
+	err := l.under(ctx, round, func(ctx context.Context) (err error) {
+		if base != nil {
+			if _, err := l.stage(ctx, round, tandem.StagePretrain, *base); err != nil {
+				return fmt.Errorf("base model: %w", err)
+			}
 		}
-	}
-	model, err := one[tandem.Model](l.stage(ctx, round, tandem.StageSFT, chat))
-	if err != nil {
-		return Version{}, fmt.Errorf("chat model: %w", err)
-	}
-	return Version{chat.Name, model}, nil
+		if model, err = one[tandem.Model](l.stage(ctx, round, tandem.StageSFT, chat)); err != nil {
+			return fmt.Errorf("chat model: %w", err)
+		}
+		return nil
+	})
+	return Version{chat.Name, model}, err
 }
 
 // rows finds or makes the rows of rounds, by name, in the order in which they run.

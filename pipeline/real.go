@@ -152,7 +152,11 @@ func (r Real) Run(ctx context.Context) (RealOutcome, error) {
 		return o, err
 	}
 	if r.Config.Folds > 0 {
-		if o.Validity, err = r.crossValidation(pairs).Run(ctx, r.Loop.units(rows[realValidation])); err != nil {
+		err := r.Loop.under(ctx, rows[realValidation], func(ctx context.Context) (err error) {
+			o.Validity, err = r.crossValidation(pairs).Run(ctx, r.Loop.units(rows[realValidation]))
+			return err
+		})
+		if err != nil {
 			return o, fmt.Errorf("cross-validation: %w", err)
 		}
 		lap("cross-validation")
@@ -201,7 +205,11 @@ func (r Real) loop(ctx context.Context, rows map[string]int, f realFiles, o *Rea
 	lap(realRound)
 	o.Judges, o.Curve, o.Compared, o.Imitated = made.Judges, made.Curve, made.Compared, int(sft.Metrics["dialogues"])
 	versions := []Version{sft, made.Sampled, made.Version}
-	if o.Answers, err = r.Loop.Evaluate(ctx, rows[realBegin], versions, made.Judges, f.heldOut, r.Config.Sampling, recipe.Seed, repeatedAnswers); err != nil {
+	err = r.Loop.under(ctx, rows[realBegin], func(ctx context.Context) (err error) {
+		o.Answers, err = r.Loop.Evaluate(ctx, rows[realBegin], versions, made.Judges, f.heldOut, r.Config.Sampling, recipe.Seed, repeatedAnswers)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	for i, v := range versions {

@@ -3,11 +3,9 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"tandem"
 	"tandem/evaluation"
@@ -96,42 +94,8 @@ type Outcome struct {
 // goes on where it stood when it is run again.
 func (l *Loop) Run(ctx context.Context, r Round) (Outcome, error) {
 	var o Outcome
-	if err := l.Store.SetRoundStatus(ctx, r.Number, tandem.RoundRunning); err != nil {
-		return o, err
-	}
-	going, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	go l.watch(going, r.Number, stop)
-	err := l.run(going, r, &o)
-	status := tandem.RoundDone
-	switch {
-	case errors.Is(context.Cause(going), store.ErrCancelled):
-		return o, context.Cause(going)
-	case ctx.Err() != nil:
-		return o, err // still running, for whoever takes it up
-	case err != nil:
-		status = tandem.RoundFailed
-	}
-	if statusErr := l.Store.SetRoundStatus(ctx, r.Number, status); err == nil {
-		err = statusErr
-	}
+	err := l.under(ctx, r.Number, func(ctx context.Context) error { return l.run(ctx, r, &o) })
 	return o, err
-}
-
-// watch stops a round that somebody cancels, whatever it waits for.
-func (l *Loop) watch(ctx context.Context, number int, stop context.CancelCauseFunc) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if round, err := l.Store.Round(ctx, number); err == nil && round.Status == tandem.RoundCancelled {
-			stop(fmt.Errorf("round %d: %w; the same command with --resume goes on with it", number, store.ErrCancelled))
-		}
-	}
 }
 
 func (l *Loop) run(ctx context.Context, r Round, o *Outcome) error {

@@ -133,6 +133,51 @@ func TestStoppedInTheMiddleOfAWrite(t *testing.T) {
 	}
 }
 
+// A round that runs, and of which nobody says so any more, was interrupted, until somebody goes on with it.
+func TestInterruptedRound(t *testing.T) {
+	db := postgres.Database(t)
+	s := pgtest.OpenStore(t, db.URL)
+	ctx := t.Context()
+	round := must(s.CreateRound(ctx, ""))(t).Number
+	silence := func() {
+		t.Helper()
+		if _, err := connect(t, db.URL).Exec(ctx, `UPDATE rounds SET alive_until = clock_timestamp() - interval '1 second'`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stands := func(want tandem.RoundStatus) {
+		t.Helper()
+		if r, all := must(s.Round(ctx, round))(t), must(s.Rounds(ctx))(t); r.Status != want || all[0] != r {
+			t.Errorf("%+v, in the list %+v, want %s", r, all, want)
+		}
+	}
+	silence()
+	stands(tandem.RoundOpen) // nobody has begun it
+	if err := s.SetRoundStatus(ctx, round, tandem.RoundRunning); err != nil {
+		t.Fatal(err)
+	}
+	stands(tandem.RoundRunning)
+	silence()
+	stands(tandem.RoundInterrupted)
+	if err := s.KeepRound(ctx, round); err != nil { // a process that had been stopped
+		t.Fatal(err)
+	}
+	stands(tandem.RoundRunning)
+	silence()
+	if err := s.SetRoundStatus(ctx, round, tandem.RoundRunning); err != nil { // another that goes on
+		t.Fatal(err)
+	}
+	stands(tandem.RoundRunning)
+	for _, status := range []tandem.RoundStatus{tandem.RoundFailed, tandem.RoundDone} {
+		if err := s.SetRoundStatus(ctx, round, status); err != nil {
+			t.Fatal(err)
+		}
+		silence()
+		stands(status)
+	}
+	wantCode(t, "no such round", s.KeepRound(ctx, 9), tandem.NotFound)
+}
+
 // Nobody works on a round that was cancelled, until it is gone on with.
 func TestCancelledRound(t *testing.T) {
 	s := postgres.Store(t)
@@ -151,6 +196,9 @@ func TestCancelledRound(t *testing.T) {
 	}
 	if err := s.Heartbeat(ctx, lease, time.Minute); !errors.Is(err, store.ErrCancelled) {
 		t.Errorf("a heartbeat in a cancelled round: %v", err)
+	}
+	if err := s.KeepRound(ctx, round); !errors.Is(err, store.ErrCancelled) || must(s.Round(ctx, round))(t).Status != tandem.RoundCancelled {
+		t.Errorf("a cancelled round is kept: %v", err)
 	}
 	if err := s.Release(ctx, lease, context.Canceled); err != nil {
 		t.Error(err)

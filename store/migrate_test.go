@@ -115,6 +115,7 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 		`INSERT INTO tasks (project_id, prompt_id, kind, content_key) VALUES (1, 1, 'pairwise', sha256('u'))`,
 		`INSERT INTO task_responses VALUES (2, 1, 1, 0), (2, 1, 2, 1)`,
 	)
+	put(17, `INSERT INTO rounds (number, name, status) VALUES (2, 'under way', 'running')`)
 	_, err := store.Open(t.Context(), old.URL)
 	if err == nil {
 		t.Error("an older schema was opened")
@@ -123,10 +124,10 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := pgtest.OpenStore(t, old.URL)
-	if rounds := must(s.Rounds(t.Context()))(t); len(rounds) != 1 || rounds[0].Name != "kept" {
+	// Whether a process lives is not known, which says so soon, or else is held to be gone.
+	if rounds := must(s.Rounds(t.Context()))(t); len(rounds) != 2 || rounds[0].Name != "kept" || rounds[0].Status != tandem.RoundOpen || rounds[1].Status != tandem.RoundRunning {
 		t.Errorf("rounds %+v", rounds)
 	}
-	// Whether its process lives is not known, which says so soon, or else is held to be gone.
 	if run := must(s.Run(t.Context(), "1"))(t); run.Status != tandem.RoundRunning || run.Attempt != 1 || run.Idle != 0 {
 		t.Errorf("run %+v", run)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,21 +28,36 @@ func (s *Store) CreateRound(ctx context.Context, name string) (tandem.Round, err
 	return round, err
 }
 
+const selectRound = `SELECT r.number, r.name, ` + statusNow + `, r.created_at FROM rounds r`
+
 func scanRound(row pgx.CollectableRow) (tandem.Round, error) {
 	var r tandem.Round
 	err := row.Scan(&r.Number, &r.Name, &r.Status, &r.CreatedAt)
 	return r, err
 }
 
-// SetRoundStatus says where a round stands.
+// SetRoundStatus says where a round stands. One that is running must be kept so, see KeepRound.
 func (s *Store) SetRoundStatus(ctx context.Context, number int, status tandem.RoundStatus) error {
 	const op = "store.SetRoundStatus"
-	tag, err := s.db.Exec(ctx, `UPDATE rounds SET status = @status WHERE number = @number`,
-		pgx.NamedArgs{"number": number, "status": string(status)})
+	tag, err := s.db.Exec(ctx, `
+		UPDATE rounds SET status = @status, alive_until = clock_timestamp() + @alive::interval WHERE number = @number`,
+		pgx.NamedArgs{"number": number, "status": string(status), "alive": AliveTime})
 	if err == nil && tag.RowsAffected() == 0 {
 		return tandem.Errorf(tandem.NotFound, op, "there is no round %d", number)
 	}
 	return fail(op, err)
+}
+
+// KeepRound says that there is still a process that orders a round's stages: a round that runs and of which nobody has said so
+// for AliveTime was interrupted. Errors: ErrCancelled when the round was cancelled.
+func (s *Store) KeepRound(ctx context.Context, number int) error {
+	status, err := one(ctx, s.db, "store.KeepRound", "such round", `
+		UPDATE rounds SET alive_until = clock_timestamp() + @alive::interval WHERE number = @number RETURNING status`,
+		pgx.NamedArgs{"number": number, "alive": AliveTime}, pgx.RowTo[tandem.RoundStatus])
+	if err == nil && status == tandem.RoundCancelled {
+		return fmt.Errorf("round %d: %w", number, ErrCancelled)
+	}
+	return err
 }
 
 // ErrCancelled says that somebody has cancelled the round. Its work is given back, and nobody takes it until the round
@@ -63,11 +79,11 @@ func (s *Store) CancelRound(ctx context.Context, number int) error {
 
 // Round finds a round by its number.
 func (s *Store) Round(ctx context.Context, number int) (tandem.Round, error) {
-	return one(ctx, s.db, "store.Round", "such round", `SELECT number, name, status, created_at FROM rounds WHERE number = @number`,
+	return one(ctx, s.db, "store.Round", "such round", selectRound+` WHERE r.number = @number`,
 		pgx.NamedArgs{"number": number}, scanRound)
 }
 
 // Rounds lists all rounds, the first one first.
 func (s *Store) Rounds(ctx context.Context) ([]tandem.Round, error) {
-	return all(ctx, s.db, "store.Rounds", `SELECT number, name, status, created_at FROM rounds ORDER BY number`, nil, scanRound)
+	return all(ctx, s.db, "store.Rounds", selectRound+` ORDER BY r.number`, nil, scanRound)
 }

@@ -37,7 +37,7 @@ func (r Run) Took(now time.Time) time.Duration {
 	return max(0, now.Sub(r.StartedAt)-r.Idle)
 }
 
-// AliveTime is how long a run is held to go on after its process last said so.
+// AliveTime is how long a run, or a round, is held to go on after its process last said so.
 const AliveTime = 30 * time.Second
 
 // StartRun keeps a run that begins, or goes on with the one that the same work was begun as and that did not
@@ -67,7 +67,7 @@ func (s *Store) ResumeRun(ctx context.Context, r Run, from int64) (Run, error) {
 	args["from"] = from
 	return one(ctx, s.db, "store.ResumeRun", "run to go on with", `
 		WITH begun AS (
-			SELECT r.*, `+runStatus+` AS stands, `+runEnd+` AS ended FROM runs r
+			SELECT r.*, `+statusNow+` AS stands, `+runEnd+` AS ended FROM runs r
 			WHERE status <> 'done' AND stage = @stage AND round IS NOT DISTINCT FROM nullif(@round, 0)
 			  AND seed = @seed AND kernel = @kernel AND config = @config
 			ORDER BY id DESC LIMIT 1
@@ -159,16 +159,16 @@ func (s *Store) FinishRun(ctx context.Context, id, model string, cause error) er
 	return fail(op, err)
 }
 
-// runStatus is how a run of the table r stands, and runEnd when it ended, as far as that is known: one whose process
-// was killed has no end of its own.
+// statusNow is how a run or a round of the table r stands, and runEnd when a run ended, as far as that is known: one
+// whose process was killed has no end of its own.
 const (
-	runStatus = `CASE WHEN r.status = 'running' AND r.alive_until <= clock_timestamp() THEN 'interrupted' ELSE r.status END`
+	statusNow = `CASE WHEN r.status = 'running' AND r.alive_until <= clock_timestamp() THEN 'interrupted' ELSE r.status END`
 	runEnd    = `CASE WHEN r.status = 'running' AND r.alive_until <= clock_timestamp() THEN greatest(r.alive_until - interval '30 seconds', r.started_at)
 		ELSE r.finished_at END`
 )
 
 const selectRun = `
-	SELECT r.id, coalesce(r.round, 0), r.stage, ` + runStatus + `, r.attempt, r.config, r.seed, r.kernel, r.host, coalesce(r.model_id, ''), r.error,
+	SELECT r.id, coalesce(r.round, 0), r.stage, ` + statusNow + `, r.attempt, r.config, r.seed, r.kernel, r.host, coalesce(r.model_id, ''), r.error,
 	       r.started_at, ` + runEnd + `, r.idle
 	FROM `
 
@@ -216,7 +216,7 @@ func (s *Store) Runs(ctx context.Context, q RunQuery) ([]Run, error) {
 	}
 	return all(ctx, s.db, op, selectRun+`runs r
 		WHERE (@before::bigint IS NULL OR r.id < @before) AND (@round = 0 OR r.round = @round)
-		  AND (@stage = '' OR r.stage = @stage) AND (@status = '' OR `+runStatus+` = @status) AND (@model = '' OR r.model_id = @model)
+		  AND (@stage = '' OR r.stage = @stage) AND (@status = '' OR `+statusNow+` = @status) AND (@model = '' OR r.model_id = @model)
 		ORDER BY r.id DESC LIMIT @limit`,
 		pgx.NamedArgs{"before": before, "round": q.Round, "stage": string(q.Stage), "status": string(q.Status), "model": q.Model, "limit": q.limit()}, scanRun)
 }
