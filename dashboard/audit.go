@@ -114,6 +114,7 @@ func actionWords(action string) string {
 		"annotator.erase": "erased", "annotator.signout": "signed out everywhere", "key.create": "made", "key.revoke": "revoked",
 		"project.create": "opened", "project.configure": "set up", "project.guideline": "changed the guideline of", "project.close": "closed",
 		"project.import": "imported comparisons into", "batch.add": "began a batch:", "gold.add": "marked gold tasks in", "gold.retire": "retired a gold task of",
+		"round.cancel": "cancelled",
 	}
 	if w, ok := words[action]; ok {
 		return w

@@ -9,6 +9,7 @@ import (
 type Store interface {
 	modelStore
 	roundStore
+	roundCancelStore
 	runStore
 	personStore
 	keyStore

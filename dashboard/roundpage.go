@@ -132,28 +132,41 @@ func (p watchPages) rounds(w http.ResponseWriter, r *http.Request) error {
 	return p.api.Render(w, r, http.StatusOK, p.Pages["rounds.html"], "Rounds", page)
 }
 
+// roundOf finds the round that a request is about.
+func (p watchPages) roundOf(r *http.Request) (tandem.Round, error) {
+	number, err := strconv.ParseInt(chi.URLParam(r, "number"), 10, 32)
+	if err != nil {
+		return tandem.Round{}, tandem.Errorf(tandem.NotFound, "dashboard.Round", "there is no round %q", chi.URLParam(r, "number"))
+	}
+	return p.store.Round(r.Context(), int(number))
+}
+
 // mostRuns is how many runs of a round its page adds up.
 const mostRuns = 1000
 
 type roundPage struct {
 	phrases
 	roundLine
-	All cost
+	All       cost
+	Cancelled *auditLine // by whom and when, where it was and that is known
 }
 
-// Live reports whether the page has to look again.
-func (p roundPage) Live() bool {
-	return p.Status == tandem.RoundRunning || p.Status == tandem.RoundOpen || p.Status == tandem.RoundInterrupted
+// Cancellable reports whether there is anything to cancel.
+func (l roundLine) Cancellable() bool {
+	return l.Status != tandem.RoundDone && l.Status != tandem.RoundCancelled
 }
+
+// Live reports whether the page has to look again: whatever is not done may be gone on with, and workers may still be at it.
+func (p roundPage) Live() bool { return p.Status != tandem.RoundDone }
 
 func (p watchPages) round(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	number, err := strconv.ParseInt(chi.URLParam(r, "number"), 10, 32)
-	if err != nil {
-		return tandem.Errorf(tandem.NotFound, "dashboard.Round", "there is no round %q", chi.URLParam(r, "number"))
-	}
 	page := roundPage{}
-	if page.Round, err = p.store.Round(ctx, int(number)); err != nil {
+	var err error
+	if page.Round, err = p.roundOf(r); err != nil {
+		return err
+	}
+	if page.Cancelled, err = p.cancelled(ctx, page.Round); err != nil {
 		return err
 	}
 	stages, err := p.store.Stages(ctx, page.Number)

@@ -8,12 +8,13 @@ import (
 	"tandem/internal/web"
 )
 
-//go:embed _figure.html _watch.html rounds.html round.html runs.html run.html models.html model.html answers.html
+//go:embed _figure.html _watch.html rounds.html round.html runs.html run.html models.html model.html answers.html round_cancel.html
 var watchFiles embed.FS
 
 // watchStore is what the pages of rounds, runs and models show.
 type watchStore interface {
 	roundStore
+	roundCancelStore
 	runStore
 	modelStore
 	answerStore
@@ -37,6 +38,8 @@ func registerWatch(api web.API, s watchStore) error {
 	api.AddLink("/models", "Models", mayRead())
 	api.Page(http.MethodGet, "/rounds", mayRead(), p.rounds)
 	api.Page(http.MethodGet, "/rounds/{number}", mayRead(), p.round)
+	api.Page(http.MethodGet, "/rounds/{number}/cancel", mayRead(), p.askToCancel)
+	api.Page(http.MethodPost, "/rounds/{number}/cancel", mayRead(), p.cancelRound)
 	api.Page(http.MethodGet, "/runs", mayRead(), p.runs)
 	api.Page(http.MethodGet, "/runs/{id}", mayRead(), p.run)
 	api.Page(http.MethodGet, "/runs/{id}/events", mayRead(), p.runEvents)

@@ -296,7 +296,7 @@ func TestCancelledUnitIsGivenBack(t *testing.T) {
 	ctx := within(t)
 	go func() { _, _ = q.Await(ctx, round, tandem.StageSFT, nil) }() // delivers
 	<-begun
-	if err := s.CancelRound(t.Context(), round); err != nil {
+	if err := s.CancelRound(t.Context(), round, "test"); err != nil {
 		t.Fatal(err)
 	}
 	for {

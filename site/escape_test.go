@@ -261,7 +261,7 @@ func TestTextStaysText(t *testing.T) {
 	}
 	// The test would also pass on pages that show nothing.
 	for _, page := range []string{"GET /", "GET /projects/" + w.ids["project"], "GET /assignments/" + w.ids["assignment"], "GET /history", "GET /people", "GET /people/" + w.ids["person"], "GET /keys",
-		"GET /rounds", "GET /rounds/" + w.ids["number"], "GET /runs/" + w.ids["run"], "GET /models", "GET /models/" + w.ids["model"], "GET /models/" + w.ids["model"] + "/answers"} {
+		"GET /rounds", "GET /rounds/" + w.ids["number"], "GET /rounds/" + w.ids["number"] + "/cancel", "GET /runs/" + w.ids["run"], "GET /models", "GET /models/" + w.ids["model"], "GET /models/" + w.ids["model"] + "/answers"} {
 		if shows[page] < texts {
 			t.Errorf("%s shows %d of %d texts as they are; of all pages, these show some: %v", page, shows[page], texts, slices.Sorted(maps.Keys(shows)))
 		}

@@ -59,8 +59,10 @@ var table = map[string]entry{
 	"GET /models/{id}":         {"read admin", "model", ""},
 	"GET /models/{id}/answers": {"read admin", "model", ""},
 
-	"GET /rounds":          {"read admin", "", ""},
-	"GET /rounds/{number}": {"read admin", "", ""},
+	"GET /rounds":                  {"read admin", "", ""},
+	"GET /rounds/{number}":         {"read admin", "", ""},
+	"GET /rounds/{number}/cancel":  {"read admin", "", ""},
+	"POST /rounds/{number}/cancel": {"read admin", "", ""}, // of keys only admin
 
 	"GET /runs":             {"read admin", "", ""},
 	"GET /runs/{id}":        {"read admin", "run", ""},

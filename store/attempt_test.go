@@ -188,11 +188,14 @@ func TestCancelledRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	lease := must(s.LeaseUnit(ctx, units[0], "w", time.Minute))(t)
-	wantCode(t, "no such round", s.CancelRound(ctx, 9), tandem.NotFound)
+	wantCode(t, "no such round", s.CancelRound(ctx, 9, "test"), tandem.NotFound)
 	for range 2 {
-		if err := s.CancelRound(ctx, round); err != nil {
+		if err := s.CancelRound(ctx, round, "test"); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if told := must(s.Audit(ctx, store.RoundSubject(round)))(t); len(told) != 1 || told[0].Action != "round.cancel" || told[0].Actor != "test" {
+		t.Errorf("audit %+v", told)
 	}
 	if err := s.Heartbeat(ctx, lease, time.Minute); !errors.Is(err, store.ErrCancelled) {
 		t.Errorf("a heartbeat in a cancelled round: %v", err)
@@ -221,5 +224,5 @@ func TestCancelledRound(t *testing.T) {
 	if err := s.SetRoundStatus(ctx, round, tandem.RoundDone); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "a round that is done", s.CancelRound(ctx, round), tandem.Conflict)
+	wantCode(t, "a round that is done", s.CancelRound(ctx, round, "test"), tandem.Conflict)
 }

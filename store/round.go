@@ -64,18 +64,29 @@ func (s *Store) KeepRound(ctx context.Context, number int) error {
 // is gone on with.
 var ErrCancelled = tandem.Errorf(tandem.Conflict, "", "the round was cancelled")
 
-// CancelRound has everybody stop working on a round. Errors: Conflict when it is done.
-func (s *Store) CancelRound(ctx context.Context, number int) error {
+// CancelRound has everybody stop working on a round, in somebody's name: its command ends, and workers give its units back.
+// One that is cancelled already stays so. Errors: NotFound, Conflict when it is done.
+func (s *Store) CancelRound(ctx context.Context, number int, by string) error {
 	const op = "store.CancelRound"
-	tag, err := s.db.Exec(ctx, `UPDATE rounds SET status = 'cancelled' WHERE number = @number AND status <> 'done'`, pgx.NamedArgs{"number": number})
-	if err != nil || tag.RowsAffected() > 0 {
-		return fail(op, err)
-	}
-	if _, err := s.Round(ctx, number); err != nil {
+	return s.within(ctx, op, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE rounds SET status = 'cancelled' WHERE number = @number AND status NOT IN ('done', 'cancelled')`,
+			pgx.NamedArgs{"number": number})
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() > 0 {
+			return audit(ctx, tx, AuditEntry{Actor: by, Action: "round.cancel", Subject: RoundSubject(number)})
+		}
+		round, err := (&Store{pool: s.pool, db: tx}).Round(ctx, number)
+		if err == nil && round.Status == tandem.RoundDone {
+			return tandem.Errorf(tandem.Conflict, op, "round %d is done: there is nothing to cancel", number)
+		}
 		return err
-	}
-	return tandem.Errorf(tandem.Conflict, op, "round %d is done: there is nothing to cancel", number)
+	})
 }
+
+// RoundSubject is a round as the audit names it.
+func RoundSubject(number int) string { return fmt.Sprintf("round:%d", number) }
 
 // Round finds a round by its number.
 func (s *Store) Round(ctx context.Context, number int) (tandem.Round, error) {

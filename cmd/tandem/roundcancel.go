@@ -22,7 +22,7 @@ func (c *roundCancelCommand) Run(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.close()) }()
-	if err := db.CancelRound(ctx, c.Number); err != nil {
+	if err := db.CancelRound(ctx, c.Number, byCommandLine); err != nil {
 		return err
 	}
 	round, err := db.Round(ctx, c.Number)
