@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,7 @@ type roundCommand struct {
 	DryRun         bool     `help:"Print the recipe, the counts of data and what would be written; touch nothing."`
 	Name           string   `help:"Name of the version that it makes (default: RLHF-V and the round's number)." placeholder:"NAME"`
 	PPO            bool     `name:"ppo" help:"Tune by PPO after rejection sampling."`
-	Preset         string   `default:"llama2-7b" help:"Recipe to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
+	Preset         string   `help:"Recipe to start from: llama2-7b, llama2-70b or practice (default: llama2-7b; with --practice one of its own)." placeholder:"NAME"`
 	Recipe         string   `type:"existingfile" help:"YAML or JSON file of what differs from the preset; tandem config recipe prints one with every value explained." placeholder:"FILE"`
 	Seed           *uint64  `help:"Seed of every stage (default: the recipe's)." placeholder:"N"`
 	Worker         bool     `default:"true" negatable:"" help:"Work in this process too, beside the tandem workers that there are (default: yes)."`
@@ -140,12 +141,17 @@ func (c *roundCommand) Run(ctx context.Context, w *world) (err error) {
 	return w.report(reply, "%s: %s (%s) of round %d, from %d comparisons%s\n", reply.URL, reply.Name, reply.ID, round.Number, reply.Compared, decided("\n", reply.Decision))
 }
 
-// recipe resolves the preset, the file and the seed.
+// recipe resolves the preset and what changes it.
 func (c *roundCommand) recipe() (pipeline.Recipe, error) {
-	recipe, err := pipeline.RecipePreset(c.Preset)
+	recipe, err := pipeline.RecipePreset(cmp.Or(c.Preset, "llama2-7b"))
 	if err != nil {
 		return recipe, err
 	}
+	return c.change(recipe)
+}
+
+// change changes a recipe by the file, the seed and the archive's flags.
+func (c *roundCommand) change(recipe pipeline.Recipe) (pipeline.Recipe, error) {
 	if c.Recipe != "" {
 		text, err := os.ReadFile(c.Recipe)
 		if err != nil {
@@ -165,6 +171,9 @@ func (c *roundCommand) recipe() (pipeline.Recipe, error) {
 	}
 	return recipe, recipe.Validate()
 }
+
+// asBegun says what to do with a folder in which something was begun otherwise.
+const asBegun = "go on with the flags that it was begun with (and where it was begun by an older tandem, whose defaults were others, with that one, or with them set), or choose another folder"
 
 // begunRound is the content of roundName: the round's row, and what it was begun with.
 type begunRound struct {
@@ -221,8 +230,8 @@ func (c *roundCommand) row(ctx context.Context, s *store.Store, made json.RawMes
 			return begun.Round, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, not %d", c.Out, begun.Number, c.Number)
 		}
 		if names := pipeline.Changed(begun.Made, made); len(names) > 0 {
-			return begun.Round, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, begun otherwise (different: %s): go on with the flags that it was begun with (and where it was begun by an older tandem, whose defaults were others, with that one, or with them set), or choose another folder",
-				c.Out, begun.Number, strings.Join(names, ", "))
+			return begun.Round, tandem.Errorf(tandem.Conflict, "", "%s holds round %d, begun otherwise (different: %s): %s",
+				c.Out, begun.Number, strings.Join(names, ", "), asBegun)
 		}
 		c.Number = begun.Number
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tandem"
 	"tandem/internal/practice/demo"
+	"tandem/pipeline"
 	"tandem/report"
 )
 
@@ -33,8 +34,8 @@ func (c *roundCommand) AfterApply() error {
 		return errors.New("--miniature is the practice world's")
 	case !c.Practice && len(missing) > 0:
 		return errors.New("missing flags: " + strings.Join(missing, ", "))
-	case c.Practice && (c.DryRun || c.Recipe != "" || c.Collect || c.PPO || c.Data != "" || c.Number != 0 || c.Name != "" || !c.Worker):
-		return errors.New("of the other flags --practice takes --out, --resume and --seed alone: it collects, tunes by PPO at the end and promotes")
+	case c.Practice && (c.DryRun || c.Preset != "" || c.Reference != "" || len(c.Archive) > 0 || c.Collect || c.PPO || c.TrialPrompts != "" || c.Data != "" || c.Number != 0 || c.Name != "" || !c.Worker):
+		return errors.New("of the other flags --practice takes those that change the recipe, --out and --resume alone: it makes its own prompts, collects, tunes by PPO at the end and promotes")
 	case c.Rounds < 1:
 		return errors.New("--rounds must be at least 1")
 	}
@@ -54,6 +55,14 @@ func (c *roundCommand) practice(ctx context.Context, w *world) error {
 		config = demo.Miniature(result.Seed)
 	}
 	config = config.Promoting(c.Rounds)
+	recipe, err := c.change(config.DefaultRecipe())
+	if err != nil {
+		return err
+	}
+	if recipe.SecondShare == 0 {
+		return tandem.Errorf(tandem.Invalid, "", "second_share is 0, and --practice tries every version by the second pair of reward models")
+	}
+	config.Recipe = &recipe
 	if err := c.beginPractice(config); err != nil {
 		return err
 	}
@@ -97,8 +106,9 @@ func (c *roundCommand) beginPractice(config demo.Config) error {
 		return err
 	case !c.Resume:
 		return tandem.Errorf(tandem.Conflict, "", "%s holds rounds on the practice world: go on with them by --resume, or choose another folder", c.Out)
-	case string(there) != string(now):
-		return tandem.Errorf(tandem.Conflict, "", "the rounds in %s were begun with another seed, number or size: go on with them as they were begun, or choose another folder", c.Out)
+	}
+	if names := pipeline.Changed(there, now); len(names) > 0 {
+		return tandem.Errorf(tandem.Conflict, "", "the rounds in %s were begun otherwise (different: %s): %s", c.Out, strings.Join(names, ", "), asBegun)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/llama/checkpoint"
 	"tandem/pipeline"
 	"tandem/store"
 	"tandem/store/local"
@@ -26,7 +27,8 @@ func TestRoundsOnThePracticeWorld(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(home, "rounds")
-	args := []string{"--json", "round", "--practice", "--miniature", "--rounds", "2", "--seed", "3", "--out", out}
+	recipe := writeTemp(t, "recipe.yaml", "rejection: {k: 3}\nppo: {iterations: 2, critic_warmup: 1}\n")
+	args := []string{"--json", "round", "--practice", "--miniature", "--rounds", "2", "--seed", "3", "--out", out, "--recipe"}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { // in the midst of the second round
 		for ctx.Err() == nil {
@@ -36,15 +38,18 @@ func TestRoundsOnThePracticeWorld(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	if r := tandemRunContext(t, ctx, "", args...); r.code != exitInterrupted {
+	if r := tandemRunContext(t, ctx, "", append(args, recipe)...); r.code != exitInterrupted {
 		t.Fatalf("interrupted: exit code %d, %s", r.code, r.stderr)
 	}
-	for says, more := range map[string][]string{"--resume": nil, "begun with another": {"--resume", "--rounds", "3"}} {
+	for says, more := range map[string][]string{
+		"--resume": {recipe}, "different: Rounds)": {recipe, "--resume", "--rounds", "3"},
+		"different: Recipe.rejection.k)": {writeTemp(t, "other.yaml", "rejection: {k: 4}\nppo: {iterations: 2, critic_warmup: 1}\n"), "--resume"},
+	} {
 		if r := tandemRun(t, "", append(args, more...)...); r.code != exitFailed || !strings.Contains(r.stderr, says) {
 			t.Errorf("%v: exit code %d, %s", more, r.code, r.stderr)
 		}
 	}
-	result := object[demoResult](t, tandemRun(t, "", append(args, "--resume")...).ok(t))
+	result := object[demoResult](t, tandemRun(t, "", append(args, recipe, "--resume")...).ok(t))
 	var names []string
 	for i, v := range result.Versions {
 		names = append(names, v.Name)
@@ -68,8 +73,15 @@ func TestRoundsOnThePracticeWorld(t *testing.T) {
 		t.Errorf("versions %v", names)
 	}
 	page, err := os.ReadFile(result.Report)
-	if err != nil || !strings.Contains(string(page), "figure 11") || !strings.Contains(string(page), "figure 20") {
-		t.Errorf("the report lacks a figure: %v", err)
+	if err != nil || !strings.Contains(string(page), "figure 11") || !strings.Contains(string(page), "figure 20") || !strings.Contains(string(page), "kept the best of 3 answers") {
+		t.Errorf("the report lacks a figure, or is another recipe's: %v", err)
+	}
+	// The second pair of reward models watched PPO.
+	folder := filepath.Join(out, "loop", "v2", "ppo")
+	if tuned, err := checkpoint.ReadLineage(t.Context(), folder); err != nil || tuned.Metrics["eval/objective/second_scores"] == 0 {
+		t.Errorf("PPO: %+v, %v", tuned, err)
+	} else if lines, err := os.ReadFile(filepath.Join(folder, "metrics.jsonl")); err != nil || strings.Count(string(lines), `"eval/objective/second_scores"`) != 3 { // at the start and after both iterations
+		t.Errorf("PPO was watched otherwise: %s, %v", lines, err)
 	}
 
 	server, err := local.Start(t.Context(), local.Config{Home: out})
@@ -107,6 +119,8 @@ func TestRoundRefusesFlagsThatDoNotGoTogether(t *testing.T) {
 		{"round", "--out", "x", "--practice", "--base", "y"},
 		{"round", "--out", "x", "--practice", "--promote", "--collect"},
 		{"round", "--out", "x", "--practice", "--rounds", "0"},
+		{"round", "--out", "x", "--practice", "--preset", "practice"},
+		{"round", "--out", "x", "--practice", "--archive", "y"},
 		{"round", "--out", "x", "--model", "m", "--base", "b", "--demonstrations", "d", "--prompts", "p", "--miniature"},
 	} {
 		if r := tandemRun(t, "", args...); r.code != exitUsage {

@@ -35,12 +35,16 @@ type Config struct {
 	PairsPerPrompt, SamplesPerPrompt       int
 	Rounds, PPOIterations, PPOBatch, Panel int
 	Controls                               bool
-	// Promote has versions tried before they serve, with SecondShare of the comparisons for a second pair of judges.
-	Promote     bool
-	SecondShare float64
-	Shape       pipeline.Shape
-	Vocabulary  int
-	MaxTokens   int // of an answer
+	// Promote has versions tried before they serve, with SecondShare of the comparisons for a second pair of judges, which
+	// watches PPO by its answers to WatchHelpful and WatchUnsafe held-out prompts that nothing else is asked.
+	Promote                   bool
+	SecondShare               float64
+	WatchHelpful, WatchUnsafe int
+	// Recipe, if not nil, is how the rounds' stages are configured instead of as DefaultRecipe says.
+	Recipe     *pipeline.Recipe `json:",omitempty"`
+	Shape      pipeline.Shape
+	Vocabulary int
+	MaxTokens  int // of an answer
 }
 
 // DefaultConfig is the demo of `make demo`.
@@ -72,6 +76,7 @@ func Miniature(seed uint64) Config {
 // Promoting is the loop in n rounds, without controls, whose versions serve where they do not lose.
 func (c Config) Promoting(n int) Config {
 	c.Rounds, c.Controls, c.Promote, c.SecondShare = n, false, true, pipeline.DefaultSecondShare
+	c.WatchHelpful, c.WatchUnsafe = c.HeldOutHelpful/5, c.HeldOutUnsafe/5
 	// Comparisons of all rounds are learnt from in the last one.
 	c.HelpfulPrompts, c.UnsafePrompts, c.HarmlessSafety = c.HelpfulPrompts/2, 2*c.UnsafePrompts/3, 2*c.HarmlessSafety/3
 	return c
@@ -89,8 +94,19 @@ func (c Config) base(folder string, texts string) pipeline.Pretrain {
 	}
 }
 
-// recipe configures the rounds' stages.
+// watches is how often PPO is looked at, beside its beginning, where somebody watches it.
+const watches = 6
+
+// recipe is how the rounds' stages are configured.
 func (c Config) recipe() pipeline.Recipe {
+	if c.Recipe != nil {
+		return *c.Recipe
+	}
+	return c.DefaultRecipe()
+}
+
+// DefaultRecipe configures the rounds' stages by the demo's sizes.
+func (c Config) DefaultRecipe() pipeline.Recipe {
 	helpfulness, safety := must(rewardmodel.Preset("practice", tandem.Helpfulness)), must(rewardmodel.Preset("practice", tandem.Safety))
 	helpfulness.Margin, safety.Margin = rewardmodel.SmallMargin, rewardmodel.SmallMargin
 	helpfulness.Fit.Seed, safety.Fit.Seed = c.Seed, c.Seed
@@ -103,6 +119,9 @@ func (c Config) recipe() pipeline.Recipe {
 	p.CriticWarmup = min(p.CriticWarmup, c.PPOIterations-1)
 	p.Beta = 2 // more than the preset's, which takes 200 iterations: at less, answers soon grow longer and thank more often
 	p.MaxTokens, p.EvaluateEvery, p.Seed = c.MaxTokens, 0, c.Seed
+	if c.WatchHelpful+c.WatchUnsafe > 0 {
+		p.EvaluateEvery = max(c.PPOIterations/watches, 1)
+	}
 	r := rejection.DefaultConfig()
 	r.K, r.MaxTokens, r.Seed = c.SamplesPerPrompt, c.MaxTokens, c.Seed
 	return pipeline.Recipe{

@@ -54,7 +54,7 @@ func (d Demo) Run(ctx context.Context) (Outcome, error) {
 			Out: filepath.Join(d.Folder, "sft"), Name: "SFT",
 		},
 		Prompts: f.prompts, HeldOut: f.heldOut, Recipe: recipe, Rounds: c.Rounds, Controls: c.Controls, Promote: c.Promote,
-		Sampling: tandem.Sampling{Temperature: 1, MaxTokens: c.MaxTokens},
+		Sampling: tandem.Sampling{Temperature: 1, MaxTokens: recipe.Rejection.MaxTokens},
 	}.Run(ctx)
 	if err != nil {
 		return Outcome{}, err

@@ -47,38 +47,38 @@ func (c Config) write(w *practice.World, folder string) (files, error) {
 		return f, err
 	}
 	for _, p := range []struct {
-		path            string
-		split           practice.Split
-		helpful, unsafe int
-		harmless        int // instructions
+		path  string
+		parts []part
 	}{
-		{f.prompts.Helpfulness, practice.Train, c.HelpfulPrompts, 0, 0},
-		{f.prompts.Safety, practice.Train, 0, c.UnsafePrompts, c.HarmlessSafety},
-		{f.prompts.Improve, practice.Train, c.ImproveHelpful, c.ImproveUnsafe, c.ImproveHarmless},
-		{f.prompts.Reference, practice.Train, c.ReferenceHelpful, c.ReferenceUnsafe, 0},
-		{f.heldOut, practice.HeldOut, c.HeldOutHelpful, c.HeldOutUnsafe, 0},
+		{f.prompts.Helpfulness, []part{{families[false], practice.Train, 0, c.HelpfulPrompts}}},
+		{f.prompts.Safety, []part{{families[true], practice.Train, 0, c.UnsafePrompts}, {instructions, practice.Train, 0, c.HarmlessSafety}}},
+		{f.prompts.Improve, []part{
+			{families[false], practice.Train, 0, c.ImproveHelpful}, {families[true], practice.Train, 0, c.ImproveUnsafe}, {instructions, practice.Train, 0, c.ImproveHarmless},
+			{families[false], practice.HeldOut, c.HeldOutHelpful, c.WatchHelpful}, {families[true], practice.HeldOut, c.HeldOutUnsafe, c.WatchUnsafe},
+		}},
+		{f.prompts.Reference, []part{{families[false], practice.Train, 0, c.ReferenceHelpful}, {families[true], practice.Train, 0, c.ReferenceUnsafe}}},
+		{f.heldOut, []part{{families[false], practice.HeldOut, 0, c.HeldOutHelpful}, {families[true], practice.HeldOut, 0, c.HeldOutUnsafe}}},
 	} {
-		prompts, err := w.Prompts(p.split, families[false], p.helpful)
-		if err != nil {
-			return f, err
-		}
-		unsafe, err := w.Prompts(p.split, families[true], p.unsafe)
-		if err != nil {
-			return f, err
-		}
-		harmless, err := w.Prompts(p.split, instructions, p.harmless)
-		if err != nil {
-			return f, err
-		}
-		prompts = append(append(prompts, unsafe...), harmless...)
-		for i := range prompts {
-			prompts[i].HeldOut = p.split == practice.HeldOut
+		var prompts []tandem.Prompt
+		for _, part := range p.parts {
+			drawn, err := w.Prompts(part.split, part.families, part.after+part.n)
+			if err != nil {
+				return f, err
+			}
+			prompts = append(prompts, drawn[part.after:]...)
 		}
 		if err := writeFile(p.path, len(prompts), func(i uint64) any { return prompts[i] }); err != nil {
 			return f, err
 		}
 	}
 	return f, nil
+}
+
+// part is n of the prompts of some families on one side of the split, after those that stand elsewhere.
+type part struct {
+	families []practice.Family
+	split    practice.Split
+	after, n int
 }
 
 // transcript is a dialogue as the compact template renders it, between BOS and EOS.

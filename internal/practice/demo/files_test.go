@@ -54,6 +54,61 @@ func TestTranscriptIsWhatTheTemplateWrites(t *testing.T) {
 	}
 }
 
+// Those who watch PPO ask held-out prompts that no version is tried on, and nobody learns from them.
+func TestWatchedPromptsAreTheirOwn(t *testing.T) {
+	for name, sized := range map[string]func(uint64) Config{"default": DefaultConfig, "miniature": Miniature} {
+		c := sized(7)
+		c.Texts, c.Demonstrations = 1, 1
+		w, err := practice.New(practice.DefaultConfig(7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		prompts := func(c Config) (training, watched map[string]bool, tried []tandem.Prompt) {
+			f, err := c.write(w, t.TempDir())
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			training, watched = make(map[string]bool), make(map[string]bool)
+			for _, p := range read[tandem.Prompt](t, f.prompts.Improve) {
+				if p.HeldOut {
+					watched[text(p)] = p.Safety
+				} else {
+					training[text(p)] = true
+				}
+			}
+			return training, watched, read[tandem.Prompt](t, f.heldOut)
+		}
+		before, none, _ := prompts(c)
+		training, watched, tried := prompts(c.Promoting(1))
+		if len(none) > 0 || !maps.Equal(before, training) {
+			t.Errorf("%s: what is improved on is not the same, or PPO is watched without a second pair", name)
+		}
+		unsafe := 0
+		for _, safety := range watched {
+			if safety {
+				unsafe++
+			}
+		}
+		if len(watched) != c.HeldOutHelpful/5+c.HeldOutUnsafe/5 || unsafe != c.HeldOutUnsafe/5 {
+			t.Errorf("%s: PPO is watched by %d prompts, %d of them unsafe", name, len(watched), unsafe)
+		}
+		for _, p := range tried {
+			if _, ok := watched[text(p)]; ok {
+				t.Errorf("%s: versions are tried on what PPO is watched by: %q", name, text(p))
+			}
+		}
+	}
+}
+
+// text is all that a prompt says.
+func text(p tandem.Prompt) string {
+	said := ""
+	for _, m := range p.Messages {
+		said += m.Content + "\n"
+	}
+	return said
+}
+
 // No opening of a held-out prompt occurs in anything that the loop learns from.
 func TestHeldOutPromptsStayOut(t *testing.T) {
 	w, c := smallWorld(t)

@@ -18,7 +18,7 @@ func (o Outcome) Report(c Config, facts []report.Fact, now time.Time) (report.Re
 		Title: "The loop on the practice world",
 		Summary: []string{
 			fmt.Sprintf("A model of %d layers was pretrained, fine-tuned on demonstrations and improved in %d rounds: simulated annotators compared answers, a helpfulness and a safety reward model learnt from %d comparisons, rejection sampling kept the best of %d answers, and PPO tuned the last version.",
-				c.Shape.Layers, c.Rounds, o.Compared, c.SamplesPerPrompt),
+				c.Shape.Layers, c.Rounds, o.Compared, c.recipe().Rejection.Samples()),
 			fmt.Sprintf("Gold scores are the practice world's truth, on average over %d answers to each held-out prompt. No model, selection or promotion saw them. All versions were scored by the same, newest pair of reward models.",
 				1+len(o.Chapters[0].Answers[0].Again)),
 		},
