@@ -226,18 +226,12 @@ func (l *Loop) archive(ctx context.Context, r Round, rounds [][]rejection.Scored
 
 // dropHeldOut leaves out earlier answers whose openings the database holds out, as it does prompts and demonstrations.
 func (l *Loop) dropHeldOut(ctx context.Context, rounds [][]rejection.Scored) error {
-	openings := make(map[string]bool)
-	for _, round := range rounds {
-		for _, t := range round {
-			openings[t.Messages.Opening()] = true
-		}
-	}
-	held, err := l.Store.HeldOutOpenings(ctx, openings)
-	if err != nil {
-		return err
-	}
 	for i, round := range rounds {
-		rounds[i] = slices.DeleteFunc(round, func(t rejection.Scored) bool { return held[t.Messages.Opening()] })
+		held, err := heldByStore(ctx, l.Store, round, func(t rejection.Scored) string { return t.Messages.Opening() })
+		if err != nil {
+			return err
+		}
+		rounds[i] = slices.DeleteFunc(round, held)
 		if n := len(round) - len(rounds[i]); n > 0 {
 			l.Log.Info("best answers of an earlier round whose openings are held out were left out", "left_out", n, "of", len(round))
 		}

@@ -164,17 +164,9 @@ func (p Prompts) trial() string {
 
 // heldOutPrompts reads the prompts of a file that the database holds out, and counts the others.
 func heldOutPrompts(ctx context.Context, s *store.Store, file string) (heldOut []tandem.Prompt, leftOut int, err error) {
-	all, err := readPrompts(ctx, file)
-	if err != nil {
-		return nil, 0, err
-	}
-	openings := make(map[string]bool)
+	all, held, err := askedPrompts(ctx, s, file)
 	for _, p := range all {
-		openings[p.Messages.Opening()] = true
-	}
-	held, err := s.HeldOutOpenings(ctx, openings)
-	for _, p := range all {
-		if held[p.Messages.Opening()] {
+		if held(p) {
 			p.HeldOut = true
 			heldOut = append(heldOut, p)
 		}

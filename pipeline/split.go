@@ -28,31 +28,47 @@ type divided struct {
 // divideByStore applies the database's split to a round's files: on what its reward models are measured
 // on, neither fine-tuning nor sampling nor PPO may train.
 func divideByStore(ctx context.Context, s *store.Store, r Round) (d divided, err error) {
-	if d.prompts, err = readPrompts(ctx, r.Prompts.Improve); err != nil {
+	var prompted func(tandem.Prompt) bool
+	if d.prompts, prompted, err = askedPrompts(ctx, s, r.Prompts.Improve); err != nil {
 		return d, err
+	}
+	for i, p := range d.prompts {
+		d.prompts[i].HeldOut = p.HeldOut || prompted(p)
 	}
 	demonstrations, err := readDialogues(ctx, "", r.Demonstrations)
 	if err != nil {
 		return d, err
 	}
-	openings := make(map[string]bool)
-	for _, p := range d.prompts {
-		openings[p.Messages.Opening()] = true
-	}
-	for _, dialogue := range demonstrations {
-		openings[dialogue.Opening()] = true
-	}
-	held, err := s.HeldOutOpenings(ctx, openings)
+	held, err := heldByStore(ctx, s, demonstrations, tandem.Dialogue.Opening)
 	if err != nil {
 		return d, err
 	}
-	for i, p := range d.prompts {
-		d.prompts[i].HeldOut = p.HeldOut || held[p.Messages.Opening()]
-	}
-	d.demonstrations = slices.DeleteFunc(demonstrations, func(dialogue tandem.Dialogue) bool { return held[dialogue.Opening()] })
+	d.demonstrations = slices.DeleteFunc(demonstrations, held)
 	d.leftOut = len(demonstrations) - len(d.demonstrations)
 	return d, nil
 }
+
+// heldByStore asks the database at once which items it holds out by their openings. Held says so of each, and nothing after
+// an error.
+func heldByStore[T any](ctx context.Context, s *store.Store, items []T, opening func(T) string) (held func(T) bool, err error) {
+	openings := make(map[string]bool)
+	for _, item := range items {
+		openings[opening(item)] = true
+	}
+	answers, err := s.HeldOutOpenings(ctx, openings)
+	return func(item T) bool { return err == nil && answers[opening(item)] }, err
+}
+
+// askedPrompts reads the prompts of a file, and asks the database which it holds out.
+func askedPrompts(ctx context.Context, s *store.Store, file string) (prompts []tandem.Prompt, held func(tandem.Prompt) bool, err error) {
+	if prompts, err = readPrompts(ctx, file); err != nil {
+		return nil, nil, err
+	}
+	held, err = heldByStore(ctx, s, prompts, promptOpening)
+	return prompts, held, err
+}
+
+func promptOpening(p tandem.Prompt) string { return p.Messages.Opening() }
 
 // divide writes the round's prompts and demonstrations as the database divides them, and has the round read
 // those. What is there stays: a round that is resumed goes on with the split that it began with.

@@ -328,5 +328,5 @@ func (p PPO) tune(ctx context.Context, w *work, models ppo.Models, environment *
 
 // splitPrompts divides prompts into those to train on and those that are held out.
 func splitPrompts(prompts []tandem.Prompt, share float64) (training, heldOut []tandem.Prompt) {
-	return splitItems(prompts, func(p tandem.Prompt) string { return p.Messages.Opening() }, func(p tandem.Prompt) bool { return p.HeldOut }, share)
+	return splitItems(prompts, promptOpening, func(p tandem.Prompt) bool { return p.HeldOut }, share)
 }
