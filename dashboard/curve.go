@@ -32,7 +32,7 @@ type drawnCurve struct {
 
 // groups are the parts of metrics' names before a slash, in the order of the page.
 var groups = []struct{ name, title string }{
-	{"objective", "What is optimised"}, {"eval", "On held-out data"}, {"", "Training"}, {"loss", "Losses"}, {"policy", "The policy’s updates"},
+	{"objective", "What is optimised"}, {"eval", "On held-out data"}, {"", "Training"}, {"evaluation", "What the evaluation found"}, {"loss", "Losses"}, {"policy", "The policy’s updates"},
 	{"val", "Answers and critic"}, {"time", "Time of each phase, in seconds"}, {costGroup, "What it spends"},
 }
 

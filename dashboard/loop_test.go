@@ -18,6 +18,7 @@ type loop struct {
 	store            *store.Store
 	done, running    int // rounds
 	sft, ppo, failed string
+	evaluation       string
 	prompts          []tandem.Prompt
 }
 
@@ -132,6 +133,13 @@ func (l *loop) runs() {
 	l.failed = start(store.Run{Round: l.done, Stage: tandem.StageRewardSafety})
 	l.no(l.store.AddMetrics(ctx, l.failed, []store.Metric{{Name: "loss", Step: 1, Value: 0.7}, {Name: "loss", Step: 2, Value: math.NaN()}, {Name: "grad_norm", Step: 1, Value: math.Inf(1)}}))
 	l.no(l.store.FinishRun(ctx, l.failed, "", errors.New("invalid: train.Fit: step 3 of 200: the loss is NaN")))
+
+	l.evaluation = start(store.Run{Stage: tandem.StageEvaluate, Config: json.RawMessage(`{"policy_id":"f000000000000000","helpfulness_id":"c000000000000000",
+		"safety_id":"d000000000000000","prompts":"/data/held-out.jsonl","reference":"/models/SFT","sampling":{"temperature":0.7}}`)})
+	l.no(l.store.AddMetrics(ctx, l.evaluation, []store.Metric{{Name: "evaluation/answers", Step: 1, Value: 550}, {Name: "evaluation/combined", Step: 1, Value: 1.25}, {Name: "evaluation/helpfulness", Step: 1, Value: 1.4142},
+		{Name: "evaluation/safety", Step: 1, Value: -0.31}, {Name: "evaluation/gated", Step: 1, Value: 0.125}, {Name: "evaluation/length", Step: 1, Value: 31.2}, {Name: "evaluation/kl", Step: 1, Value: 2.1},
+		{Name: "evaluation/wins_helpfulness", Step: 1, Value: 0.58}, {Name: "evaluation/wins_safety", Step: 1, Value: 0.61}}))
+	l.no(l.store.FinishRun(ctx, l.evaluation, "", nil))
 
 	l.ppo = start(store.Run{Round: l.running, Stage: tandem.StagePPO, Config: json.RawMessage(`{"model":"/models/RLHF-V1","config":{"beta":0.01,"iterations":200}}`), Seed: 7})
 	for step := int64(1); step <= 60; step++ {

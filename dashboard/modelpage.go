@@ -95,6 +95,8 @@ type modelPage struct {
 	Config     string
 	Snapshot   *store.Snapshot // that it was fitted to, where it is the database's
 	Answered   []store.Answered
+	// Evaluations of a policy, the last one first.
+	Evaluations []evaluationLine
 }
 
 // decision is one with the model that it was tried against.
@@ -192,6 +194,9 @@ func (p watchPages) model(w http.ResponseWriter, r *http.Request) error {
 	page.Snapshot = snapshotOf(m, snapshots)
 	if m.Kind == tandem.PolicyModel {
 		if page.Answered, err = p.store.AnsweredWith(ctx, m.ID); err != nil {
+			return err
+		}
+		if page.Evaluations, err = p.evaluations(ctx, m.ID); err != nil {
 			return err
 		}
 	}

@@ -130,6 +130,7 @@ type runPage struct {
 	Run    runLine
 	Round  tandem.Round // the zero value outside a round
 	Model  tandem.Model // that it made; the zero value for none
+	Of     tandem.Model // policy that it evaluated; the zero value for none
 	Groups []curveGroup
 	Events []store.Event
 	Config string // indented
@@ -162,6 +163,11 @@ func (p watchPages) run(w http.ResponseWriter, r *http.Request) error {
 	}
 	if run.Model != "" {
 		if page.Model, err = p.store.Model(ctx, run.Model); err != nil {
+			return err
+		}
+	}
+	if of := evaluationOf(run).PolicyID; of != "" {
+		if page.Of, err = p.store.Model(ctx, of); err != nil && tandem.CodeOf(err) != tandem.NotFound {
 			return err
 		}
 	}

@@ -67,6 +67,15 @@ func TestWatchWithoutJavaScript(t *testing.T) {
 			t.Errorf("%s: %d", path, b.status)
 		}
 	}
+	b.read("/models/f000000000000000")
+	b.wants(http.StatusOK, "Evaluations", `href="/runs/`+l.evaluation+`"`, "held-out.jsonl", "temperature 0.7", "<td class=\"number\">1.25</td>", "12.5 %", "61.0 %", `href="/models/d000000000000000">safety`)
+	b.read("/models/e000000000000000")
+	if strings.Contains(b.page, "held-out.jsonl") {
+		t.Error("an evaluation of another policy is shown")
+	}
+	b.read("/runs/" + l.evaluation)
+	b.wants(http.StatusOK, "What the evaluation found", `<dt>Evaluated</dt><dd><a href="/models/f000000000000000#evaluations">RLHF-V1 (PPO)</a>`)
+
 	// The command of the round under way is killed.
 	if _, err := w.store.Pool().Exec(t.Context(), `UPDATE rounds SET alive_until = clock_timestamp()`); err != nil {
 		t.Fatal(err)

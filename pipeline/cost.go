@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"tandem"
@@ -109,10 +110,11 @@ func iterationCost(models ppo.Models, scorer *rewardmodel.Scorer, c ppo.Config, 
 	return map[string]float64{store.TokensMetric: s.Length * float64(c.BatchSize), store.FlopsMetric: f.all()}
 }
 
-// tally adds up what a unit of work that makes no model spends.
+// tally adds up what a unit of work that makes no model spends, and keeps what it found.
 type tally struct {
 	mu            sync.Mutex
 	tokens, flops float64
+	found         map[string]float64 // what the work came to, by metric
 }
 
 // tallyKey keys the tally in a context.
@@ -159,8 +161,20 @@ func (t *tally) add(ctx context.Context, policy *chat.Policy, scorer *rewardmode
 	return nil
 }
 
+// find adds what the work came to.
+func (t *tally) find(metrics map[string]float64) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.found = metrics
+}
+
 func (t *tally) metrics() map[string]float64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return map[string]float64{store.TokensMetric: t.tokens, store.FlopsMetric: t.flops}
+	metrics := map[string]float64{store.TokensMetric: t.tokens, store.FlopsMetric: t.flops}
+	maps.Copy(metrics, t.found)
+	return metrics
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"tandem/evaluation"
 	"tandem/llama/checkpoint"
 	"tandem/report"
+	"tandem/store"
 )
 
 // Policies specifies a comparison of policies outside a round: all answer the same prompts under the same
@@ -33,34 +35,63 @@ type PolicyComparison struct {
 	Answers  [][]evaluation.Answer `json:"-"` // of each policy to every prompt
 }
 
-// ComparePolicies evaluates policies side by side.
+// ComparePolicies evaluates policies side by side. Where there is a database, it keeps a run of each with its figures, and the
+// answers with their scores.
 func (s *Studio) ComparePolicies(ctx context.Context, p Policies) (PolicyComparison, error) {
 	c := PolicyComparison{Config: p}
+	models, err := s.judges(ctx, p.Helpfulness, p.Safety)
+	if err != nil {
+		return c, err
+	}
 	for i, path := range p.Models {
-		version := Version{Name: filepath.Base(path)}
-		lineage, err := checkpoint.ReadLineage(ctx, path)
-		if err != nil {
+		if models.policy, err = s.row(ctx, path, tandem.PolicyModel); err != nil {
 			return c, err
 		}
-		if lineage != nil {
-			version = Version{lineage.Name, *lineage}
-		}
-		answers, err := s.Answer(ctx, Answer{
-			Policy: path, Reference: p.Models[0], Helpfulness: p.Helpfulness, Safety: p.Safety,
-			Prompts: p.Prompts, Sampling: p.Sampling, Seed: p.Seed,
-		})
-		if err != nil {
+		if err := s.comparePolicy(ctx, &c, path, models); err != nil {
 			return c, fmt.Errorf("%s: %w", path, err)
 		}
-		c.Answers, c.Prompts = append(c.Answers, answers), len(answers)
-		standing, err := compareVersion(version, answers, c.Answers[0])
-		if err != nil {
-			return c, fmt.Errorf("%s: %w", path, err)
-		}
-		c.Versions = append(c.Versions, standing)
 		s.observe(Observation{Stage: tandem.StageEvaluate, Step: i + 1, Steps: len(p.Models)})
 	}
 	return c, nil
+}
+
+// comparePolicy adds one policy to a comparison.
+func (s *Studio) comparePolicy(ctx context.Context, c *PolicyComparison, path string, models scorers) error {
+	version := Version{Name: filepath.Base(path)}
+	lineage, err := checkpoint.ReadLineage(ctx, path)
+	if err != nil {
+		return err
+	}
+	if lineage != nil {
+		version = Version{lineage.Name, *lineage}
+	}
+	spec := Answer{
+		PolicyID: models.policy, HelpfulnessID: models.helpfulness, SafetyID: models.safety,
+		Policy: path, Reference: c.Config.Models[0], Helpfulness: c.Config.Helpfulness, Safety: c.Config.Safety,
+		Prompts: c.Config.Prompts, Sampling: c.Config.Sampling, Seed: c.Config.Seed,
+	}
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return fmt.Errorf("the specification as JSON: %w", err)
+	}
+	result, err := s.recorded(func(ctx context.Context, _ tandem.Unit, _ json.RawMessage) (Result, error) {
+		answers, err := s.Answer(ctx, spec)
+		if err != nil {
+			return Result{}, err
+		}
+		c.Answers, c.Prompts = append(c.Answers, answers), len(answers)
+		standing, err := compareVersion(version, answers, c.Answers[0])
+		c.Versions = append(c.Versions, standing)
+		tallyOf(ctx).find(standing.figures())
+		return Result{Write: func(ctx context.Context, st *store.Store) error { return keepEvaluated(ctx, st, spec, answers) }}, err
+	})(ctx, tandem.Unit{Stage: tandem.StageEvaluate, Shard: len(c.Versions)}, text)
+	if err != nil || s.Store == nil {
+		return err
+	}
+	if err := s.Store.Together(ctx, func(ctx context.Context) error { return result.Write(ctx, s.Store) }); err != nil {
+		s.Log.Warn("an evaluation is not kept in the database", "policy", path, "error", err)
+	}
+	return ctx.Err()
 }
 
 // shownSamples is how many prompts the report shows with every policy's answer.

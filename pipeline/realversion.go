@@ -6,6 +6,7 @@ import (
 	"tandem"
 	"tandem/evaluation"
 	"tandem/statistics"
+	"tandem/store"
 )
 
 // RealVersion is what one version of the policy says to the held-out prompts.
@@ -23,6 +24,28 @@ type Win struct {
 	Prompts tandem.Aspect       `json:"prompts"` // the file that the prompts come from
 	Counts  statistics.Outcomes `json:"counts"`
 	Rate    statistics.Interval `json:"rate"` // a tie counts half
+}
+
+// figures are the means, and the share of prompts on which it wins over the first version, as a run keeps them.
+func (v RealVersion) figures() map[string]float64 {
+	u := v.Summary
+	figures := map[string]float64{
+		"answers": float64(u.Answers), "helpfulness": u.Helpfulness.Value, "safety": u.Safety.Value, "combined": u.Combined.Value,
+		"gated": u.Gated.Value, "ended": u.Ended.Value, "length": u.Length.Value, "kl": u.KL.Value, "repetition": u.Repetition.Value,
+		"distinct_2": u.Distinct2, "distinct_2_of_1000": u.Rarefied2,
+	}
+	for _, w := range v.Wins {
+		name := "wins_" + string(w.Judge)
+		if w.Prompts != w.Judge {
+			name += "_on_" + string(w.Prompts) + "_prompts"
+		}
+		figures[name] = w.Rate.Value
+	}
+	metrics := make(map[string]float64, len(figures))
+	for name, x := range figures {
+		metrics[store.EvaluationMetrics+name] = x
+	}
+	return metrics
 }
 
 // compareVersion measures a version's answers beside the first version's to the same prompts.

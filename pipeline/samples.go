@@ -97,18 +97,33 @@ func (s *Studio) keeper(ctx context.Context, r Reject) (*keeper, error) {
 		return nil, nil
 	}
 	k := &keeper{store: s.Store, log: s.Log, config: r.Config}
-	for _, m := range []struct {
-		id     *string
-		folder string
-		kind   tandem.ModelKind
-	}{{&k.models.policy, r.Policy, tandem.PolicyModel}, {&k.models.helpfulness, r.Helpfulness, tandem.HelpfulnessModel}, {&k.models.safety, r.Safety, tandem.SafetyModel}} {
-		row, err := adopt(ctx, s.Store, m.folder, m.kind)
-		if err != nil {
-			return nil, fmt.Errorf("keep the row of %s: %w", m.folder, err)
-		}
-		*m.id = row.ID
+	var err error
+	if k.models, err = s.judges(ctx, r.Helpfulness, r.Safety); err != nil {
+		return nil, err
 	}
-	return k, nil
+	k.models.policy, err = s.row(ctx, r.Policy, tandem.PolicyModel)
+	return k, err
+}
+
+// judges keeps the rows of a pair of reward models, where there is a database.
+func (s *Studio) judges(ctx context.Context, helpfulness, safety string) (models scorers, err error) {
+	if models.helpfulness, err = s.row(ctx, helpfulness, tandem.HelpfulnessModel); err != nil {
+		return models, err
+	}
+	models.safety, err = s.row(ctx, safety, tandem.SafetyModel)
+	return models, err
+}
+
+// row keeps the row of a model in a folder, and returns its id; nothing where there is no database.
+func (s *Studio) row(ctx context.Context, folder string, kind tandem.ModelKind) (id string, err error) {
+	if s.Store == nil {
+		return "", nil
+	}
+	m, err := adopt(ctx, s.Store, folder, kind)
+	if err != nil {
+		return "", fmt.Errorf("keep the row of %s: %w", folder, err)
+	}
+	return m.ID, nil
 }
 
 // add keeps a shard, and those that wait.

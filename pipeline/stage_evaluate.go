@@ -40,7 +40,17 @@ func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) 
 		return Result{Value: scores}, err
 	}
 	answers, err := s.Answer(ctx, spec.Answer)
-	return Result{Value: answers, Write: func(ctx context.Context, st *store.Store) error { return keepEvaluated(ctx, st, spec.Answer, answers) }}, err
+	if err != nil {
+		return Result{}, err
+	}
+	if len(answers) > 0 {
+		summary, err := evaluation.Summarise(answers)
+		if err != nil {
+			return Result{}, err
+		}
+		tallyOf(ctx).find(RealVersion{Summary: summary}.figures())
+	}
+	return Result{Value: answers, Write: func(ctx context.Context, st *store.Store) error { return keepEvaluated(ctx, st, spec.Answer, answers) }}, nil
 }
 
 // keepEvaluated keeps a version's answers and their scores, so that they can be read beside another's.

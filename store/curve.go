@@ -128,6 +128,9 @@ const (
 	CPUMetric    = "cpu_seconds" // processor time of the process, over all its cores
 )
 
+// EvaluationMetrics begins the names of the metrics that say what an evaluation found of a policy.
+const EvaluationMetrics = "evaluation/"
+
 // Spent is what a run spent as far as its metrics tell. A nil field was not measured.
 type Spent struct {
 	Tokens, Flops, CPUSeconds *float64

@@ -200,6 +200,8 @@ type RunQuery struct {
 	Stage  tandem.Stage
 	Status tandem.RoundStatus
 	Model  string // that a run made
+	// Evaluated is a policy whose answers a run evaluated.
+	Evaluated string
 	Page
 }
 
@@ -217,8 +219,9 @@ func (s *Store) Runs(ctx context.Context, q RunQuery) ([]Run, error) {
 	return all(ctx, s.db, op, selectRun+`runs r
 		WHERE (@before::bigint IS NULL OR r.id < @before) AND (@round = 0 OR r.round = @round)
 		  AND (@stage = '' OR r.stage = @stage) AND (@status = '' OR `+statusNow+` = @status) AND (@model = '' OR r.model_id = @model)
+		  AND (@evaluated = '' OR r.stage = 'evaluate' AND r.config->>'policy_id' = @evaluated)
 		ORDER BY r.id DESC LIMIT @limit`,
-		pgx.NamedArgs{"before": before, "round": q.Round, "stage": string(q.Stage), "status": string(q.Status), "model": q.Model, "limit": q.limit()}, scanRun)
+		pgx.NamedArgs{"before": before, "round": q.Round, "stage": string(q.Stage), "status": string(q.Status), "model": q.Model, "evaluated": q.Evaluated, "limit": q.limit()}, scanRun)
 }
 
 // Metric is one number of a run's at one step. A name is TRL's where there is one ("objective/kl").

@@ -137,6 +137,7 @@ type evaluatePolicyCommand struct {
 	MaxTokens   int      `default:"256" help:"Tokens of an answer at most (default: 256)." placeholder:"N"`
 	Seed        uint64   `help:"Seed of the answers (default: 0)." placeholder:"N"`
 	Out         string   `type:"path" help:"Folder for report.html and report.json (default: none are written)." placeholder:"DIR"`
+	Record      bool     `help:"Keep the evaluation in the database, with all answers and scores (default: where DATABASE_URL is set)."`
 	measuringFlags
 }
 
@@ -151,7 +152,8 @@ func (c *evaluatePolicyCommand) Run(ctx context.Context, w *world) error {
 		Models: c.Models, Helpfulness: c.Helpfulness, Safety: c.Safety, Prompts: c.Prompts, Seed: c.Seed,
 		Sampling: tandem.Sampling{Temperature: c.Temperature, TopP: c.TopP, MaxTokens: c.MaxTokens},
 	}
-	return c.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {
+	flags := stageFlags{engineFlags: c.engineFlags, databaseFlags: c.databaseFlags, Record: c.Record}
+	return flags.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {
 		compared, err := s.ComparePolicies(ctx, spec)
 		if err != nil {
 			return nil, err

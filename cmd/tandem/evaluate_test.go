@@ -1,13 +1,16 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"tandem"
+	"tandem/internal/pgtest"
 	"tandem/llama/checkpoint"
+	"tandem/store"
 )
 
 func TestEvaluateReward(t *testing.T) {
@@ -155,5 +158,65 @@ func TestEvaluatePolicy(t *testing.T) {
 	page, err := os.ReadFile(reply.Report)
 	if err != nil || !strings.Contains(string(page), "Wins over") {
 		t.Errorf("report: %v", err)
+	}
+}
+
+// TestEvaluatePolicyIsKept finds in the database what the command prints, with every answer and its score.
+func TestEvaluatePolicyIsKept(t *testing.T) {
+	useDatabase(t)
+	f := makeStageFiles(t)
+	other := smallModel(t, tandem.PolicyModel, 7, func(m *checkpoint.Model) { m.Lineage.ID, m.Lineage.Name = "other", "another policy" })
+	args := []string{"--json", "evaluate", "policy", "--models", f.policy + "," + other, "--helpfulness", f.helpfulness, "--safety", f.safety,
+		"--prompts", f.prompts, "--max-tokens", "6", "--seed", "5"}
+	reply := object[evaluatePolicyReport](t, tandemRun(t, "", args...).ok(t))
+	s := pgtest.OpenStore(t, os.Getenv("DATABASE_URL"))
+	judges := store.Judges{Helpfulness: lineageOf(t, f.helpfulness).ID, Safety: lineageOf(t, f.safety).ID}
+	for i, v := range reply.Versions {
+		runs, err := s.Runs(t.Context(), store.RunQuery{Evaluated: v.Model})
+		if err != nil || len(runs) != 1 || runs[0].Status != tandem.RoundDone || runs[0].Stage != tandem.StageEvaluate || runs[0].Round != 0 {
+			t.Fatalf("%s: %+v, %v", v.Model, runs, err)
+		}
+		if m, err := s.Model(t.Context(), v.Model); err != nil || m.Name != v.Name {
+			t.Errorf("%+v, %v", m, err)
+		}
+		metrics, err := s.LastMetrics(t.Context(), runs[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := make(map[string]float64)
+		for _, m := range metrics {
+			found[m.Name] = m.Value
+		}
+		want := map[string]float64{"evaluation/combined": v.Summary.Combined.Value, "evaluation/kl": v.Summary.KL.Value, "evaluation/gated": v.Summary.Gated.Value,
+			"evaluation/answers": 24, store.TokensMetric: 24 * v.Summary.Length.Value}
+		for _, w := range v.Wins {
+			if w.Judge == w.Prompts {
+				want["evaluation/wins_"+string(w.Judge)] = w.Rate.Value
+			}
+		}
+		for name, value := range want {
+			if got, ok := found[name]; !ok || math.Abs(got-value) > 1e-9 {
+				t.Errorf("%s: %s is %g (%t), want %g", v.Name, name, got, ok, value)
+			}
+		}
+		if _, wins := found["evaluation/wins_safety"]; wins != (i > 0) {
+			t.Errorf("%s: wins over the first: %v", v.Name, found)
+		}
+		if of, err := s.JudgesOf(t.Context(), v.Model); err != nil || len(of) != 1 || of[0].Helpfulness != judges.Helpfulness || of[0].Safety != judges.Safety || of[0].Scores != 24 {
+			t.Errorf("%s: judged by %+v, %v", v.Name, of, err)
+		}
+	}
+	pairs, err := s.AnswerPairs(t.Context(), reply.Versions[1].Model, reply.Versions[0].Model, judges)
+	if err != nil || len(pairs) != 24 {
+		t.Fatalf("%d pairs of answers, %v", len(pairs), err)
+	}
+	for _, p := range pairs {
+		if !p.SameDraw || p.OurScore == nil || p.TheirScore == nil {
+			t.Errorf("%+v", p)
+		}
+	}
+	again := object[evaluatePolicyReport](t, tandemRun(t, "", args...).ok(t))
+	if runs, err := s.Runs(t.Context(), store.RunQuery{Evaluated: "other"}); err != nil || len(runs) != 2 || again.Versions[1].Summary.Combined != reply.Versions[1].Summary.Combined {
+		t.Errorf("evaluated again: %+v, %v", runs, err)
 	}
 }
