@@ -8,20 +8,15 @@ import (
 	"path/filepath"
 
 	"tandem"
+	"tandem/llama/train"
 	"tandem/store"
 )
 
 // PlanRound says what a round would do with the comparisons of a database, and touches nothing. Its steps are stages.
 func (s *Studio) PlanRound(ctx context.Context, r Round) (Plan, error) {
-	p := Plan{Stage: "round", Status: "new", Data: make(map[string]int), Steps: 4, Writes: []string{
-		filepath.Join(r.Folder, "helpfulness"), filepath.Join(r.Folder, "safety"), filepath.Join(r.Folder, targetsName), filepath.Join(r.Folder, "policy"),
-	}}
-	if r.Recipe.SecondShare > 0 {
-		p.Writes = append(p.Writes, filepath.Join(r.Folder, secondName, "helpfulness"), filepath.Join(r.Folder, secondName, "safety"))
-	}
+	p := Plan{Stage: "round", Status: "new", Data: make(map[string]int), Steps: 4, Writes: r.writes()}
 	if r.PPO {
 		p.Steps++
-		p.Writes = append(p.Writes, filepath.Join(r.Folder, "ppo"))
 	}
 	if r.Promote {
 		p.Steps += 2 // the held-out judge's, and people's
@@ -61,7 +56,16 @@ func (s *Studio) PlanRound(ctx context.Context, r Round) (Plan, error) {
 		p.Writes = append(p.Writes, filepath.Join(r.Folder, archiveName))
 	}
 	p.Data["demonstrations"], p.Data["demonstrations_held_out"] = len(d.demonstrations), d.leftOut
-	p.Expected, err = s.expectRound(ctx, r, d.demonstrations, training, p.Data["archive"])
+	data := foreseen{compared: make(map[tandem.Aspect][]tandem.Comparison), demonstrations: d.demonstrations, prompts: training, archive: p.Data["archive"]}
+	for _, aspect := range aspects() { // comparisons that people are still to make are not known
+		data.compared[aspect], err = collect(s.Store.Comparisons(ctx, store.ComparisonQuery{Aspect: aspect, Split: store.TrainData, Snapshot: r.Snapshot}))
+		if err != nil {
+			return p, err
+		}
+	}
+	e := expecting{product: train.DeviceProduct(s.Device)}
+	err = s.expectRound(ctx, &e, r, data)
+	p.Expected = e.all
 	return p, err
 }
 

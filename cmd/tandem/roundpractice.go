@@ -34,8 +34,8 @@ func (c *roundCommand) AfterApply() error {
 		return errors.New("--miniature is the practice world's")
 	case !c.Practice && len(missing) > 0:
 		return errors.New("missing flags: " + strings.Join(missing, ", "))
-	case c.Practice && (c.DryRun || c.Preset != "" || c.Reference != "" || len(c.Archive) > 0 || c.Collect || c.PPO || c.TrialPrompts != "" || c.Data != "" || c.Number != 0 || c.Name != "" || !c.Worker):
-		return errors.New("of the other flags --practice takes those that change the recipe, --out and --resume alone: it makes its own prompts, collects, tunes by PPO at the end and promotes")
+	case c.Practice && (c.Preset != "" || c.Reference != "" || len(c.Archive) > 0 || c.Collect || c.PPO || c.TrialPrompts != "" || c.Data != "" || c.Number != 0 || c.Name != "" || !c.Worker):
+		return errors.New("of the other flags --practice takes those that change the recipe, --out, --resume and --dry-run alone: it makes its own prompts, collects, tunes by PPO at the end and promotes")
 	case c.Rounds < 1:
 		return errors.New("--rounds must be at least 1")
 	}
@@ -63,16 +63,21 @@ func (c *roundCommand) practice(ctx context.Context, w *world) error {
 		return tandem.Errorf(tandem.Invalid, "", "second_share is 0, and --practice tries every version by the second pair of reward models")
 	}
 	config.Recipe = &recipe
-	if err := c.beginPractice(config); err != nil {
-		return err
-	}
 	e, err := c.engineFlags.open(w)
 	if err != nil {
 		return err
 	}
+	loop := demo.Demo{Config: config, Folder: filepath.Join(c.Out, "loop")}
+	if c.DryRun {
+		return c.planPractice(ctx, w, e, loop)
+	}
+	if err := c.beginPractice(config); err != nil {
+		return err
+	}
 	var outcome demo.Outcome
 	err = withLoop(ctx, w, e, c.Out, func(ctx context.Context, d demoLoop) (err error) {
-		outcome, err = demo.Demo{Config: config, Folder: filepath.Join(c.Out, "loop"), Store: d.store, URL: d.url, Loop: d.loop}.Run(ctx)
+		loop.Store, loop.URL, loop.Loop = d.store, d.url, d.loop
+		outcome, err = loop.Run(ctx)
 		return err
 	})
 	if err != nil {
@@ -83,6 +88,22 @@ func (c *roundCommand) practice(ctx context.Context, w *world) error {
 		return err
 	}
 	return w.report(result, "%s", result)
+}
+
+// planPractice prints what rounds on the practice world would do.
+func (c *roundCommand) planPractice(ctx context.Context, w *world, e *engine, loop demo.Demo) error {
+	p, err := loop.Plan(ctx, e.studio(w.log))
+	if err != nil {
+		return err
+	}
+	if p.Config, err = json.Marshal(loop.Config); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(c.Out, practiceName)); err == nil {
+		p.Status = "begun"
+	}
+	p.Writes = append(p.Writes, filepath.Join(c.Out, practiceName), filepath.Join(c.Out, "report.html"), filepath.Join(c.Out, "report.json"))
+	return w.reportPlan(p)
 }
 
 // beginPractice keeps what rounds are begun with, and refuses to go on with others.

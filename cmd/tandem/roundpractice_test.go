@@ -29,6 +29,14 @@ func TestRoundsOnThePracticeWorld(t *testing.T) {
 	out := filepath.Join(home, "rounds")
 	recipe := writeTemp(t, "recipe.yaml", "rejection: {k: 3}\nppo: {iterations: 2, critic_warmup: 1}\n")
 	args := []string{"--json", "round", "--practice", "--miniature", "--rounds", "2", "--seed", "3", "--out", out, "--recipe"}
+	plan := object[pipeline.Plan](t, tandemRun(t, "", append(args, recipe, "--dry-run")...).ok(t))
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a dry run wrote")
+	}
+	if plan.Data["samples"] != 2*3*plan.Data["prompts"] || plan.Data["prompts"] != 100 || plan.Data["prompts_watched"] != 18 || plan.Data["held_out_prompts_safety"] != 30 ||
+		!slices.Contains(plan.Writes, filepath.Join(out, "loop", "v2", "ppo")) || !strings.Contains(string(plan.Config), `"k":3`) {
+		t.Errorf("plan %+v", plan)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { // in the midst of the second round
 		for ctx.Err() == nil {
@@ -94,6 +102,26 @@ func TestRoundsOnThePracticeWorld(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	flops := 0.0
+	runs, err := s.Runs(t.Context(), store.RunQuery{Page: store.Page{Limit: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range runs {
+		spent, err := s.Spent(t.Context(), r.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := spent[r.ID].Flops; f != nil {
+			flops += *f
+		}
+	}
+	// Answers are shorter than they may be; those that are compared and evaluated are not in what was expected.
+	if e := plan.Expected; e == nil || e.Flops < flops/2 || e.Flops > 3*flops || !e.AtMost || e.Seconds <= 0 {
+		t.Errorf("%g floating point operations were made of the expected %+v", flops, e)
+	} else {
+		t.Logf("expected %.3g floating point operations, made %.3g", e.Flops, flops)
+	}
 	models := make(map[int]map[string]bool) // whose answers were compared to be learnt from, by the round's row
 	for c, err := range s.Comparisons(t.Context(), store.ComparisonQuery{Split: store.TrainData}) {
 		if err != nil {

@@ -26,12 +26,32 @@ type Outcome struct {
 	Gold []Gold // by chapter
 }
 
+// world is the practice world of the configuration.
+func (c Config) world() (*practice.World, error) {
+	town := practice.DefaultConfig(c.Seed)
+	town.Cue = c.Cue
+	return practice.New(town)
+}
+
+// order orders the demo's parts.
+func (d Demo) order(f files) pipeline.Demo {
+	c := d.Config
+	base, recipe := c.base(d.Folder, f.texts), c.recipe()
+	return pipeline.Demo{
+		Folder: d.Folder, Base: &base,
+		Chat: pipeline.FineTune{
+			Model: base.Out, Data: []string{f.demonstrations}, Stage: tandem.StageSFT, Config: recipe.FineTune,
+			Out: filepath.Join(d.Folder, "sft"), Name: "SFT",
+		},
+		Prompts: f.prompts, HeldOut: f.heldOut, Recipe: recipe, Rounds: c.Rounds, Controls: c.Controls, Promote: c.Promote,
+		Sampling: tandem.Sampling{Temperature: 1, MaxTokens: recipe.Rejection.MaxTokens},
+	}
+}
+
 // Run goes through the demo; an interrupted one goes on where it stood.
 func (d Demo) Run(ctx context.Context) (Outcome, error) {
 	c := d.Config
-	town := practice.DefaultConfig(c.Seed)
-	town.Cue = c.Cue
-	world, err := practice.New(town)
+	world, err := c.world()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -46,16 +66,9 @@ func (d Demo) Run(ctx context.Context) (Outcome, error) {
 		return Outcome{}, err
 	}
 	loop.Annotators = people
-	base, recipe := c.base(d.Folder, f.texts), c.recipe()
-	story, err := pipeline.Demo{
-		Loop: &loop, Folder: d.Folder, Base: &base,
-		Chat: pipeline.FineTune{
-			Model: base.Out, Data: []string{f.demonstrations}, Stage: tandem.StageSFT, Config: recipe.FineTune,
-			Out: filepath.Join(d.Folder, "sft"), Name: "SFT",
-		},
-		Prompts: f.prompts, HeldOut: f.heldOut, Recipe: recipe, Rounds: c.Rounds, Controls: c.Controls, Promote: c.Promote,
-		Sampling: tandem.Sampling{Temperature: 1, MaxTokens: recipe.Rejection.MaxTokens},
-	}.Run(ctx)
+	ordered := d.order(f)
+	ordered.Loop = &loop
+	story, err := ordered.Run(ctx)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -50,8 +50,8 @@ func (c Config) write(w *practice.World, folder string) (files, error) {
 		path  string
 		parts []part
 	}{
-		{f.prompts.Helpfulness, []part{{families[false], practice.Train, 0, c.HelpfulPrompts}}},
-		{f.prompts.Safety, []part{{families[true], practice.Train, 0, c.UnsafePrompts}, {instructions, practice.Train, 0, c.HarmlessSafety}}},
+		{f.prompts.Helpfulness, c.helpfulnessParts()},
+		{f.prompts.Safety, c.safetyParts()},
 		{f.prompts.Improve, []part{
 			{families[false], practice.Train, 0, c.ImproveHelpful}, {families[true], practice.Train, 0, c.ImproveUnsafe}, {instructions, practice.Train, 0, c.ImproveHarmless},
 			{families[false], practice.HeldOut, c.HeldOutHelpful, c.WatchHelpful}, {families[true], practice.HeldOut, c.HeldOutUnsafe, c.WatchUnsafe},
@@ -59,13 +59,9 @@ func (c Config) write(w *practice.World, folder string) (files, error) {
 		{f.prompts.Reference, []part{{families[false], practice.Train, 0, c.ReferenceHelpful}, {families[true], practice.Train, 0, c.ReferenceUnsafe}}},
 		{f.heldOut, []part{{families[false], practice.HeldOut, 0, c.HeldOutHelpful}, {families[true], practice.HeldOut, 0, c.HeldOutUnsafe}}},
 	} {
-		var prompts []tandem.Prompt
-		for _, part := range p.parts {
-			drawn, err := w.Prompts(part.split, part.families, part.after+part.n)
-			if err != nil {
-				return f, err
-			}
-			prompts = append(prompts, drawn[part.after:]...)
+		prompts, err := drawParts(w, p.parts)
+		if err != nil {
+			return f, err
 		}
 		if err := writeFile(p.path, len(prompts), func(i uint64) any { return prompts[i] }); err != nil {
 			return f, err
@@ -79,6 +75,27 @@ type part struct {
 	families []practice.Family
 	split    practice.Split
 	after, n int
+}
+
+// drawParts draws the prompts of some parts.
+func drawParts(w *practice.World, parts []part) (prompts []tandem.Prompt, err error) {
+	for _, part := range parts {
+		drawn, err := w.Prompts(part.split, part.families, part.after+part.n)
+		if err != nil {
+			return nil, err
+		}
+		prompts = append(prompts, drawn[part.after:]...)
+	}
+	return prompts, nil
+}
+
+// helpfulnessParts are the prompts that answers are compared to for the helpfulness model, safetyParts those for the safety model.
+func (c Config) helpfulnessParts() []part {
+	return []part{{families[false], practice.Train, 0, c.HelpfulPrompts}}
+}
+
+func (c Config) safetyParts() []part {
+	return []part{{families[true], practice.Train, 0, c.UnsafePrompts}, {instructions, practice.Train, 0, c.HarmlessSafety}}
 }
 
 // transcript is a dialogue as the compact template renders it, between BOS and EOS.
