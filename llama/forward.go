@@ -136,6 +136,11 @@ func allButLast(p pick, n int) bool { return p.position < n-1 }
 // each checks the sequences and passes them through the model, as many at once as the limit allows. It
 // calls visit with the hidden states of the positions asked for, [len(picks), d].
 func (f *Forward) each(ctx context.Context, sequences [][]int32, asked which, visit func(hidden []float32, picks []pick) error) error {
+	return f.eachWatched(ctx, sequences, asked, nil, visit)
+}
+
+// eachWatched is each, with somebody who sees the attention weights.
+func (f *Forward) eachWatched(ctx context.Context, sequences [][]int32, asked which, watch watcher, visit func(hidden []float32, picks []pick) error) error {
 	if err := f.check(sequences); err != nil {
 		return err
 	}
@@ -146,6 +151,7 @@ func (f *Forward) each(ctx context.Context, sequences [][]int32, asked which, vi
 		return ctx.Err()
 	}
 	f.trunk.refresh()
+	f.trunk.watch = watch
 	var err error
 	f.trunk.workers.Hold(func() {
 		for from, to := 0, 0; from < len(sequences) && err == nil; from = to {

@@ -19,6 +19,9 @@ type attentionScratch struct {
 	totals  []float32 // [m], the sum of the weights
 }
 
+// watcher is told of one query's weights under one head, before they are divided by their total. Goroutines share it.
+type watcher func(layer, head, query int, weights []float32, total float32)
+
 // span is a block of rows of one sequence, [from, to).
 type span struct{ from, to int }
 
@@ -86,6 +89,9 @@ func (l *lane) attendBlock(s *attentionScratch, rows []row, first, layer, head i
 		positions := rows[j/group].position + 1
 		scores := s.scores[j*width : (j+1)*width]
 		s.totals[j] = exponentiate(l.kernel, scores[:positions], float32(1/math.Sqrt(float64(e))))
+		if l.watch != nil {
+			l.watch(layer, head*group+j%group, positions-1, scores[:positions], s.totals[j])
+		}
 		clear(scores[positions:])
 	}
 

@@ -24,7 +24,8 @@ type trunk struct {
 	config  Config
 	kernel  *kernel.Set
 	workers parallel.Workers
-	rope    *Rope // grown to the positions seen
+	rope    *Rope   // grown to the positions seen
+	watch   watcher // nil, or told of all attention weights
 
 	shared *lane      // whose steps all workers share
 	own    chan *lane // one for each worker, which has it alone
