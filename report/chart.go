@@ -160,6 +160,9 @@ func (f Figure) chart() (chart, error) {
 	if f.Path != nil {
 		charts = append(charts, f.Path)
 	}
+	if f.Heat != nil {
+		charts = append(charts, f.Heat)
+	}
 	if len(charts) != 1 {
 		return nil, fmt.Errorf("it has %d charts, not one", len(charts))
 	}

@@ -94,14 +94,20 @@ func sans() font.Font { return font.Font{Typeface: "Liberation", Variant: "Sans"
 func frame(p *plot.Plot, x, y Axis) {
 	p.X.Label.Text, p.Y.Label.Text = printable(x.Label), printable(y.Label)
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(roundTicks), plot.TickerFunc(roundTicks)
-	if len(x.Ticks) > 0 {
-		p.X.Min, p.X.Max = -0.4, float64(len(x.Ticks))-0.6
+	for _, side := range []struct {
+		names []string
+		axis  *plot.Axis
+	}{{x.Ticks, &p.X}, {y.Ticks, &p.Y}} {
+		if len(side.names) == 0 {
+			continue
+		}
+		side.axis.Min, side.axis.Max = -0.4, float64(len(side.names))-0.6
 		var ticks plot.ConstantTicks
-		for i, name := range x.Ticks {
+		for i, name := range side.names {
 			ticks = append(ticks, plot.Tick{Value: float64(i), Label: printable(name)})
 		}
-		p.X.Tick.Marker = ticks
-		p.X.Tick.LineStyle.Color = color.Transparent // names need no tick, but its distance
+		side.axis.Tick.Marker = ticks
+		side.axis.Tick.LineStyle.Color = color.Transparent // names need no tick, but its distance
 	}
 	for _, end := range []struct {
 		from *float64

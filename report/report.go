@@ -40,7 +40,7 @@ type Section struct {
 	Samples    []Sample `json:"samples,omitempty"`
 }
 
-// Figure is one chart: exactly one of Lines, Bars, Histogram and Path.
+// Figure is one chart: exactly one of Lines, Bars, Histogram, Path and Heat.
 type Figure struct {
 	Title   string `json:"title"`
 	Caption string `json:"caption"`        // what is shown, over what, with which intervals; needed
@@ -50,6 +50,7 @@ type Figure struct {
 	Bars      *Bars      `json:"bars,omitempty"`
 	Histogram *Histogram `json:"histogram,omitempty"`
 	Path      *Path      `json:"path,omitempty"`
+	Heat      *Heat      `json:"heat,omitempty"`
 }
 
 // Sample is a prompt with the answers that several models gave to it.
