@@ -24,7 +24,7 @@ var rules = []rule{
 	{".", nil},
 	{"internal/practice/annotator", []string{".", "internal/practice/...", "annotation", "store"}}, // comes through /api/v1
 	{"internal/practice/demo", []string{".", "internal/practice/...", "pipeline", "annotation", "dataset", "evaluation", "llama/...", "ppo", "pretrain",
-		"rejection", "rewardmodel", "sft", "report", "statistics", "store"}}, // the whole loop, with gold beside it
+		"rejection", "rewardmodel", "sft/...", "report", "statistics", "store"}}, // the whole loop, with gold beside it
 	{"internal/practice/...", []string{".", "internal/practice/...", "statistics"}},
 	{"internal/...", []string{".", "internal/...", "migrations", "store/..."}},
 	{"migrations", nil},

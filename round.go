@@ -14,6 +14,8 @@ const (
 	StageRewardSafety      Stage = "reward_safety"
 	StageReject            Stage = "reject"
 	StagePPO               Stage = "ppo"
+	StageGhost             Stage = "ghost"   // dialogues for Ghost Attention
+	StageDistill           Stage = "distill" // dialogues for context distillation
 	StageEvaluate          Stage = "evaluate"
 	StagePromote           Stage = "promote"
 )

@@ -57,7 +57,8 @@ func (p watchPages) lines(ctx context.Context, runs []store.Run) (lines []runLin
 // stages are what a run can be of, in the loop's order.
 func stages() []tandem.Stage {
 	return []tandem.Stage{tandem.StageImport, tandem.StagePretrain, tandem.StageSFT, tandem.StageCollect, tandem.StageRewardHelpfulness,
-		tandem.StageRewardSafety, tandem.StageReject, tandem.StagePPO, tandem.StageEvaluate, tandem.StagePromote}
+		tandem.StageRewardSafety, tandem.StageReject, tandem.StagePPO, tandem.StageGhost, tandem.StageDistill,
+		tandem.StageEvaluate, tandem.StagePromote}
 }
 
 // runsPage is the list of runs.

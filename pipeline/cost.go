@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"sync"
 
@@ -177,4 +178,30 @@ func (t *tally) metrics() map[string]float64 {
 	metrics := map[string]float64{store.TokensMetric: t.tokens, store.FlopsMetric: t.flops}
 	maps.Copy(metrics, t.found)
 	return metrics
+}
+
+// tallied is a policy whose answers are counted.
+type tallied struct {
+	*chat.Policy
+	tally *tally
+}
+
+func (c tallied) Generate(ctx context.Context, requests []tandem.GenerateRequest) iter.Seq2[tandem.Chunk, error] {
+	return func(yield func(tandem.Chunk, error) bool) {
+		answers := make([]spent, len(requests))
+		for i, r := range requests {
+			answers[i].prompt = r.Messages
+		}
+		for chunk, err := range c.Policy.Generate(ctx, requests) {
+			if err == nil {
+				answers[chunk.Request].tokens += len(chunk.Tokens)
+			}
+			if !yield(chunk, err) {
+				return
+			}
+		}
+		if err := c.tally.add(ctx, c.Policy, nil, answers); err != nil {
+			yield(tandem.Chunk{}, err)
+		}
+	}
 }

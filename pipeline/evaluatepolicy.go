@@ -57,13 +57,9 @@ func (s *Studio) ComparePolicies(ctx context.Context, p Policies) (PolicyCompari
 
 // comparePolicy adds one policy to a comparison.
 func (s *Studio) comparePolicy(ctx context.Context, c *PolicyComparison, path string, models scorers) error {
-	version := Version{Name: filepath.Base(path)}
-	lineage, err := checkpoint.ReadLineage(ctx, path)
+	version, err := versionIn(ctx, path)
 	if err != nil {
 		return err
-	}
-	if lineage != nil {
-		version = Version{lineage.Name, *lineage}
 	}
 	spec := Answer{
 		PolicyID: models.policy, HelpfulnessID: models.helpfulness, SafetyID: models.safety,
@@ -92,6 +88,15 @@ func (s *Studio) comparePolicy(ctx context.Context, c *PolicyComparison, path st
 		s.Log.Warn("an evaluation is not kept in the database", "policy", path, "error", err)
 	}
 	return ctx.Err()
+}
+
+// versionIn names the model in a folder by its lineage, or by the folder where tandem has not made it.
+func versionIn(ctx context.Context, path string) (Version, error) {
+	lineage, err := checkpoint.ReadLineage(ctx, path)
+	if err != nil || lineage == nil {
+		return Version{Name: filepath.Base(path)}, err
+	}
+	return Version{lineage.Name, *lineage}, nil
 }
 
 // shownSamples is how many prompts the report shows with every policy's answer.

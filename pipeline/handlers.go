@@ -19,6 +19,7 @@ func (s *Studio) Handlers() map[tandem.Stage]Handler {
 		tandem.StageCollect:           s.recorded(handle(s.pose)),
 		tandem.StageReject:            s.recorded(handle(s.sampleUnit)),
 		tandem.StagePromote:           s.recorded(handle(s.pose)),
+		tandem.StageGhost:             s.recorded(handle(s.ghostUnit)),
 		tandem.StageEvaluate:          s.recorded(handle(s.evaluate)),
 	}
 }

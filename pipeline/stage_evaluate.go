@@ -26,11 +26,12 @@ type Answer struct {
 	Repeat      int             `json:"repeat,omitempty"` // further answers to each prompt, see evaluation.Repeat
 }
 
-// Evaluation specifies a unit of the stage: a version's answers, or, where Fold is set, a fold of a
-// cross-validation.
+// Evaluation specifies a unit of the stage: a version's answers, or, where one of the others is set, a fold of a
+// cross-validation or a version's answers under instructions.
 type Evaluation struct {
 	Answer
-	Fold *Fold `json:"fold,omitempty"`
+	Fold *Fold     `json:"fold,omitempty"`
+	Hold *HoldUnit `json:"hold,omitempty"`
 }
 
 // evaluate does a unit of the stage.
@@ -38,6 +39,10 @@ func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) 
 	if spec.Fold != nil {
 		scores, err := s.Fold(ctx, *spec.Fold)
 		return Result{Value: scores}, err
+	}
+	if spec.Hold != nil {
+		held, err := s.holdUnit(ctx, *spec.Hold)
+		return Result{Value: held}, err
 	}
 	answers, err := s.Answer(ctx, spec.Answer)
 	if err != nil {

@@ -2,8 +2,14 @@ package pipeline
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"tandem"
 )
@@ -21,6 +27,53 @@ func (l *Loop) units(round int) Units {
 		}
 		return results, err
 	}
+}
+
+// Kept does units in this process and keeps what they came to in a folder; what an interrupted run of the same
+// specifications by the same kernels has done is taken from there.
+func (s *Studio) Kept(folder string) Units {
+	do := s.Units(func(tandem.Stage, int, int) {})
+	return func(ctx context.Context, stage tandem.Stage, specs ...any) ([]json.RawMessage, error) {
+		results := make([]json.RawMessage, len(specs))
+		for i, spec := range specs {
+			path, err := s.keptAt(folder, stage, spec)
+			if err != nil {
+				return nil, err
+			}
+			switch text, err := os.ReadFile(path); {
+			case err == nil && json.Valid(text):
+				results[i] = text
+				s.observe(Observation{Stage: stage, Step: i + 1, Steps: len(specs)})
+				continue
+			case err != nil && !errors.Is(err, fs.ErrNotExist):
+				return nil, tandem.Errorf(tandem.Unavailable, "pipeline", "%w", err)
+			}
+			done, err := do(ctx, stage, spec)
+			if err != nil {
+				return nil, err
+			}
+			results[i] = done[0]
+			if err := writeJSON(ctx, path, results[i]); err != nil {
+				return nil, err
+			}
+			s.observe(Observation{Stage: stage, Step: i + 1, Steps: len(specs)})
+		}
+		return results, nil
+	}
+}
+
+// keptAt names the file of a unit by what it is made from.
+func (s *Studio) keptAt(folder string, stage tandem.Stage, spec any) (string, error) {
+	text, err := json.Marshal(struct {
+		Stage  tandem.Stage `json:"stage"`
+		Kernel string       `json:"kernel"`
+		Spec   any          `json:"spec"`
+	}{stage, s.Kernel, spec})
+	if err != nil {
+		return "", fmt.Errorf("the specification of a unit of %s: %w", stage, err)
+	}
+	sum := sha256.Sum256(text)
+	return filepath.Join(folder, fmt.Sprintf("%s-%s.json", stage, hex.EncodeToString(sum[:8]))), nil
 }
 
 // Units does units in this process, one after the other and without a queue; progress is told how many

@@ -123,6 +123,12 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 	if err := store.Migrate(t.Context(), old.OwnerURL); err != nil {
 		t.Fatal(err)
 	}
+	// Stages that came later are known, those that there are not still refused.
+	for stage, known := range map[string]bool{"distill": true, "ghost": true, "sft": true, "dance": false} {
+		if _, err := owner.Exec(t.Context(), `INSERT INTO units (round, stage, shard) VALUES (1, $1, 0)`, stage); (err == nil) != known {
+			t.Errorf("a unit of the stage %s: %v", stage, err)
+		}
+	}
 	s := pgtest.OpenStore(t, old.URL)
 	// Whether a process lives is not known, which says so soon, or else is held to be gone.
 	if rounds := must(s.Rounds(t.Context()))(t); len(rounds) != 2 || rounds[0].Name != "kept" || rounds[0].Status != tandem.RoundOpen || rounds[1].Status != tandem.RoundRunning {

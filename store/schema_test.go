@@ -55,7 +55,7 @@ func TestEnumsAreTheDomains(t *testing.T) {
 	aspects := texts(tandem.Helpfulness, tandem.Safety)
 	labels := texts(tandem.Unlabelled, tandem.Safe, tandem.Unsafe)
 	stages := texts(tandem.StageImport, tandem.StagePretrain, tandem.StageSFT, tandem.StageCollect, tandem.StageRewardHelpfulness,
-		tandem.StageRewardSafety, tandem.StageReject, tandem.StagePPO, tandem.StageEvaluate, tandem.StagePromote)
+		tandem.StageRewardSafety, tandem.StageReject, tandem.StagePPO, tandem.StageGhost, tandem.StageDistill, tandem.StageEvaluate, tandem.StagePromote)
 	want := map[string][]string{
 		"imported_comparisons.aspect":         aspects,
 		"projects.aspect":                     aspects,

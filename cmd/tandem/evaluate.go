@@ -20,6 +20,7 @@ type evaluateCommand struct {
 	Ablations evaluateAblationsCommand `cmd:"" help:"What reward models owe to margins, safety labels, their start and the number of pairs: trained over seeds and compared on held-out pairs, in one table."`
 	Policy    evaluatePolicyCommand    `cmd:"" help:"Policies side by side on the same prompts: scores, wins over the first, KL."`
 	Rejection evaluateRejectionCommand `cmd:"" help:"Samples of several policies side by side: reward of the best and of the median of K answers, by K and by temperature."`
+	Ghost     evaluateGhostCommand     `cmd:"" help:"How policies hold on to an instruction of the first message: answers that keep it, turn by turn."`
 	Folds     evaluateFoldsCommand     `cmd:"" help:"Reward models by cross-validation over all comparisons, beside length and a bag of words."`
 }
 

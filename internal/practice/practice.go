@@ -83,6 +83,8 @@ const (
 	drawAnswer
 	drawText
 	drawWriter
+	drawConversation
+	drawTalk
 )
 
 // Prompt returns prompt number index of the given families (each equally likely) on one side of the
