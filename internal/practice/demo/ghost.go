@@ -26,8 +26,9 @@ type GhostConfig struct {
 	Demonstrations int    `json:"demonstrations"` // practice.World.Talk
 	// Replay of the demonstrations stand beside what is made, in both fine-tunings.
 	Replay int `json:"replay"`
-	// Conversations that Ghost Attention samples, of 2 to MostTurns turns.
+	// Conversations that Ghost Attention samples: half of them have 2 to FewTurns turns, half more, up to MostTurns.
 	Conversations int `json:"conversations"`
+	FewTurns      int `json:"few_turns"`
 	MostTurns     int `json:"most_turns"`
 	// HeldOut conversations of HeldOutTurns turns are measured on.
 	HeldOut      int            `json:"held_out"`
@@ -41,7 +42,7 @@ type GhostConfig struct {
 func DefaultGhostConfig(seed uint64) GhostConfig {
 	c := DefaultConfig(seed)
 	return GhostConfig{
-		Seed: seed, Texts: 24000, Demonstrations: 3000, Replay: 1500, Conversations: 1500, MostTurns: 20, HeldOut: 200, HeldOutTurns: 20,
+		Seed: seed, Texts: 24000, Demonstrations: 3000, Replay: 1500, Conversations: 2400, FewTurns: 6, MostTurns: 20, HeldOut: 200, HeldOutTurns: 20,
 		MaxTokens: 64, Shape: c.Shape, Vocabulary: c.Vocabulary,
 	}
 }
@@ -49,7 +50,7 @@ func DefaultGhostConfig(seed uint64) GhostConfig {
 // MiniatureGhost is the same in seconds, without a claim.
 func MiniatureGhost(seed uint64) GhostConfig {
 	c, small := DefaultGhostConfig(seed), Miniature(seed)
-	c.Texts, c.Demonstrations, c.Replay, c.Conversations, c.MostTurns = 300, 200, 100, 60, 4
+	c.Texts, c.Demonstrations, c.Replay, c.Conversations, c.FewTurns, c.MostTurns = 300, 200, 100, 60, 3, 4
 	c.HeldOut, c.HeldOutTurns, c.MaxTokens = 20, 6, 24
 	c.Shape, c.Vocabulary = small.Shape, small.Vocabulary
 	return c
@@ -91,7 +92,7 @@ func (c GhostConfig) write(w *practice.World, folder string) (ghostFiles, error)
 		}},
 		{f.demonstrations, c.Demonstrations, talk},
 		{f.replay, c.Replay, talk},
-		{f.conversations, c.Conversations, asked(practice.Train, func(i uint64) int { return 2 + int(i)%(c.MostTurns-1) })},
+		{f.conversations, c.Conversations, asked(practice.Train, c.turns)},
 		{f.heldOut, c.HeldOut, asked(practice.HeldOut, func(uint64) int { return c.HeldOutTurns })},
 		{f.constraints, len(constraints), func(i uint64) any { return constraints[i] }},
 	} {
@@ -100,6 +101,14 @@ func (c GhostConfig) write(w *practice.World, folder string) (ghostFiles, error)
 		}
 	}
 	return f, nil
+}
+
+// turns is how many turns conversation number i has.
+func (c GhostConfig) turns(i uint64) int {
+	if i%2 == 0 {
+		return 2 + int(i/2)%(c.FewTurns-1)
+	}
+	return c.FewTurns + 1 + int(i/2)%(c.MostTurns-c.FewTurns)
 }
 
 // Run goes through it; an interrupted one goes on where it stood.
@@ -148,7 +157,7 @@ func (g Ghost) Run(ctx context.Context) (GhostOutcome, error) {
 	}
 	o.Measures, err = s.MeasureHolding(ctx, pipeline.Holding{
 		Models: []string{chat, without, with}, Data: []string{f.heldOut}, Constraints: f.constraints,
-		Turns: []int{1, 2, 3, 4, 6, 8, 10, 12, 15, 20}, Config: config, Shard: 50,
+		Turns: []int{1, 2, 4, 6, 10, 20}, Config: config, Shard: 50,
 	}, s.Kept(filepath.Join(g.Folder, "units")))
 	return o, err
 }
