@@ -127,9 +127,9 @@ func (g Ghost) Run(ctx context.Context) (GhostOutcome, error) {
 	if _, err := s.Pretrain(ctx, base, true); err != nil {
 		return o, err
 	}
+	fit := must(sft.Preset("practice"))
+	fit.Seed = c.Seed
 	tune := func(from, name string, data ...string) (string, error) {
-		fit := must(sft.Preset("practice"))
-		fit.Seed = c.Seed
 		out := filepath.Join(g.Folder, name)
 		_, err := s.FineTune(ctx, pipeline.FineTune{Model: from, Data: data, Stage: tandem.StageSFT, Config: fit, Out: out, Name: name}, true)
 		return out, err
@@ -147,6 +147,8 @@ func (g Ghost) Run(ctx context.Context) (GhostOutcome, error) {
 	if err != nil {
 		return o, err
 	}
+	// One answer of a dialogue carries loss: more and smaller steps than the preset's are needed to learn from it.
+	fit.Batch, fit.Epochs = 8, 3
 	without, err := tune(chat, "without", o.Made.Control, f.replay)
 	if err != nil {
 		return o, err
