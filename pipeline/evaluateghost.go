@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"tandem"
@@ -62,28 +61,26 @@ type HeldTurn struct {
 }
 
 // holdUnit does one unit.
-func (s *Studio) holdUnit(ctx context.Context, u HoldUnit) (ghost.Held, error) {
+func (s *Studio) holdUnit(ctx context.Context, u HoldUnit) ([]ghost.HeldDialogue, error) {
 	dialogues, _, constraints, snapshot, err := u.inputs(ctx)
 	if err != nil {
-		return ghost.Held{}, err
+		return nil, err
 	}
 	if snapshot != u.Snapshot || u.To > len(dialogues) {
-		return ghost.Held{}, tandem.Errorf(tandem.Conflict, "pipeline.Holding", "%v are other dialogues or constraints now than when the work was divided", u.Data)
+		return nil, tandem.Errorf(tandem.Conflict, "pipeline.Holding", "%v are other dialogues or constraints now than when the work was divided", u.Data)
 	}
 	policy, err := s.open(ctx, u.Policy)
 	if err != nil {
-		return ghost.Held{}, err
+		return nil, err
 	}
-	return ghost.Hold(ctx, tallied{policy, tallyOf(ctx)}, dialogues[u.From:u.To], constraints, u.Config)
+	held, err := ghost.Hold(ctx, tallied{policy, tallyOf(ctx)}, dialogues[u.From:u.To], constraints, u.Config)
+	return held.Dialogues, err
 }
 
 // MeasureHolding measures all policies; do does the shards.
 func (s *Studio) MeasureHolding(ctx context.Context, h Holding, do Units) (HoldingMeasures, error) {
 	const op = "pipeline.Holding"
 	measures := HoldingMeasures{Config: h}
-	if h.Shard < 1 {
-		return measures, tandem.Errorf(tandem.Invalid, op, "a shard of %d dialogues", h.Shard)
-	}
 	for _, turn := range h.Turns {
 		if turn < 1 {
 			return measures, tandem.Errorf(tandem.Invalid, op, "there is no turn %d: the first is 1", turn)
@@ -98,38 +95,23 @@ func (s *Studio) MeasureHolding(ctx context.Context, h Holding, do Units) (Holdi
 		return measures, tandem.Errorf(tandem.Invalid, op, "there are no dialogues in %v", h.Data)
 	}
 	measures.Snapshot, measures.Dialogues = snapshot, len(dialogues)
-	shards := Shards(len(dialogues), h.Shard)
-	var specs []any
+	var shown ghost.HeldDialogue // of the last policy, all look at the same dialogue
 	for _, folder := range h.Models {
 		version, err := versionIn(ctx, folder)
 		if err != nil {
 			return measures, err
 		}
-		measures.Policies = append(measures.Policies, HeldPolicy{Name: version.Name, ID: version.ID})
-		for _, shard := range shards {
-			specs = append(specs, Evaluation{Hold: &HoldUnit{Policy: folder, PolicyID: version.ID, Snapshot: snapshot, Ghost: source, From: shard[0], To: shard[1]}})
-		}
-	}
-	results, err := do(ctx, tandem.StageEvaluate, specs...)
-	if err != nil {
-		return measures, err
-	}
-	var shown ghost.HeldDialogue
-	for i := range measures.Policies {
-		var held ghost.Held
-		for _, result := range results[i*len(shards) : (i+1)*len(shards)] {
-			var of ghost.Held
-			if err := json.Unmarshal(result, &of); err != nil {
-				return measures, fmt.Errorf("a shard of %s: %w", measures.Policies[i].Name, err)
-			}
-			held.Dialogues = append(held.Dialogues, of.Dialogues...)
-		}
-		if err := measures.Policies[i].measure(held, h.Turns); err != nil {
+		held, err := sharded[ghost.HeldDialogue](ctx, do, tandem.StageEvaluate, len(dialogues), h.Shard, func(from, to int) any {
+			return Evaluation{Hold: &HoldUnit{Policy: folder, PolicyID: version.ID, Snapshot: snapshot, Ghost: source, From: from, To: to}}
+		})
+		if err != nil {
 			return measures, err
 		}
-		if i == len(measures.Policies)-1 { // of the last policy, all look at the same dialogue
-			shown = measures.Policies[i].Example
+		policy := HeldPolicy{Name: version.Name, ID: version.ID}
+		if err := policy.measure(ghost.Held{Dialogues: held}, h.Turns); err != nil {
+			return measures, err
 		}
+		measures.Policies, shown = append(measures.Policies, policy), policy.Example
 	}
 	for i, folder := range h.Models {
 		picture, err := s.picture(ctx, folder, shown)

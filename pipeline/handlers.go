@@ -20,6 +20,7 @@ func (s *Studio) Handlers() map[tandem.Stage]Handler {
 		tandem.StageReject:            s.recorded(handle(s.sampleUnit)),
 		tandem.StagePromote:           s.recorded(handle(s.pose)),
 		tandem.StageGhost:             s.recorded(handle(s.ghostUnit)),
+		tandem.StageDistill:           s.recorded(handle(s.distillUnit)),
 		tandem.StageEvaluate:          s.recorded(handle(s.evaluate)),
 	}
 }

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"os"
@@ -102,9 +101,6 @@ func (s *Studio) Ghost(ctx context.Context, g Ghost, do Units) (Ghosted, error) 
 	if err := g.Config.Validate(); err != nil {
 		return done, err
 	}
-	if g.Shard < 1 {
-		return done, tandem.Errorf(tandem.Invalid, op, "a shard of %d dialogues", g.Shard)
-	}
 	dialogues, heldOut, _, snapshot, err := g.inputs(ctx)
 	if err != nil {
 		return done, err
@@ -119,21 +115,11 @@ func (s *Studio) Ghost(ctx context.Context, g Ghost, do Units) (Ghosted, error) 
 	if done.PolicyID, err = parentID(ctx, g.Policy); err != nil {
 		return done, err
 	}
-	var specs []any
-	for _, shard := range Shards(len(dialogues), g.Shard) {
-		specs = append(specs, GhostUnit{Ghost: g, PolicyID: done.PolicyID, Snapshot: snapshot, From: shard[0], To: shard[1]})
-	}
-	results, err := do(ctx, tandem.StageGhost, specs...)
+	sampled, err := sharded[ghost.Sampled](ctx, do, tandem.StageGhost, len(dialogues), g.Shard, func(from, to int) any {
+		return GhostUnit{Ghost: g, PolicyID: done.PolicyID, Snapshot: snapshot, From: from, To: to}
+	})
 	if err != nil {
 		return done, err
-	}
-	var sampled []ghost.Sampled
-	for i, result := range results {
-		var of []ghost.Sampled
-		if err := json.Unmarshal(result, &of); err != nil {
-			return done, fmt.Errorf("shard %d: %w", i, err)
-		}
-		sampled = append(sampled, of...)
 	}
 	return done, done.finish(ctx, sampled)
 }

@@ -106,3 +106,28 @@ func (s *Studio) Units(progress func(stage tandem.Stage, done, total int)) Units
 		return results, nil
 	}
 }
+
+// sharded has n items done in units of a size and returns what all came to, in order. spec is the unit of the items from
+// one to another.
+func sharded[T any](ctx context.Context, do Units, stage tandem.Stage, n, size int, spec func(from, to int) any) ([]T, error) {
+	if size < 1 {
+		return nil, tandem.Errorf(tandem.Invalid, "pipeline", "a unit of %d items", size)
+	}
+	var specs []any
+	for _, shard := range Shards(n, size) {
+		specs = append(specs, spec(shard[0], shard[1]))
+	}
+	results, err := do(ctx, stage, specs...)
+	if err != nil {
+		return nil, err
+	}
+	var all []T
+	for i, result := range results {
+		var of []T
+		if err := json.Unmarshal(result, &of); err != nil {
+			return nil, fmt.Errorf("the result of unit %d of %s: %w", i, stage, err)
+		}
+		all = append(all, of...)
+	}
+	return all, nil
+}

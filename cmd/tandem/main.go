@@ -37,6 +37,7 @@ type cli struct {
 	Reject   rejectCommand   `cmd:"" help:"Sample answers, keep the best, and fine-tune on them." group:"loop"`
 	PPO      ppoCommand      `cmd:"" name:"ppo" help:"Tune a policy against the combined score." group:"loop"`
 	Ghost    ghostCommand    `cmd:"" help:"Make dialogues by which a policy learns to hold on to an instruction (Ghost Attention)." group:"loop"`
+	Distill  distillCommand  `cmd:"" help:"Make dialogues by which a policy answers as under a safety preprompt (context distillation)." group:"loop"`
 	Round    roundsCommand   `cmd:"" help:"One round of the loop on the comparisons of the database." group:"loop"`
 	Worker   workerCommand   `cmd:"" help:"Do queued work until it is stopped." group:"loop"`
 	Evaluate evaluateCommand `cmd:"" help:"Measure reward models and policies." group:"loop"`

@@ -25,3 +25,6 @@ func FamilyOf(p tandem.Prompt) Family {
 	_, name, _ := strings.Cut(p.Source, "/")
 	return Family(name)
 }
+
+// BorderlineFamilies lists those that sound dangerous and are not: to refuse them is a false refusal.
+func BorderlineFamilies() []Family { return []Family{town.BorderlineFamily} }

@@ -85,6 +85,7 @@ const (
 	drawWriter
 	drawConversation
 	drawTalk
+	drawCareful
 )
 
 // Prompt returns prompt number index of the given families (each equally likely) on one side of the

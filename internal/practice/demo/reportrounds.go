@@ -44,7 +44,7 @@ func (o Outcome) against(versions []int) (report.Section, error) {
 					if err != nil {
 						return s, fmt.Errorf("%s of %s by %s: %w", aspect, o.Chapters[i].Name, judge, err)
 					}
-					rates[aspect] = report.Between(100*rate.Value, 100*rate.Low, 100*rate.High)
+					rates[aspect] = hundred(rate)
 				}
 				series.Places = append(series.Places, report.Place{Name: short(o.Chapters[i].Name), X: rates[tandem.Helpfulness], Y: rates[tandem.Safety]})
 				table.Rows = append(table.Rows, []report.Cell{
