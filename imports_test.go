@@ -40,6 +40,7 @@ var rules = []rule{
 	{"ppo", []string{".", "llama/...", "dataset", "statistics", "report", "internal/memory"}},
 	{"pretrain", []string{".", "llama/...", "dataset"}},
 	{"sft/...", []string{".", "llama/...", "dataset", "statistics", "sft"}},
+	{"evaluation/vader", nil},
 	{"evaluation", []string{".", "llama/...", "dataset", "statistics", "report"}},
 	{"pipeline/...", []string{".", "pipeline/...", "llama/...", "dataset", "statistics", "report", "store", "rewardmodel", "rejection", "ppo", "pretrain",
 		"sft/...", "evaluation", "internal/memory"}}, // and so never practice, whose gold it must not see
