@@ -41,6 +41,7 @@ var rules = []rule{
 	{"pretrain", []string{".", "llama/...", "dataset"}},
 	{"sft/...", []string{".", "llama/...", "dataset", "statistics", "sft"}},
 	{"evaluation/vader", nil},
+	{"evaluation/refusal", nil},
 	{"evaluation", []string{".", "llama/...", "dataset", "statistics", "report"}},
 	{"pipeline/...", []string{".", "pipeline/...", "llama/...", "dataset", "statistics", "report", "store", "rewardmodel", "rejection", "ppo", "pretrain",
 		"sft/...", "evaluation", "internal/memory"}}, // and so never practice, whose gold it must not see
