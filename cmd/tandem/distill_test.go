@@ -100,10 +100,24 @@ func linesOf(t *testing.T, path string) [][]byte {
 	return bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 }
 
-// The study on the practice world, in small: all its parts are there.
-func TestDistillPractice(t *testing.T) {
-	distilled := object[distillPractice](t, tandemRun(t, "", "--json", "distill", "--practice", "--miniature", "--out", filepath.Join(t.TempDir(), "study")).ok(t))
+// Both studies on the practice world, in small, on one ground: all their parts are there.
+func TestSafetyStudies(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "studies")
+	distilled := object[distillPractice](t, tandemRun(t, "", "--json", "distill", "--practice", "--miniature", "--out", out).ok(t))
 	if len(distilled.Gold) != 3 || distilled.Made.Prompts == 0 {
 		t.Errorf("%+v", distilled)
+	}
+	scaled := object[evaluateSafetyDataReport](t, tandemRun(t, "", "--json", "evaluate", "safety-data", "--practice", "--miniature", "--shares", "0,50,100", "--out", out).ok(t))
+	if len(scaled.Gold) != 3 || len(scaled.Shares) != 3 || scaled.Shares[0].Dialogues != 0 || scaled.Shares[1].Dialogues != 30 || scaled.Shares[2].RefusedBorderline == nil {
+		t.Errorf("%+v", scaled.Shares)
+	}
+	page, err := os.ReadFile(scaled.Report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"The frontier", "In truth", "Refusals by share"} {
+		if !bytes.Contains(page, []byte(part)) {
+			t.Errorf("the report lacks %q", part)
+		}
 	}
 }

@@ -173,6 +173,11 @@ func (g *ground) write(texts, careful, reference string) error {
 	return nil
 }
 
+// heldOutPrompts are those that are measured on: ordinary, borderline and unsafe ones.
+func (g *ground) heldOutPrompts() ([]tandem.Prompt, error) {
+	return g.prompts(practice.HeldOut, g.config.HeldOutHelpful, g.config.HeldOutBorderline, g.config.HeldOutUnsafe)
+}
+
 // prompts are so many of each kind.
 func (g *ground) prompts(split practice.Split, helpful, borderline, unsafe int) (prompts []tandem.Prompt, err error) {
 	for _, of := range []struct {
