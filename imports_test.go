@@ -23,7 +23,7 @@ type rule struct {
 var rules = []rule{
 	{".", nil},
 	{"internal/practice/annotator", []string{".", "internal/practice/...", "annotation", "store"}}, // comes through /api/v1
-	{"internal/practice/demo", []string{".", "internal/practice/...", "pipeline", "annotation", "dataset", "evaluation", "llama/...", "ppo", "pretrain",
+	{"internal/practice/demo", []string{".", "internal/practice/...", "pipeline", "annotation", "dataset", "evaluation", "llama/...", "ppo", "pretrain/...",
 		"rejection", "rewardmodel", "sft/...", "report", "statistics", "store"}}, // the whole loop, with gold beside it
 	{"internal/practice/...", []string{".", "internal/practice/...", "statistics"}},
 	{"internal/...", []string{".", "internal/...", "migrations", "store/..."}},
@@ -38,12 +38,12 @@ var rules = []rule{
 	{"rewardmodel/...", []string{".", "llama/...", "dataset", "statistics", "rewardmodel", "report"}},
 	{"rejection", []string{".", "llama/...", "dataset", "statistics", "report"}},
 	{"ppo", []string{".", "llama/...", "dataset", "statistics", "report", "internal/memory"}},
-	{"pretrain", []string{".", "llama/...", "dataset"}},
+	{"pretrain/...", []string{".", "llama/...", "dataset"}},
 	{"sft/...", []string{".", "llama/...", "dataset", "statistics", "sft"}},
 	{"evaluation/vader", nil},
 	{"evaluation/refusal", nil},
 	{"evaluation", []string{".", "llama/...", "dataset", "statistics", "report"}},
-	{"pipeline/...", []string{".", "pipeline/...", "llama/...", "dataset", "statistics", "report", "store", "rewardmodel", "rejection", "ppo", "pretrain",
+	{"pipeline/...", []string{".", "pipeline/...", "llama/...", "dataset", "statistics", "report", "store", "rewardmodel", "rejection", "ppo", "pretrain/...",
 		"sft/...", "evaluation/...", "internal/memory"}}, // and so never practice, whose gold it must not see
 	{"annotation", []string{".", "store", "dataset", "statistics", "internal/web"}},
 	{"dashboard", []string{".", "store", "dataset", "statistics", "report", "internal/web"}},

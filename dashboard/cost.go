@@ -7,12 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"tandem"
 	"tandem/store"
 )
-
-// wattsPerCore is what a busy core of a server draws with its share of memory, fans and power supply: some 200 to 300 W
-// for the 24 to 32 cores of a processor of these years.
-const wattsPerCore = 10
 
 // cost is what runs took. What no run measured is nil; where some of them did not, it is too low by those.
 type cost struct {
@@ -82,15 +79,30 @@ func (c cost) Energy() string {
 	if c.CPUSeconds == nil {
 		return "–"
 	}
-	joules := *c.CPUSeconds * wattsPerCore
+	joules := tandem.Joules(*c.CPUSeconds)
 	if hours := joules / 3600; hours >= 1 {
 		return "≈ " + amount(&hours, "Wh")
 	}
 	return "≈ " + amount(&joules, "J")
 }
 
-// Watts says what Energy rests on.
-func (cost) Watts() int { return wattsPerCore }
+// Carbon is estimated from the energy.
+func (c cost) Carbon() string {
+	if c.CPUSeconds == nil {
+		return "–"
+	}
+	grams := tandem.GramsCO2(tandem.Joules(*c.CPUSeconds))
+	if grams < 1 {
+		milligrams := 1000 * grams
+		return "≈ " + amount(&milligrams, "mg")
+	}
+	return "≈ " + amount(&grams, "g")
+}
+
+// Watts and Grams say what Energy and Carbon rest on.
+func (cost) Watts() int { return tandem.WattsPerCore }
+
+func (cost) Grams() int { return tandem.GramsPerKilowattHour }
 
 // amount is a number with three digits and a unit with its SI prefix; a dash for none.
 func amount(x *float64, unit string) string {

@@ -226,7 +226,7 @@ func holdsModel(out string) bool {
 const runName = "run.json"
 
 // ours are the names that a run may find in its folder before there is a model.
-var ours = []string{runName, metricsName, tfevents.Name, statesName, samplesName, targetsName, archiveName, samplingName, rejectName, adapterName, "lost+found"}
+var ours = []string{runName, metricsName, tfevents.Name, statesName, samplesName, targetsName, archiveName, samplingName, rejectName, adapterName, corpusFolder, "lost+found"}
 
 // reserve refuses a folder that holds another's files, or another run's.
 func (s *Studio) reserve(m tandem.Model, out string) error {
