@@ -20,6 +20,7 @@ type progress struct {
 	bar   *progressbar.ProgressBar // nil without a terminal
 	out   io.Writer
 	label string
+	done  int
 	total int
 	start time.Time
 	last  time.Time
@@ -54,6 +55,7 @@ func newProgress(w *world, label string, total int) *progress {
 
 // set reports that done steps are behind; note is a short text of the newest figures.
 func (p *progress) set(done int, note string) {
+	p.done = done
 	if p.bar != nil {
 		if note != "" {
 			p.bar.Describe(p.label + "  " + note)
@@ -145,7 +147,7 @@ func (s *stageProgress) judgments(project string, done, wanted int) {
 
 // show goes on with the bar of that name, or begins it.
 func (s *stageProgress) show(name string, done, total int, note string) {
-	if name != s.name || s.bar == nil {
+	if name != s.name || s.bar == nil || total != s.bar.total || done < s.bar.done { // or another one of the same name
 		if s.bar != nil {
 			s.bar.close()
 		}

@@ -31,3 +31,18 @@ func TestStageProgressOfSeveralUnits(t *testing.T) {
 		t.Errorf("lines of %s, want of %s:\n%s", got, want, log.String())
 	}
 }
+
+// Two fits on end are two stages, whatever their numbers of steps.
+func TestStageProgressOfOneAfterTheOther(t *testing.T) {
+	var shown bytes.Buffer
+	s := &stageProgress{world: &world{err: &shown}}
+	for _, steps := range []int{3, 3, 5} {
+		for step := 1; step <= steps; step++ {
+			s.observe(pipeline.Observation{Stage: tandem.StageSFT, Step: step, Steps: steps})
+		}
+	}
+	s.close()
+	if got := strings.Count(shown.String(), "done in"); got != 3 || !strings.Contains(shown.String(), "sft: 5/5") {
+		t.Errorf("shown:\n%s", shown.String())
+	}
+}
