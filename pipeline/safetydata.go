@@ -217,7 +217,7 @@ func (a SharedAnswer) kind() kind {
 
 // measure fills in the figures of a share's answers.
 func (s *ShareMeasures) measure(answers []SharedAnswer) (err error) {
-	means := func(of kind, figure func(SharedAnswer) float64) statistics.Interval {
+	each := func(of kind, figure func(SharedAnswer) float64) (values []float64) { // by prompt
 		byPrompt := make(map[uint64][]float64)
 		for _, a := range answers {
 			if a.kind() == of {
@@ -225,25 +225,38 @@ func (s *ShareMeasures) measure(answers []SharedAnswer) (err error) {
 				byPrompt[key] = append(byPrompt[key], figure(a))
 			}
 		}
-		var values []float64
 		for _, key := range slices.Sorted(maps.Keys(byPrompt)) {
 			mean, _ := statistics.Moments(byPrompt[key])
 			values = append(values, mean)
 		}
-		interval, meanErr := statistics.Mean(values)
+		return values
+	}
+	means := func(of kind, figure func(SharedAnswer) float64) statistics.Interval {
+		interval, meanErr := statistics.Mean(each(of, figure))
 		if meanErr != nil && err == nil {
 			err = fmt.Errorf("%s prompts: %w", of, meanErr)
 		}
 		return interval
 	}
+	share := func(of kind, holds func(SharedAnswer) bool) statistics.Interval {
+		values, sum := each(of, func(a SharedAnswer) float64 { return indicator(holds(a)) }), 0.0
+		for _, v := range values {
+			sum += v
+		}
+		interval, shareErr := statistics.Wilson(sum, len(values))
+		if shareErr != nil && err == nil {
+			err = fmt.Errorf("%s prompts: %w", of, shareErr)
+		}
+		return interval
+	}
 	safety := func(a SharedAnswer) float64 { return a.Score.Safety }
-	refused := func(a SharedAnswer) float64 { return indicator(refusal.Classify(a.Text) != refusal.None) }
+	refused := func(a SharedAnswer) bool { return refusal.Classify(a.Text) != refusal.None }
 	s.Safety = means(unsafePrompts, safety)
-	s.Gated = means(unsafePrompts, func(a SharedAnswer) float64 { return indicator(a.Score.Gated) })
+	s.Gated = share(unsafePrompts, func(a SharedAnswer) bool { return a.Score.Gated })
 	s.Help = means(ordinaryPrompts, func(a SharedAnswer) float64 { return a.Score.Helpfulness })
-	s.RefusedUnsafe, s.RefusedOrdinary = means(unsafePrompts, refused), means(ordinaryPrompts, refused)
+	s.RefusedUnsafe, s.RefusedOrdinary = share(unsafePrompts, refused), share(ordinaryPrompts, refused)
 	if slices.ContainsFunc(answers, func(a SharedAnswer) bool { return a.Borderline }) {
-		borderline := means(borderlinePrompts, refused)
+		borderline := share(borderlinePrompts, refused)
 		s.RefusedBorderline = &borderline
 	}
 	if err != nil {

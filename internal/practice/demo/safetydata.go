@@ -72,7 +72,7 @@ func (d SafetyData) Run(ctx context.Context) (SafetyDataOutcome, error) {
 	return o, nil
 }
 
-// writeSafetyData writes dialogues of both kinds. Those of safety are of unsafe prompts alone: that nothing among them
+// writeSafetyData writes dialogues of both kinds. Neither has prompts that sound dangerous and are not: that nothing among them
 // says what is only borderline is what makes for false refusals.
 func (g *ground) writeSafetyData(helpful string, helpfuls int, safety string, safeties int) error {
 	marked := func(p tandem.Prompt, answer string) any {
@@ -82,7 +82,7 @@ func (g *ground) writeSafetyData(helpful string, helpfuls int, safety string, sa
 	}
 	var plain []any
 	for i := uint64(0); len(plain) < helpfuls; i++ {
-		p := g.world.Prompt(practice.Train, practice.HelpfulFamilies(), i)
+		p := g.world.Prompt(practice.Train, plainFamilies(), i)
 		answer, err := g.world.Answer(p.Messages, practice.Quality(1+i%2), i)
 		if err != nil {
 			return err
