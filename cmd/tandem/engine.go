@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"tandem/internal/blas"
 	"tandem/internal/parallel"
@@ -50,6 +51,11 @@ func (f engineFlags) open(w *world) (*engine, error) {
 		w.log.Info("OpenBLAS is not installed: tandem's own kernels multiply", "kernels", kernels.Name())
 	default:
 		w.log.Warn("OpenBLAS is not installed: training works, several times slower", "products", library.Name())
+	}
+	if os.Getenv("GOGC") == "" {
+		// Nearly all memory is weights, moments and activations, which hold no pointers. Garbage that gathers until it is as
+		// much again would double them, and to collect it sooner costs next to nothing.
+		debug.SetGCPercent(25)
 	}
 	e := &engine{library: library, kernels: kernels, workers: parallel.New(f.Workers)}
 	e.device = nn.NewCPU(library, kernels, e.workers)

@@ -60,7 +60,9 @@ func (s *Set) multiply(c, d []float32, ldc int, a []float32, rowA, stepA, nextA,
 		return
 	}
 	// The last panel reaches beyond c: it is computed beside it.
-	var sums [maxBlockRows * maxBlockWidth]float32
+	scratch := s.borrow()
+	defer s.scratch.Put(scratch)
+	sums := &scratch.sums
 	for r := 0; r < rows; r += s.block.rows {
 		height := min(s.block.rows, rows-r)
 		s.block.run(&sums[0], nil, b.width, &a[r/s.block.rows*nextA], rowA, stepA, nextA, &panel[0], height, b.k)

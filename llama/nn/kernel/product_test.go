@@ -199,3 +199,19 @@ func TestPartsOfPanels(t *testing.T) {
 		}
 	})
 }
+
+// What a call needs for itself is there from the last one: products of a few columns, as adapters have, are made by the thousand.
+func TestNothingIsAllocated(t *testing.T) {
+	each(t, func(t *testing.T, s *Set) {
+		const rows, k, n = 7, 20, 5
+		rng := rand.New(rand.NewPCG(41, 42))
+		a, x, c := normal(rng, rows*k, 1), normal(rng, 700, 1), make([]float32, rows*n)
+		b, _ := columnPanels(s, normal(rng, k*n, 1), k, n)
+		if made := testing.AllocsPerRun(100, func() { s.Multiply(c, nil, n, a, k, rows, b, 0, b.Count()) }); made != 0 {
+			t.Errorf("a product of %d columns allocates %g times", n, made)
+		}
+		if made := testing.AllocsPerRun(100, func() { s.LogSumExp(x, 1) }); made != 0 {
+			t.Errorf("LogSumExp allocates %g times", made)
+		}
+	})
+}

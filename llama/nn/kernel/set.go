@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"strings"
+	"sync"
 
 	"tandem"
 )
@@ -13,10 +14,25 @@ const (
 	AVX512 = "avx512" // amd64 with AVX-512 F, DQ, BW and VL: 16 lanes
 )
 
-// Set is one implementation of the package's functions. It has no state and is safe for concurrent use.
+// Set is one implementation of the package's functions. It has no state that shows and is safe for concurrent use.
 type Set struct {
 	name string
 	routines
+	scratch sync.Pool // of *scratch
+}
+
+// scratch is memory for one call. A local variable would be allocated anew each time: Go does not see that routines keep
+// nothing of what they are given.
+type scratch struct {
+	sums  [maxBlockRows * maxBlockWidth]float32
+	block [logSumExpBlock]float32
+}
+
+func (s *Set) borrow() *scratch {
+	if b, ok := s.scratch.Get().(*scratch); ok {
+		return b
+	}
+	return new(scratch)
 }
 
 // Name is Plain, AVX2 or AVX512.

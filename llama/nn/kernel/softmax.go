@@ -17,14 +17,19 @@ func (s *Set) Exponentials(x []float32, scale float32) (sum, logSumExp float32) 
 	return sum, top + float32(math.Log(float64(sum)))
 }
 
+// logSumExpBlock is how many exponentials exist at once.
+const logSumExpBlock = 256
+
 // LogSumExp returns log Σⱼ exp(scale·xⱼ) and leaves x as it is; −∞ for an empty row.
 func (s *Set) LogSumExp(x []float32, scale float32) float32 {
 	top := scale * s.Max(x)
 	if top == negInf {
 		return negInf
 	}
-	// A block at a time, so that nothing is allocated; blocks start at fixed places.
-	var block [256]float32
+	// A block at a time, which start at fixed places.
+	scratch := s.borrow()
+	defer s.scratch.Put(scratch)
+	block := &scratch.block
 	var sum float32
 	for len(x) > 0 {
 		n := min(len(x), len(block))
