@@ -70,7 +70,8 @@ func (l *lane) attendBlock(s *attentionScratch, rows []row, first, layer, head i
 	e, group := c.HeadDim, c.NumAttentionHeads/c.NumKeyValueHeads
 	m := len(rows) * group
 	cache := rows[0].cache
-	pages := rows[len(rows)-1].position/pageTokens + 1
+	seen := rows[len(rows)-1].position + 1 // positions that are stored
+	pages := (seen + pageTokens - 1) / pageTokens
 
 	s.queries = resize(s.queries, m*e)
 	for i := range rows {
@@ -81,7 +82,9 @@ func (l *lane) attendBlock(s *attentionScratch, rows []row, first, layer, head i
 	s.scores = resize(s.scores, m*width)
 	for p := range pages {
 		keys, _ := cache.block(p, layer, head)
-		l.kernel.MatMulTStrided(s.scores[p*pageTokens:], width, s.queries, e, keys, e, m, pageTokens, e)
+		// Four at a time are faster than the last ones alone; what those behind the last come to is never read.
+		n := (min(pageTokens, seen-p*pageTokens) + 3) / 4 * 4
+		l.kernel.MatMulTStrided(s.scores[p*pageTokens:], width, s.queries, e, keys, e, m, n, e)
 	}
 
 	s.totals = resize(s.totals, m)
@@ -92,14 +95,14 @@ func (l *lane) attendBlock(s *attentionScratch, rows []row, first, layer, head i
 		if l.watch != nil {
 			l.watch(layer, head*group+j%group, positions-1, scores[:positions], s.totals[j])
 		}
-		clear(scores[positions:])
+		clear(scores[positions:seen])
 	}
 
 	s.mixed, s.part = resize(s.mixed, m*e), resize(s.part, m*e)
 	clear(s.mixed)
 	for p := range pages {
 		_, values := cache.block(p, layer, head)
-		l.kernel.MatMulTStrided(s.part, e, s.scores[p*pageTokens:], width, values, pageTokens, m, e, pageTokens)
+		l.kernel.MatMulTStrided(s.part, e, s.scores[p*pageTokens:], width, values, pageTokens, m, e, min(pageTokens, seen-p*pageTokens))
 		l.kernel.Add(s.mixed, s.part)
 	}
 	for j, total := range s.totals {

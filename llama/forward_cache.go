@@ -1,7 +1,9 @@
 package llama
 
-// pageTokens is how many positions one page of a cache holds. Attention works on whole pages, so half a
-// page is wasted per sequence on average, while a small page costs more calls.
+import "tandem/internal/memory"
+
+// pageTokens is how many positions one page of a cache holds. Half a page is unused per sequence on average, while a small
+// page costs more calls.
 const pageTokens = 64
 
 // page holds the keys and values of pageTokens consecutive positions of a sequence. For every layer that
@@ -28,16 +30,25 @@ type cache struct {
 // size is the length of a page's data.
 func (p *pages) size() int { return p.layers * p.heads * 2 * pageTokens * p.headDim }
 
+// slabBytes is how much memory pages are cut from at once: enough to lie on large pages of memory, since attention goes
+// through all of it for every token.
+const slabBytes = 8 * memory.LargePage
+
+// get returns a page that holds anything: attention reads no position before it is stored.
 func (p *pages) get() *page {
-	if n := len(p.free); n > 0 {
-		got := p.free[n-1]
-		p.free = p.free[:n-1]
-		clear(got.data) // attention reads whole pages: what another sequence left must not reach a product
-		got.refs = 1
-		return got
+	if len(p.free) == 0 {
+		size := p.size()
+		n := max(1, slabBytes/(4*size))
+		for slab := memory.Floats(n * size); len(slab) > 0; slab = slab[size:] {
+			p.free = append(p.free, &page{data: slab[:size:size]})
+		}
+		p.held += n
 	}
-	p.held++
-	return &page{data: make([]float32, p.size()), refs: 1}
+	n := len(p.free)
+	got := p.free[n-1]
+	p.free = p.free[:n-1]
+	got.refs = 1
+	return got
 }
 
 func (p *pages) put(old *page) {
