@@ -165,7 +165,7 @@ var meanings = map[string]string{
 	"val/clipfrac_avg":           "Share of tokens at which the critic is held back",
 	"val/ratio":                  "π new / π old, mean",
 	"val/ratio_var":              "Its variance over minibatches",
-	"val/first_ratio_error":      "Greatest |π new / π old − 1| before the first update: 0, or sampler and update disagree",
+	"val/first_ratio_error":      "Greatest |π new / π old − 1| before the first update: rounding, or sampler and update disagree",
 	"val/num_eos_tokens":         "Answers that ended by themselves",
 	"val/explained_variance":     "How much of the returns the critic foresees; at or below 0 it foresees nothing",
 	"val/grad_norm":              "Norm of the critic’s gradient before clipping",

@@ -27,6 +27,7 @@ type Request struct {
 	Sampling tandem.Sampling // its Stop texts are the caller's to find; the sampler knows ids alone
 	Stop     []int32         // tokens that end the answer; the one sampled is part of it
 	Top      int             // how many of the likeliest tokens each event names; 0 for none
+	Entropy  bool            // whether each event has the entropy of what it was drawn from
 	Key      tandem.SampleKey
 }
 
@@ -36,6 +37,7 @@ type Event struct {
 	Token   int32               // a stop token included
 	LogProb float32             // ln softmax(logits / temperature)[Token], before top-k and top-p; temperature 1 where it is 0
 	Top     []TokenLogProb      // the likeliest tokens and their LogProb, the likeliest first, as many as the request asks for
+	Entropy float32             // of softmax(logits / temperature), as for LogProb, in nats; 0 unless the request asks for it
 	Finish  tandem.FinishReason // empty until the request's last event
 }
 
@@ -106,6 +108,7 @@ type draw struct {
 	logits   []float32 // [vocab]
 	token    int32
 	logprob  float32
+	entropy  float32
 	top      []TokenLogProb
 	ok       bool
 }

@@ -15,6 +15,7 @@ type drawer struct {
 	kernel  *kernel.Set
 	ones    []float32 // [drawBlock]
 	weights []float32 // exp((logit − largest) / T), [vocab]
+	shifted []float32 // logit − largest, [drawBlock]
 	blocks  []float64 // the sum of each drawBlock of weights
 	ids     []int32   // candidates, ascending
 	scratch []int32   // the undecided ones of a radix pass
@@ -35,6 +36,7 @@ func newDrawers(t *trunk) chan *drawer {
 			ones:    ones,
 			kernel:  t.kernel,
 			weights: make([]float32, vocab),
+			shifted: make([]float32, drawBlock),
 			blocks:  make([]float64, (vocab+drawBlock-1)/drawBlock),
 			ids:     make([]int32, vocab),
 			scratch: make([]int32, vocab),
@@ -77,6 +79,26 @@ func (d *drawer) logProb(logits []float32, token int32, temperature float64) (lo
 	}
 	total := d.weigh(logits, logits[best], temperature)
 	return logProb(logits[token], logits[best], temperature, total), true
+}
+
+// entropy returns that of softmax(logits / T), from the weights of the draw that came last, which was from these logits:
+//
+//	−Σ p·ln p = ln Σ w − Σ w·(logit − largest) / (T·Σ w),  w = exp((logit − largest) / T).
+func (d *drawer) entropy(logits []float32, temperature float64) float32 {
+	if temperature == 0 {
+		temperature = 1
+	}
+	largest := d.kernel.Max(logits)
+	total, shifted := 0.0, 0.0
+	for i, sum := range d.blocks {
+		from, to := i*drawBlock, min((i+1)*drawBlock, len(logits))
+		block := d.shifted[:to-from]
+		copy(block, logits[from:to])
+		d.kernel.Axpy(-largest, d.ones[:len(block)], block)
+		total += sum
+		shifted += float64(d.kernel.Dot(d.weights[from:to], block))
+	}
+	return float32(math.Log(total) - shifted/temperature/total)
 }
 
 // top returns the k likeliest tokens, equally likely ones by their id, with what draw returns as logprob for each. The

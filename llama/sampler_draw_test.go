@@ -157,6 +157,39 @@ func TestDrawLogProb(t *testing.T) {
 	}
 }
 
+// The entropy is the whole distribution's too, as its definition says.
+func TestDrawEntropy(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, vocab := range []int{1, 100, 256, 1000} {
+		logits := make([]float32, vocab)
+		for i := range logits {
+			logits[i] = float32(rng.NormFloat64()*5 + 200)
+		}
+		d := newTestDrawer(t, vocab)
+		for _, temperature := range []float64{0, 0.01, 0.7, 1, 1.3, 50} {
+			if _, _, ok := d.draw(logits, tandem.Sampling{Temperature: temperature, TopK: 3, TopP: 0.5}, 0.5); !ok {
+				t.Fatal("refused")
+			}
+			got := d.entropy(logits, temperature)
+			if temperature == 0 {
+				temperature = 1
+			}
+			total := 0.0
+			for _, v := range logits {
+				total += math.Exp((float64(v) - 200) / temperature)
+			}
+			want := 0.0
+			for _, v := range logits {
+				lnP := (float64(v)-200)/temperature - math.Log(total)
+				want -= math.Exp(lnP) * lnP
+			}
+			if math.Abs(float64(got)-want) > 2e-6*max(1, want) {
+				t.Errorf("%d tokens, temperature %g: %v, want %v", vocab, temperature, got, want)
+			}
+		}
+	}
+}
+
 func TestGreedyTakesTheLowestOfTies(t *testing.T) {
 	logits := make([]float32, 600)
 	logits[311], logits[599] = 2, 2

@@ -12,8 +12,8 @@ import (
 )
 
 // TestSamplerAgreesWithTheGraph samples ragged answers at temperatures other than 1, some ending in EOS,
-// and recomputes every token's log-probability with the training graph: within 1e-4, or PPO's first ratio
-// would not be 1. Scores are compared likewise.
+// and recomputes every token's log-probability, and the entropy there, with the training graph: within 1e-4, or PPO's first
+// ratio would not be 1. Scores are compared likewise.
 func TestSamplerAgreesWithTheGraph(t *testing.T) {
 	rng := rand.New(rand.NewPCG(31, 1))
 	device := nntest.Fast(t)
@@ -26,7 +26,7 @@ func TestSamplerAgreesWithTheGraph(t *testing.T) {
 		var requests []Request
 		for i, prompt := range randomSequences(c, 8, 40, rng) {
 			requests = append(requests, Request{
-				Prompt: prompt, Stop: eos, Key: tandem.SampleKey{Seed: 9, Prompt: uint64(i)},
+				Prompt: prompt, Stop: eos, Entropy: i > 0, Key: tandem.SampleKey{Seed: 9, Prompt: uint64(i)},
 				Sampling: tandem.Sampling{Temperature: temperature, MaxTokens: 1 + rng.IntN(60), TopK: trial % 2 * 3},
 			})
 		}
@@ -40,7 +40,7 @@ func TestSamplerAgreesWithTheGraph(t *testing.T) {
 		}
 		batch := NewBatch(whole...)
 		graph := NewGraph(device, w, batch.Shape())
-		program, err := graph.Compile(nil, graph.LogProbs(temperature))
+		program, err := graph.Compile(nil, graph.LogProbs(temperature), graph.Entropy(temperature))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,6 +51,15 @@ func TestSamplerAgreesWithTheGraph(t *testing.T) {
 		for i, a := range answers {
 			// Row t of the graph predicts token t + 1.
 			first := int(batch.Offsets[i]) + len(requests[i].Prompt) - 1
+			for j, got := range a.entropies {
+				want := result.Outputs[1][first+j]
+				if i == 0 { // it did not ask
+					want = 0
+				}
+				if math.Abs(float64(got-want)) > 1e-4 {
+					t.Fatalf("%+v: answer %d, token %d of %d: entropy %v when sampled, %v in the graph", c, i, j, len(a.entropies), got, want)
+				}
+			}
 			for j, got := range a.logprobs {
 				if want := result.Outputs[0][first+j]; math.Abs(float64(got-want)) > 1e-4 {
 					t.Fatalf("%+v: answer %d, token %d of %d: log-probability %v when sampled, %v in the graph",

@@ -88,6 +88,9 @@ func (s *Sampler) drawAll() {
 		r := &d.sequence.request
 		u := uniform(r.Key, d.sequence.fed)
 		d.token, d.logprob, d.ok = drawer.draw(d.logits, r.Sampling, u)
+		if d.ok && r.Entropy {
+			d.entropy = drawer.entropy(d.logits, r.Sampling.Temperature)
+		}
 		if d.ok && r.Top > 0 {
 			d.top = drawer.top(d.logits, r.Sampling.Temperature, r.Top)
 		}
@@ -111,7 +114,7 @@ func (s *Sampler) conclude() ([]Event, error) {
 		}
 		q.last = d.token
 		q.answer++
-		event := Event{Request: q.id, Token: d.token, LogProb: d.logprob, Top: d.top}
+		event := Event{Request: q.id, Token: d.token, LogProb: d.logprob, Top: d.top, Entropy: d.entropy}
 		switch {
 		case slices.Contains(q.request.Stop, d.token):
 			event.Finish = tandem.FinishStop

@@ -14,9 +14,10 @@ import (
 
 // answer is what one request sampled.
 type answer struct {
-	tokens   []int32
-	logprobs []float32
-	finish   tandem.FinishReason
+	tokens    []int32
+	logprobs  []float32
+	entropies []float32
+	finish    tandem.FinishReason
 }
 
 func (a answer) equal(b answer) bool {
@@ -35,6 +36,7 @@ func take(t testing.TB, answers map[int]*answer, e Event) {
 		t.Fatalf("request %d goes on after it finished by %s", e.Request, a.finish)
 	}
 	a.tokens, a.logprobs, a.finish = append(a.tokens, e.Token), append(a.logprobs, e.LogProb), e.Finish
+	a.entropies = append(a.entropies, e.Entropy)
 }
 
 func newTestSampler(t testing.TB, w *Weights, config SamplerConfig) *Sampler {

@@ -85,8 +85,8 @@ type phaseFlops struct{ sampling, scoring, forward, updates float64 }
 
 func (f phaseFlops) all() float64 { return f.sampling + f.scoring + f.forward + f.updates }
 
-// iterationFlops estimates an iteration of PPO by the tokens that it sampled and their prompts: sampling, scoring,
-// log-probabilities of policy and reference and values, and an update of critic and policy (which waits for the critic's
+// iterationFlops estimates an iteration of PPO by the tokens that it sampled and their prompts: sampling, scoring, the
+// reference's log-probabilities and values, and an update of critic and policy (which waits for the critic's
 // warm-up).
 func iterationFlops(models ppo.Models, judges []*llama.Weights, c ppo.Config, s ppo.Stats) (f phaseFlops) {
 	length := s.PromptLength + s.Length
@@ -95,7 +95,7 @@ func iterationFlops(models ppo.Models, judges []*llama.Weights, c ppo.Config, s 
 	for _, w := range judges {
 		f.scoring += passFlops(w, tokens, length)
 	}
-	for _, w := range []*llama.Weights{models.Policy, models.Reference, models.Critic} {
+	for _, w := range []*llama.Weights{models.Reference, models.Critic} {
 		f.forward += graphFlops(w, tokens, length)
 	}
 	f.updates = trainFlops(models.Critic, tokens, length)

@@ -84,13 +84,14 @@ func TestUncertaintyIsTakenOff(t *testing.T) {
 		config:      Config{UncertaintyPenalty: 0.5, MissingEOSPenalty: 2},
 		environment: doubted{scores: []tandem.Score{{Combined: 3, Uncertainty: u}, {Combined: 3}, {Combined: 3, Uncertainty: u}}},
 	}
-	rollouts, err := trainer.judge(t.Context(), []Answer{{Finish: tandem.FinishStop}, {Finish: tandem.FinishStop}, {Finish: tandem.FinishLength}})
-	if err != nil {
+	ended, cut := Answer{Finish: tandem.FinishStop}, Answer{Finish: tandem.FinishLength}
+	rollouts := []*rollout{{answer: ended}, {answer: ended}, {answer: cut}}
+	if err := trainer.judge(t.Context(), rollouts); err != nil {
 		t.Fatal(err)
 	}
 	close(t, "scores", []float64{rollouts[0].score, rollouts[1].score, rollouts[2].score}, []float64{3 - u/2, 3, 3 - u/2 - 2}, 1e-12)
 	trainer.config.UncertaintyPenalty = 0
-	if rollouts, err = trainer.judge(t.Context(), []Answer{{Finish: tandem.FinishStop}, {}, {}}); err != nil || rollouts[0].score != 3 {
+	if err := trainer.judge(t.Context(), rollouts); err != nil || rollouts[0].score != 3 {
 		t.Errorf("without a penalty the score is %g, %v", rollouts[0].score, err)
 	}
 	var s Stats

@@ -7,10 +7,12 @@ import (
 )
 
 const (
-	// ratioTolerance bounds |π_new/π_old − 1| before the first update, which is 0 where all is well.
+	// ratioTolerance bounds |π_new/π_old − 1| before the first update, which is some 1e-5 where all is well.
 	ratioTolerance = 1e-3
 	// klNoise is by how many standard errors a mean KL is below 0 before it is more than noise.
 	klNoise = 5
+	// klRounding is how far below 0 a mean KL is, in nats a token, as sampler and training graph round each in its own way.
+	klRounding = 1e-5
 
 	// How far figures go before something is off is a choice: the papers name no bounds.
 
@@ -89,7 +91,7 @@ func (d *diagnosis) iteration(s Stats, c Config) []Trouble {
 		}
 	}
 	see(s.FirstRatioError > ratioTolerance, RatioOff, "π_new/π_old − 1 is up to %.3g", s.FirstRatioError)
-	see(s.KL < -klNoise*s.KLError, NegativeKL, "%.3g ± %.2g nats an answer", s.KL, s.KLError)
+	see(s.KL < -klNoise*s.KLError-klRounding*s.Length, NegativeKL, "%.3g ± %.2g nats an answer", s.KL, s.KLError)
 
 	f := figures{s.Length, s.Distinct2, s.Repetition, s.Entropy, float64(s.Ended) / float64(c.BatchSize), s.KL, s.KLPerToken, s.ExplainedValue}
 	if slices.ContainsFunc(f.all(), func(x *float64) bool { return math.IsNaN(*x) || math.IsInf(*x, 0) }) {

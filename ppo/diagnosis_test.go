@@ -42,6 +42,7 @@ func TestTroubles(t *testing.T) {
 		"nothing":                       {1, func(*Stats) {}, "", 0, ""},
 		"rounding":                      {1, func(s *Stats) { s.FirstRatioError = 1e-6 }, "", 0, ""},
 		"two log-probabilities":         {1, func(s *Stats) { s.FirstRatioError = 0.1 }, RatioOff, 1, "0.1"},
+		"rounding of the KL":            {1, func(s *Stats) { s.KL, s.KLError = -1e-4, 1e-6 }, "", 0, ""},
 		"noise about 0":                 {1, func(s *Stats) { s.KL, s.KLError = -0.04, 0.01 }, "", 0, ""},
 		"below the noise":               {4, func(s *Stats) { s.KL, s.KLError = -0.06, 0.01 }, NegativeKL, 4, "-0.06"},
 		"far, in many tokens":           {4, func(s *Stats) { s.KLPerToken = 0.9 }, "", 0, ""},

@@ -6,9 +6,9 @@
 // with R̃_c = whiten(logit(R_c)) and π_0 the checkpoint that PPO starts from. It is the last improvement
 // of a round: it starts from the rejection-sampling model and hands its policy to evaluation.
 //
-// One iteration, in order (trainer.go): sample a batch of answers; score them; take the log-probabilities
-// of policy and reference and the critic's values from the training graph; turn scores and KL into
-// per-token rewards (reward.go) and those into advantages (advantage.go); one gradient step of policy and
+// One iteration, in order (trainer.go): sample a batch of answers, with the policy's log-probabilities of their
+// tokens; score them; take the reference's log-probabilities and the critic's values from the training graphs; turn scores and
+// KL into per-token rewards (reward.go) and those into advantages (advantage.go); one gradient step of policy and
 // critic for each minibatch (loss in llama/nn).
 //
 // Options beside the paper's objective, all off by default (Config): other estimators of the KL penalty, whitened

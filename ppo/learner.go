@@ -21,20 +21,20 @@ func (c Config) shape(w *llama.Weights) llama.Shape {
 	return llama.Shape{Tokens: max(min(c.GraphTokens, c.MinibatchSize*context), context), Sequences: c.MinibatchSize}
 }
 
-// newPolicy compiles the clipped surrogate less the entropy bonus; its outputs are the log-probabilities and
-// entropies of every row under the sampling temperature, and the surrogate alone.
+// newPolicy compiles the clipped surrogate less the entropy bonus; its outputs are the log-probabilities of every row under
+// the sampling temperature, and the surrogate alone.
 func newPolicy(dev nn.Device, w *llama.Weights, c Config) (*learner, error) {
 	return newLearner(dev, w, c, func() (*llama.Program, error) {
 		g := llama.NewGraph(dev, w, c.shape(w))
 		logprobs := g.LogProbs(c.Temperature) // [N]
 		mask, count := g.Input("mask", nn.PerToken), g.Input("count", nn.Scalar)
 		surrogate := nn.PPOPolicyLoss(logprobs, g.Input("old", nn.PerToken), g.Input("advantages", nn.PerToken), mask, count, c.ClipRatio)
-		entropies := g.Entropy(c.Temperature) // [N]
 		loss := surrogate
 		if c.EntropyCoefficient > 0 {
+			entropies := g.Entropy(c.Temperature) // [N]
 			loss = nn.AddLosses([]float64{1, c.EntropyCoefficient}, surrogate, nn.EntropyLoss(entropies, mask, count))
 		}
-		return g.Compile(loss, logprobs, entropies, surrogate)
+		return g.Compile(loss, logprobs, surrogate)
 	})
 }
 
@@ -123,7 +123,7 @@ func (t *Trainer) updatePolicy(batches []*minibatch, rate float64, u *updates) e
 		}
 		err := t.policy.gather(mb, func(m *microbatch) llama.Batch { return m.policy }, func(m *microbatch, r llama.Result) {
 			logprobs := r.Outputs[0]
-			loss += float64(r.Outputs[2][0])
+			loss += float64(r.Outputs[1][0])
 			old, advantages := m.policy.Inputs["old"], m.policy.Inputs["advantages"]
 			for row, on := range m.mask {
 				if on == 0 {

@@ -38,7 +38,7 @@ func TestUpdatesEndAtTheKLTarget(t *testing.T) {
 		kls[n] = u.approxKL - sum(kls[:n], func(i int) float64 { return float64(batches[i].tokens) })
 		kls[n] /= float64(batches[n].tokens)
 	}
-	if kls[0] != 0 || kls[1] < 1e-4 || kls[2] < kls[1] {
+	if kls[0] > 1e-8 || kls[1] < 1e-4 || kls[2] < kls[1] {
 		t.Fatalf("the policy's distance before each minibatch is %v: the case shows nothing", kls)
 	}
 
@@ -84,12 +84,11 @@ func preparedBatches(t *testing.T, run *Trainer) []*minibatch {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers, err := sample(t.Context(), run.sampler, questions, run.environment.Stop(), run.config, 0)
+	rollouts, err := sample(t.Context(), run.sampler, questions, run.environment.Stop(), run.config, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rollouts, err := run.judge(t.Context(), answers)
-	if err != nil {
+	if err := run.judge(t.Context(), rollouts); err != nil {
 		t.Fatal(err)
 	}
 	batches := pack(rollouts, run.config.MinibatchSize, run.config.shape(run.policy.weights).Tokens)

@@ -24,7 +24,7 @@ type Stats struct {
 	ValueClipShare  float64 // share of tokens whose value loss was the clipped one
 	Ratio           float64 // π_new/π_old, mean over tokens
 	RatioVariance   float64 // over the updates' minibatches
-	FirstRatioError float64 // largest |π_new/π_old − 1| of the first minibatch: 0, or sampler and update disagree
+	FirstRatioError float64 // largest |π_new/π_old − 1| of the first minibatch: rounding, or sampler and update disagree
 	Ended           int     // answers that ended in a stop token
 	Length          float64 // tokens of an answer, mean
 	PromptLength    float64 // tokens of its prompt, mean

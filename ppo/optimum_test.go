@@ -199,7 +199,8 @@ func totalVariation(p, q []float64) float64 {
 	return sum / 2
 }
 
-// On the first minibatch of the first update the policy is still the one that sampled, and the reference.
+// On the first minibatch of the first update the policy is still the one that sampled, and the reference: sampler and
+// training graph say the same of it, but for rounding.
 func TestFirstMinibatchHasRatioOneAndNoKL(t *testing.T) {
 	t.Run("whole", func(t *testing.T) { beginsAtReference(t, llama.LoRA{}) })
 	t.Run("adapters", func(t *testing.T) { beginsAtReference(t, llama.LoRA{Rank: 3}) })
@@ -221,10 +222,11 @@ func beginsAtReference(t *testing.T, lora llama.LoRA) {
 	if err := trainer.Run(t.Context(), nil, Observer{Iteration: func(s Stats) { all = append(all, s) }}); err != nil {
 		t.Fatal(err)
 	}
-	if first := all[0]; first.FirstRatioError != 0 || first.KL != 0 || first.KLPerToken != 0 {
+	const rounding = 1e-5
+	if first := all[0]; first.FirstRatioError > rounding || math.Abs(first.KL) > rounding || math.Abs(first.KLPerToken) > rounding {
 		t.Errorf("ratio off by %g, KL %g before the first update", first.FirstRatioError, first.KL)
 	}
-	if second := all[1]; second.FirstRatioError != 0 || second.KL == 0 {
+	if second := all[1]; second.FirstRatioError > rounding || second.KL < 100*rounding {
 		t.Errorf("second iteration: ratio off by %g, KL %g", second.FirstRatioError, second.KL)
 	}
 	if all[0].ApproxKL == 0 {

@@ -16,7 +16,7 @@ type Phase struct {
 type Phases struct {
 	Sampling Phase // answers from the policy
 	Scoring  Phase // of the reward models
-	Forward  Phase // ln π_old, ln π_0 and V, before the updates that need them
+	Forward  Phase // ln π_0 and V, before the updates that need them
 	Updates  Phase // gradient steps of critic and policy
 	Rest     Phase // packing, rewards, advantages, and what is told of the iteration
 }

@@ -14,7 +14,7 @@ import (
 type rollout struct {
 	answer    Answer
 	score     float64   // R_c, not whitened, less the penalties of uncertainty and of an answer that did not end
-	logprobs  []float32 // ln π_old, from the training graph
+	logprobs  []float32 // ln π_old, from sampling
 	reference []float32 // ln π_0
 	entropy   []float32 // of π_old, in nats
 	values    []float32 // V before each token
@@ -37,17 +37,18 @@ func (r *rollout) rows(offset int32) (from, to int) {
 // sooner all answers have begun, and the fewer such steps there are. It is bounded for the memory of keys and values.
 func (c Config) Slots() int { return min(c.BatchSize, 128) }
 
-// sample asks the policy, whose weights the sampler reads in place, for an answer to each question. round
-// numbers the samples that are drawn of the same question.
-func sample(ctx context.Context, s *llama.Sampler, questions []Question, stop []int32, c Config, round uint64) ([]Answer, error) {
-	answers := make([]Answer, len(questions))
+// sample begins rollouts with the policy's answers to the questions, their log-probabilities and entropies. The sampler reads
+// the policy's weights in place. round numbers the samples that are drawn of the same question.
+func sample(ctx context.Context, s *llama.Sampler, questions []Question, stop []int32, c Config, round uint64) ([]*rollout, error) {
+	rollouts := make([]*rollout, len(questions))
 	requests := make([]llama.Request, len(questions))
 	for i, q := range questions {
-		answers[i].Question = q
+		rollouts[i] = &rollout{answer: Answer{Question: q}}
 		requests[i] = llama.Request{
 			Prompt:   q.Tokens,
 			Sampling: tandem.Sampling{Temperature: c.Temperature, MaxTokens: c.MaxTokens},
 			Stop:     stop,
+			Entropy:  true,
 			Key:      tandem.SampleKey{Seed: c.Seed, Prompt: q.Key, Sample: round*uint64(len(questions)) + uint64(i)},
 		}
 	}
@@ -55,11 +56,12 @@ func sample(ctx context.Context, s *llama.Sampler, questions []Question, stop []
 		if err != nil {
 			return nil, fmt.Errorf("sample answers: %w", err)
 		}
-		a := &answers[e.Request]
-		a.Tokens = append(a.Tokens, e.Token)
-		a.Finish = e.Finish
+		r := rollouts[e.Request]
+		r.answer.Tokens = append(r.answer.Tokens, e.Token)
+		r.answer.Finish = e.Finish
+		r.logprobs, r.entropy = append(r.logprobs, e.LogProb), append(r.entropy, e.Entropy)
 	}
-	return answers, nil
+	return rollouts, nil
 }
 
 // microbatch is what the graph runs at once: some rollouts of one minibatch, one after another.
@@ -77,8 +79,7 @@ type minibatch struct {
 }
 
 // pack divides rollouts into minibatches and those into microbatches of at most tokens tokens, in order.
-// The same packing serves the log-probabilities before the update and the update itself, so that the
-// first minibatch's ratio is 1 to the bit.
+// The same packing serves the passes before the update and the update itself.
 func pack(rollouts []*rollout, minibatchSize, tokens int) []*minibatch {
 	var batches []*minibatch
 	for len(rollouts) > 0 {

@@ -101,12 +101,11 @@ func (t *Trainer) examine(ctx context.Context) ([]*rollout, error) {
 		return nil, nil
 	}
 	// Rounds of training are iterations; this one is none of them.
-	answers, err := sample(ctx, t.sampler, questions, t.environment.Stop(), t.config, math.MaxUint32)
+	rollouts, err := sample(ctx, t.sampler, questions, t.environment.Stop(), t.config, math.MaxUint32)
 	if err != nil {
 		return nil, err
 	}
-	rollouts, err := t.judge(ctx, answers)
-	if err != nil {
+	if err := t.judge(ctx, rollouts); err != nil {
 		return nil, err
 	}
 	return rollouts, t.forward(ctx, pack(rollouts, t.config.MinibatchSize, t.config.shape(t.policy.weights).Tokens))

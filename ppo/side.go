@@ -20,16 +20,14 @@ type side struct {
 	alone     *atomic.Bool
 }
 
-// newSides returns the sides of policy, critic and reference. The reference's passes are made by whoever of the other two
-// has less to do, on as many cores as that has.
-func newSides(dev nn.Device) (policy, critic, reference *side) {
-	whole := func() *side { return &side{Device: dev, whole: dev} }
-	policy, critic, reference = whole(), whole(), whole()
+// newSides returns the sides of the policy, whose reference computes there too while it rests, and of the critic.
+func newSides(dev nn.Device) (policy, critic *side) {
+	policy, critic = &side{Device: dev, whole: dev}, &side{Device: dev, whole: dev}
 	if d, ok := dev.(nn.Divisible); ok && d.Cores() > 1 {
 		less := d.Cores() / 2
-		policy.part, critic.part, reference.part = d.Part(d.Cores()-less), d.Part(less), d.Part(less)
+		policy.part, critic.part = d.Part(d.Cores()-less), d.Part(less)
 	}
-	return policy, critic, reference
+	return policy, critic
 }
 
 // settle takes all cores for what follows if no other side computes any more.

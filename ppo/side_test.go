@@ -68,8 +68,8 @@ func TestBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, critic, reference := newSides(nn.NewCPU(library, kernels, parallel.New(5)))
-	sides := []*side{policy, critic, reference}
+	policy, critic := newSides(nn.NewCPU(library, kernels, parallel.New(5)))
+	sides := []*side{policy, critic}
 	cores := func(s *side) int { return s.Device.(nn.Divisible).Cores() }
 
 	// Each waits for the other, on its part of the cores; the one that is left gets them all.
@@ -116,9 +116,9 @@ func TestBeside(t *testing.T) {
 		t.Errorf("%v; the other ran: %t", err, other)
 	}
 	// With one core there is nothing to divide: one after the other.
-	policy, critic, reference = newSides(nn.NewCPU(library, kernels, parallel.New(1)))
+	policy, critic = newSides(nn.NewCPU(library, kernels, parallel.New(1)))
 	order := ""
-	if err := beside([]*side{policy, critic, reference}, func() error { order += "a"; return nil }, func() error { order += "b"; return nil }); err != nil || order != "ab" {
+	if err := beside([]*side{policy, critic}, func() error { order += "a"; return nil }, func() error { order += "b"; return nil }); err != nil || order != "ab" {
 		t.Errorf("%s, %v", order, err)
 	}
 }

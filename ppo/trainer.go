@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
 
 	"tandem"
 	"tandem/llama"
@@ -26,7 +25,7 @@ type Trainer struct {
 	critic      *learner
 	ptx         *ptx // nil where nothing is mixed in
 	reference   *llama.Program
-	sides       []*side // of policy, critic and reference
+	sides       []*side // of policy and critic
 	sampler     *llama.Sampler
 
 	iteration int     // updates so far
@@ -56,8 +55,8 @@ func NewTrainer(dev nn.Device, models Models, environment Environment, c Config,
 		return nil, tandem.Errorf(tandem.Invalid, op, "ptx-coefficient is %g, and there is data to mix in: %t; neither is without the other", c.PtxCoefficient, models.Ptx != nil)
 	}
 	t := &Trainer{config: c, kernel: dev.String(), environment: environment, beta: c.Beta}
-	policy, critic, reference := newSides(dev)
-	t.sides = []*side{policy, critic, reference}
+	policy, critic := newSides(dev)
+	t.sides = []*side{policy, critic}
 	var err error
 	if t.policy, err = newPolicy(policy, models.Policy, c); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
@@ -67,7 +66,7 @@ func NewTrainer(dev nn.Device, models Models, environment Environment, c Config,
 			return nil, fmt.Errorf("ptx: %w", err)
 		}
 	}
-	if t.reference, err = newReference(reference, models.Reference, c); err != nil {
+	if t.reference, err = newReference(policy, models.Reference, c); err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
 	if t.critic, err = newCritic(critic, models.Critic, c); err != nil {
@@ -83,25 +82,24 @@ func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
 	var stats Stats
 	meter := startMeter()
 
-	// 1. Sample answers from the policy.
+	// 1. Sample answers from the policy, with ln π_old of every token.
 	questions, err := t.environment.Questions(t.iteration, t.config.BatchSize)
 	if err != nil {
 		return Stats{}, fmt.Errorf("draw questions: %w", err)
 	}
-	answers, err := sample(ctx, t.sampler, questions, t.environment.Stop(), t.config, uint64(t.iteration))
+	rollouts, err := sample(ctx, t.sampler, questions, t.environment.Stop(), t.config, uint64(t.iteration))
 	if err != nil {
 		return Stats{}, err
 	}
 	meter.lap(&stats.Sampling)
 
 	// 2. Score them: R_c.
-	rollouts, err := t.judge(ctx, answers)
-	if err != nil {
+	if err := t.judge(ctx, rollouts); err != nil {
 		return Stats{}, err
 	}
 	meter.lap(&stats.Scoring)
 
-	// 3. ln π_old, ln π_0 and V of every token, from the training graph and in the update's own packing.
+	// 3. ln π_0 and V of every token, from the training graphs and in the update's own packing.
 	batches := pack(rollouts, t.config.MinibatchSize, t.config.shape(t.policy.weights).Tokens)
 	meter.lap(&stats.Rest)
 	if err := t.forward(ctx, batches); err != nil {
@@ -139,57 +137,42 @@ func (t *Trainer) iterate(ctx context.Context) (Stats, error) {
 	return stats, nil
 }
 
-// judge begins rollouts of answers with their scores.
-func (t *Trainer) judge(ctx context.Context, answers []Answer) ([]*rollout, error) {
-	scores, err := t.environment.Score(ctx, answers)
+// judge fills in the rollouts' scores.
+func (t *Trainer) judge(ctx context.Context, rollouts []*rollout) error {
+	scores, err := t.environment.Score(ctx, answersOf(rollouts))
 	if err != nil {
-		return nil, fmt.Errorf("score answers: %w", err)
+		return fmt.Errorf("score answers: %w", err)
 	}
-	rollouts := make([]*rollout, len(answers))
-	for i, a := range answers {
-		rollouts[i] = &rollout{answer: a, combined: scores[i].Combined, score: cautious(scores[i], t.config.UncertaintyPenalty), uncertainty: scores[i].Uncertainty}
-		if a.Finish != tandem.FinishStop {
-			rollouts[i].score -= t.config.MissingEOSPenalty
+	for i, r := range rollouts {
+		r.combined, r.uncertainty = scores[i].Combined, scores[i].Uncertainty
+		r.score = cautious(scores[i], t.config.UncertaintyPenalty)
+		if r.answer.Finish != tandem.FinishStop {
+			r.score -= t.config.MissingEOSPenalty
 		}
 	}
-	return rollouts, nil
+	return nil
 }
 
-// forward fills in what the models say of the rollouts before the update. The reference's passes are divided between policy
-// and critic: that it has the first half before its own, this one the second after its own, so that they do not meet.
+// forward fills in what reference and critic say of the rollouts.
 func (t *Trainer) forward(ctx context.Context, batches []*minibatch) error {
 	var all []*microbatch
 	for _, mb := range batches {
 		all = append(all, mb.micro...)
 	}
-	half := len(all) / 2
-	var reference sync.Mutex // one pass at a time, should they meet all the same
-	passReference := func(some []*microbatch) error {
-		reference.Lock()
-		defer reference.Unlock()
-		return pass(ctx, t.reference, some, "log-probabilities of the reference", func(m *microbatch) llama.Batch {
+	return beside(t.sides, func() error {
+		return pass(ctx, t.reference, all, "log-probabilities of the reference", func(m *microbatch) llama.Batch {
 			plain := m.policy
 			plain.Inputs = nil
 			return plain
 		}, func(r *rollout) *[]float32 { return &r.reference })
-	}
-	return beside(t.sides, func() error {
-		if err := passReference(all[:half]); err != nil {
-			return err
-		}
-		return pass(ctx, t.policy.program, all, "log-probabilities of the policy", func(m *microbatch) llama.Batch { return m.policy },
-			func(r *rollout) *[]float32 { return &r.logprobs }, func(r *rollout) *[]float32 { return &r.entropy })
 	}, func() error {
-		if err := pass(ctx, t.critic.program, all, "values", func(m *microbatch) llama.Batch { return m.critic },
-			func(r *rollout) *[]float32 { return &r.values }); err != nil {
-			return err
-		}
-		return passReference(all[half:])
+		return pass(ctx, t.critic.program, all, "values", func(m *microbatch) llama.Batch { return m.critic },
+			func(r *rollout) *[]float32 { return &r.values })
 	})
 }
 
-// pass has a program go forward over microbatches and keeps its first outputs in the rollouts' fields.
-func pass(ctx context.Context, p *llama.Program, all []*microbatch, what string, batch func(*microbatch) llama.Batch, fields ...func(*rollout) *[]float32) error {
+// pass has a program go forward over microbatches and keeps its first output in a field of the rollouts.
+func pass(ctx context.Context, p *llama.Program, all []*microbatch, what string, batch func(*microbatch) llama.Batch, field func(*rollout) *[]float32) error {
 	for _, m := range all {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -198,9 +181,7 @@ func pass(ctx context.Context, p *llama.Program, all []*microbatch, what string,
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		for i, field := range fields {
-			m.gather(result.Outputs[i], field)
-		}
+		m.gather(result.Outputs[0], field)
 	}
 	return nil
 }

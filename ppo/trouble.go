@@ -32,7 +32,7 @@ func (k TroubleKind) Overoptimisation() bool {
 // words are what a trouble is, and what most likely cures it.
 var words = map[TroubleKind]struct{ what, cure string }{
 	RatioOff: {"the ratio of the first minibatch is not 1",
-		"the update computes other log-probabilities than before it, so that the policy learns from noise: this is a fault of the program or of a kernel, not of the configuration"},
+		"the update computes other log-probabilities than the sampler, so that the policy learns from noise: this is a fault of the program or of a kernel, not of the configuration"},
 	NegativeKL: {"the KL divergence is negative beyond sampling noise",
 		"the answers are not samples of the policy: look for another temperature, or a sampler that disagrees with the graph"},
 	ExplodingKL: {"the policy runs away from its reference",

@@ -116,7 +116,7 @@ func (r ppoBenchReport) text() string {
 		{"iteration", fmt.Sprintf("%d answers of %.1f tokens to prompts of %.1f, minibatches of %d: %.3f s, the median of %d", r.Answers, r.AnswerTokens, r.PromptTokens, r.Minibatch, r.SecondsPerIteration, r.Iterations)},
 		{"device", r.Device},
 	}
-	what := map[string]string{"forward": "ln π_old, ln π_0 and V", "updates": "critic and policy", "rest": "everything else"}
+	what := map[string]string{"forward": "ln π_0 and V", "updates": "critic and policy", "rest": "everything else"}
 	for _, p := range r.Phases {
 		line := fmt.Sprintf("%5.1f %%  %.3f s", 100*p.Share, p.Seconds)
 		if p.FlopsPerSecond > 0 {
