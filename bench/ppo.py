@@ -4,8 +4,7 @@ python bench/ppo.py --tandem bin/tandem [--isa avx2|best] [--runs N] [--shape NA
 
 Both sides have random weights of the same architecture, the same number of answers, minibatches and epochs (one), and
 prompts and answers of the same lengths, in float32, on the same threads and instruction set, in turn. tandem scores with
-two reward models, TRL with one; TRL takes ln π_old from its sampling, tandem passes the answers through the policy once
-more for it. The table has the median of the runs, each the median of its iterations.
+two reward models, TRL with one. The table has the median of the runs, each the median of its iterations.
 """
 
 import argparse
