@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +27,7 @@ type modelCommand struct {
 	Export   modelExportCommand   `cmd:"" help:"Write a model for others, in another type of number or in several files."`
 	Promote  modelPromoteCommand  `cmd:"" help:"Make a model the one of its kind that serves."`
 	Rollback modelRollbackCommand `cmd:"" help:"Let the model serve again that was promoted before the present one."`
-	Card     modelCardCommand     `cmd:"" help:"Write a model card in Markdown from a model's lineage."`
+	Card     modelCardCommand     `cmd:"" help:"Write a model card: what a model was made of, how it scored, what it cost, its limits."`
 }
 
 type modelListCommand struct {
@@ -235,7 +237,7 @@ func (r modelReport) text() string {
 			line("temperature", "%.4f", c.Temperature)
 		}
 	}
-	for _, name := range sortedNames(m.Metrics) {
+	for _, name := range slices.Sorted(maps.Keys(m.Metrics)) {
 		line("metric", "%s = %.6g", name, m.Metrics[name])
 	}
 	return b.String()
@@ -288,10 +290,13 @@ func lineageBeside(ctx context.Context, path string) ([]tandem.Model, error) {
 	byID := make(map[string]tandem.Model)
 	for _, e := range entries {
 		// Another folder that cannot be read only ends the search.
-		if there, err := checkpoint.ReadLineage(ctx, filepath.Join(filepath.Dir(filepath.Clean(path)), e.Name())); e.IsDir() && err == nil && there != nil {
+		folder := filepath.Join(filepath.Dir(filepath.Clean(path)), e.Name())
+		if there, err := checkpoint.ReadLineage(ctx, folder); e.IsDir() && err == nil && there != nil {
+			there.URL = folder
 			byID[there.ID] = *there
 		}
 	}
+	m.URL = path
 	line := []tandem.Model{*m}
 	for {
 		delete(byID, line[len(line)-1].ID) // a circle ends where it began

@@ -9,6 +9,7 @@ import (
 
 	"tandem"
 	"tandem/llama/checkpoint"
+	"tandem/report"
 	"tandem/store"
 )
 
@@ -122,10 +123,37 @@ func TestModelShowLineageAndCard(t *testing.T) {
 		t.Errorf("lineage %+v", line)
 	}
 	card := tandemRun(t, "", "model", "card", dir).ok(t).out
-	for _, want := range []string{`# sa\|fety`, "`base-id`", "uncalibrated", "r < -1.5000", `eval\_accuracy | 0.64`, `"margin": "large"`} {
+	for _, want := range []string{`# sa\|fety`, "| base-id |", "uncalibrated", "r &lt; -1.5000", `eval\_accuracy | 0.64`, `margin | "large"`, "## Limits", "No evaluation was given"} {
 		if !strings.Contains(card, want) {
 			t.Errorf("the card does not say %q:\n%s", want, card)
 		}
+	}
+	// With what was measured of it, as a page.
+	measured := filepath.Join(t.TempDir(), "held")
+	if err := os.MkdirAll(measured, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := report.Report{Title: "How it held", Sections: []report.Section{{Heading: "By turn", Tables: []report.Table{{
+		Caption: "Shares", Columns: []string{"policy", "turn 6"}, Rows: [][]report.Cell{{report.Text("child"), report.Interval(report.Between(96, 93, 98), 0).In(" %")}}}}}}}
+	if err := r.WriteFiles(measured); err != nil {
+		t.Fatal(err)
+	}
+	page := filepath.Join(t.TempDir(), "card.html")
+	tandemRun(t, "", "model", "card", dir, "--format", "html", "--evaluations", measured, "-o", page).ok(t)
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<html", "Evaluation: How it held", "96 % [93, 98]", "Limits"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if strings.Contains(string(text), "No evaluation was given") {
+		t.Error("the page misses the evaluation that it was given")
+	}
+	if r := tandemRun(t, "", "model", "card", dir, "--evaluations", t.TempDir()); r.code != exitFailed || !strings.Contains(r.stderr, "no report") {
+		t.Errorf("of an empty evaluation: exit code %d, %s", r.code, r.stderr)
 	}
 	if r := tandemRun(t, "", "model", "card", golden("untied")); r.code != exitFailed || !strings.Contains(r.stderr, "tandem.json") {
 		t.Errorf("of a stranger: exit code %d, %s", r.code, r.stderr)

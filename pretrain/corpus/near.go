@@ -14,7 +14,7 @@ const (
 )
 
 // index finds documents that are nearly alike. A document is a candidate for another where all four hashes of one of 32
-// bands agree: of documents with a Jaccard index of 0.8 all but 5 in ten million are found, with 0.5 all but one in eight.
+// bands agree: of documents with a Jaccard index of 0.8 all but 5 in a hundred million are found, with 0.5 all but one in eight.
 type index struct {
 	near      float64
 	multiply  [hashes]uint64 // odd
