@@ -57,7 +57,8 @@ type Generator interface {
 }
 
 // LogProber gives ln P(token i | tokens before i) for every token of every sequence, at temperature 1.
-// The first token of a sequence has none, and its entry is 0.
+// The first token of a sequence has none, and its entry is 0. The last one is not read, so that a sequence
+// may have one token more than the model's context.
 type LogProber interface {
 	LogProbs(ctx context.Context, sequences [][]int32) ([][]float32, error)
 }

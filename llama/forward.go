@@ -80,7 +80,8 @@ func (f *Forward) Hidden(ctx context.Context, sequences [][]int32) ([][]float32,
 }
 
 // LogProbs returns ln P(token | tokens before it) of every token of every sequence, at temperature 1. The
-// first token of a sequence has none: its entry is 0.
+// first token of a sequence has none: its entry is 0. The last token is predicted and never read, so that a
+// sequence may have one token more than the context.
 func (f *Forward) LogProbs(ctx context.Context, sequences [][]int32) ([][]float32, error) {
 	return f.LogProbsAt(ctx, sequences, 1)
 }
@@ -95,12 +96,15 @@ func (f *Forward) LogProbsAt(ctx context.Context, sequences [][]int32, temperatu
 	if !(temperature > 0) || math.IsInf(temperature, 0) {
 		return nil, tandem.Errorf(tandem.Invalid, op, "temperature %g is not a positive number", temperature)
 	}
-	out := make([][]float32, len(sequences))
-	for i, tokens := range sequences {
-		out[i] = make([]float32, len(tokens))
-	}
 	d, vocab := f.weights.Config.HiddenSize, f.weights.Config.VocabSize
-	err := f.each(ctx, sequences, allButLast, func(hidden []float32, picks []pick) error {
+	if err := f.check(sequences, f.weights.Config.MaxPositionEmbeddings+1); err != nil {
+		return nil, err
+	}
+	out, read := make([][]float32, len(sequences)), make([][]int32, len(sequences))
+	for i, tokens := range sequences {
+		out[i], read[i] = make([]float32, len(tokens)), tokens[:max(0, len(tokens)-1)]
+	}
+	err := f.each(ctx, read, every, func(hidden []float32, picks []pick) error {
 		for from := 0; from < len(picks); from += headRows {
 			tile := picks[from:min(from+headRows, len(picks))]
 			f.logits = resize(f.logits, len(tile)*vocab)
@@ -130,8 +134,7 @@ type pick struct{ sequence, position int }
 // which says whether a position of a sequence of n tokens is asked for.
 type which func(p pick, n int) bool
 
-func every(pick, int) bool          { return true }
-func allButLast(p pick, n int) bool { return p.position < n-1 }
+func every(pick, int) bool { return true }
 
 // each checks the sequences and passes them through the model, as many at once as the limit allows. It
 // calls visit with the hidden states of the positions asked for, [len(picks), d].
@@ -141,7 +144,7 @@ func (f *Forward) each(ctx context.Context, sequences [][]int32, asked which, vi
 
 // eachWatched is each, with somebody who sees the attention weights.
 func (f *Forward) eachWatched(ctx context.Context, sequences [][]int32, asked which, watch watcher, visit func(hidden []float32, picks []pick) error) error {
-	if err := f.check(sequences); err != nil {
+	if err := f.check(sequences, f.weights.Config.MaxPositionEmbeddings); err != nil {
 		return err
 	}
 	select {
@@ -208,12 +211,12 @@ func (f *Forward) pass(ctx context.Context, sequences [][]int32, from, to int, a
 	return run()
 }
 
-// check reports the first sequence that the model cannot take.
-func (f *Forward) check(sequences [][]int32) error {
+// check reports the first sequence that the model cannot take, or that has more tokens than most.
+func (f *Forward) check(sequences [][]int32, most int) error {
 	const op = "llama.Forward"
 	c := f.weights.Config
 	for i, tokens := range sequences {
-		if len(tokens) > c.MaxPositionEmbeddings {
+		if len(tokens) > most {
 			return tandem.Errorf(tandem.Invalid, op, "sequence %d has %d tokens, more than the context of %d",
 				i, len(tokens), c.MaxPositionEmbeddings)
 		}

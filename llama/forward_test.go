@@ -317,7 +317,7 @@ func TestForwardRefuses(t *testing.T) {
 	w := randomWeights(testConfig(), false, rand.New(rand.NewPCG(14, 1)))
 	head := randomWeights(testConfig(), true, rand.New(rand.NewPCG(14, 2)))
 	f := newTestForward(t, w, ForwardConfig{})
-	long := make([]int32, w.Config.MaxPositionEmbeddings+1)
+	long := make([]int32, w.Config.MaxPositionEmbeddings+2)
 	broken := w.Clone()
 	broken.Embed[7*w.Config.HiddenSize] = float32(math.NaN())
 
@@ -326,7 +326,11 @@ func TestForwardRefuses(t *testing.T) {
 		says string
 	}{
 		"too long": {func() error { _, err := f.LogProbs(ctx, [][]int32{{1}, long}); return err },
+			"sequence 1 has 152 tokens, more than the context of 150"},
+		"too long to read": {func() error { _, err := f.Hidden(ctx, [][]int32{{1}, long[1:]}); return err },
 			"sequence 1 has 151 tokens, more than the context of 150"},
+		"unknown last token": {func() error { _, err := f.LogProbs(ctx, [][]int32{{1, 53}}); return err },
+			"sequence 0: token 1 is 53, outside the vocabulary of 53"},
 		"unknown token": {func() error { _, err := f.Hidden(ctx, [][]int32{{1, 53}}); return err },
 			"sequence 0: token 1 is 53, outside the vocabulary of 53"},
 		"negative token": {func() error { _, err := f.Hidden(ctx, [][]int32{{-1}}); return err },
@@ -354,6 +358,26 @@ func TestForwardRefuses(t *testing.T) {
 		err := test.call()
 		if tandem.CodeOf(err) != tandem.Invalid || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: error %v, want invalid and %q", name, err, test.says)
+		}
+	}
+}
+
+// TestForwardPredictsBehindTheContext: the last token takes no position.
+func TestForwardPredictsBehindTheContext(t *testing.T) {
+	w := randomWeights(testConfig(), false, rand.New(rand.NewPCG(16, 1)))
+	f := newTestForward(t, w, ForwardConfig{})
+	sequence := make([]int32, w.Config.MaxPositionEmbeddings+1)
+	for i := range sequence {
+		sequence[i] = int32(i % w.Config.VocabSize)
+	}
+	got, err := f.LogProbs(t.Context(), [][]int32{sequence})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := plainLogProbs(w, sequence, 1)
+	for i := range want {
+		if math.Abs(float64(got[0][i])-want[i]) > 1e-4 {
+			t.Errorf("token %d: %v, want %v", i, got[0][i], want[i])
 		}
 	}
 }
