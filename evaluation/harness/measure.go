@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"tandem"
+	"tandem/evaluation/harness/sandbox"
 	"tandem/statistics"
 )
 
@@ -39,7 +40,7 @@ func (t Task) Metrics() []Metric {
 	return []Metric{Acc, AccNorm, AccBytes, AccToken}
 }
 
-// Result is what a model's answers to a multiple-choice task come to.
+// Result is what a model's answers to a task come to.
 type Result struct {
 	Task      Task                `json:"task"`
 	Shots     int                 `json:"few_shot"`
@@ -48,6 +49,9 @@ type Result struct {
 	Chance    float64             `json:"chance"` // acc of a model that knows nothing
 	Cut       int                 `json:"cut"`    // questions whose prompts lost their beginning
 	Merged    int                 `json:"merged"` // see Answer.Merged
+	// Samples of each problem, and how they ended, are of code tasks.
+	Samples int                 `json:"samples,omitempty"`
+	Ends    map[sandbox.End]int `json:"ends,omitempty"`
 	// Subjects and Categories are MMLU's.
 	Subjects   []Group `json:"subjects,omitempty"`
 	Categories []Group `json:"categories,omitempty"`
