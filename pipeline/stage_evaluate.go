@@ -27,11 +27,12 @@ type Answer struct {
 }
 
 // Evaluation specifies a unit of the stage: a version's answers, or, where one of the others is set, a fold of a
-// cross-validation or a version's answers under instructions.
+// cross-validation, a version's answers under instructions, or questions of a benchmark.
 type Evaluation struct {
 	Answer
-	Fold *Fold     `json:"fold,omitempty"`
-	Hold *HoldUnit `json:"hold,omitempty"`
+	Fold    *Fold        `json:"fold,omitempty"`
+	Hold    *HoldUnit    `json:"hold,omitempty"`
+	Harness *HarnessUnit `json:"harness,omitempty"`
 }
 
 // evaluate does a unit of the stage.
@@ -43,6 +44,10 @@ func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) 
 	if spec.Hold != nil {
 		held, err := s.holdUnit(ctx, *spec.Hold)
 		return Result{Value: held}, err
+	}
+	if spec.Harness != nil {
+		answers, err := s.answerHarness(ctx, *spec.Harness)
+		return Result{Value: answers}, err
 	}
 	answers, err := s.Answer(ctx, spec.Answer)
 	if err != nil {

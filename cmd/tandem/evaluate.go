@@ -21,6 +21,7 @@ type evaluateCommand struct {
 	Policy     evaluatePolicyCommand     `cmd:"" help:"Policies side by side on the same prompts: scores, wins over the first, KL."`
 	Rejection  evaluateRejectionCommand  `cmd:"" help:"Samples of several policies side by side: reward of the best and of the median of K answers, by K and by temperature."`
 	Ghost      evaluateGhostCommand      `cmd:"" help:"How policies hold on to an instruction of the first message: answers that keep it, turn by turn."`
+	Harness    evaluateHarnessCommand    `cmd:"" help:"A policy on academic benchmarks as lm-evaluation-harness asks them: MMLU, ARC, HellaSwag, Social IQa, AQuA-RAT, TruthfulQA, and HumanEval's programs in a sandbox."`
 	SafetyData evaluateSafetyDataCommand `cmd:"" help:"What more safety data does to safety, helpfulness and false refusals: models tuned on growing shares of it, in one report."`
 	Folds      evaluateFoldsCommand      `cmd:"" help:"Reward models by cross-validation over all comparisons, beside length and a bag of words."`
 }

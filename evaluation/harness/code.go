@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sort"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -210,7 +211,16 @@ func passAt(k, n, c int) float64 {
 }
 
 // PassAt names pass@k.
-func PassAt(k int) Metric { return Metric(fmt.Sprintf("pass@%d", k)) }
+func PassAt(k int) Metric { return Metric(passPrefix + strconv.Itoa(k)) }
+
+// K is the k of pass@k, 0 for other metrics.
+func (m Metric) K() int {
+	text, _ := strings.CutPrefix(string(m), passPrefix)
+	k, _ := strconv.Atoi(text) // 0 for what is no number
+	return k
+}
+
+const passPrefix = "pass@"
 
 // MeasureCode says how far solutions pass.
 func MeasureCode(solutions []Solution, k []int) (Result, error) {

@@ -59,6 +59,14 @@ type Result struct {
 	Macro *Estimate `json:"macro,omitempty"`
 }
 
+// MetricNames lists what was measured, in an order to show it in.
+func (r Result) MetricNames() []Metric {
+	if r.Task.Code() {
+		return slices.SortedFunc(maps.Keys(r.Metrics), func(a, b Metric) int { return a.K() - b.K() })
+	}
+	return r.Task.Metrics()
+}
+
 // Group is a part of a task's questions.
 type Group struct {
 	Name      string    `json:"name"`
@@ -161,6 +169,7 @@ func estimate(scores []float64) (e Estimate, err error) {
 		return e, err
 	}
 	e.Interval, err = statistics.Mean(scores)
+	e.Low, e.High = math.Max(0, e.Low), math.Min(1, e.High) // as far as means of shares go
 	return e, err
 }
 
