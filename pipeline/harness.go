@@ -27,6 +27,9 @@ type Harness struct {
 	Python string `json:"python,omitempty"`
 	// Out, if not empty, is the folder that finished answers are kept in: the evaluation goes on with them when it is run again.
 	Out string `json:"out,omitempty"`
+	// Shared says that workers elsewhere answer, who do not see Out: their units are smaller, and what is finished of them is kept
+	// in the database.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // HarnessTask is one of the tasks.
@@ -49,8 +52,11 @@ type HarnessMeasures struct {
 	Answers string `json:"answers,omitempty"`
 }
 
-// harnessShard is how many questions are in one unit.
-const harnessShard = 256
+// How many questions are in one unit, and in one that is done or not.
+const (
+	harnessShard       = 256
+	harnessSharedShard = 64
+)
 
 // Validate reports the first thing that makes no sense.
 func (h Harness) Validate() error {
@@ -153,13 +159,17 @@ func (h Harness) units(asked []asked) ([]HarnessUnit, error) {
 	for _, a := range asked {
 		total += a.len()
 	}
+	out, size := h.Out, harnessShard
+	if h.Shared {
+		out, size = "", harnessSharedShard
+	}
 	var units []HarnessUnit
 	before := 0
 	for i, t := range h.Tasks {
-		for _, shard := range Shards(asked[i].len(), harnessShard) {
+		for _, shard := range Shards(asked[i].len(), size) {
 			u := HarnessUnit{
 				Model: h.Model, ModelHash: model, Task: t, Seed: h.Seed, From: shard[0], To: shard[1],
-				Out: h.Out, Before: before, Of: total,
+				Out: out, Before: before, Of: total,
 			}
 			if t.Task.Code() {
 				u.Code, u.Python = &h.Code, h.Python

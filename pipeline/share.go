@@ -24,6 +24,9 @@ func (l *Loop) Shared(name string) Units {
 		if err != nil {
 			return nil, err
 		}
+		if err := l.Store.RetryUnits(ctx, rows[named]); err != nil {
+			return nil, err
+		}
 		var results []json.RawMessage
 		err = l.under(ctx, rows[named], func(ctx context.Context) (err error) {
 			results, err = l.units(rows[named])(ctx, stage, specs...)

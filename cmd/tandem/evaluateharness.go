@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -35,7 +36,11 @@ type evaluateHarnessCommand struct {
 	Timeout     time.Duration `default:"3s" help:"Time that a program may run (default: 3s)." placeholder:"DURATION" group:"code tasks"`
 	Memory      int64         `default:"512" help:"Memory that each process of a program may have, in MiB (default: 512)." placeholder:"MIB" group:"code tasks"`
 	Python      string        `help:"Interpreter that runs programs, always in a sandbox (default: python3)." placeholder:"PATH" group:"code tasks"`
+
+	Share  bool `help:"Share the questions with the tandem workers of the database, who must see model and data at the same paths."`
+	Worker bool `default:"true" negatable:"" help:"With --share, answer in this process too (default: yes)."`
 	engineFlags
+	databaseFlags
 }
 
 // evaluateHarnessReport is its JSON.
@@ -49,26 +54,73 @@ func (c *evaluateHarnessCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
+	if c.Share {
+		return c.share(ctx, w, spec)
+	}
 	flags := stageFlags{engineFlags: c.engineFlags, AnyKernel: c.AnyKernel, DryRun: true} // which opens no database
 	return flags.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {
 		measures, err := s.MeasureHarness(ctx, spec, s.Units(func(tandem.Stage, int, int) {}))
 		if err != nil {
 			return nil, err
 		}
-		reply := evaluateHarnessReport{HarnessMeasures: measures}
-		if c.Out != "" {
-			facts := []report.Fact{{Name: "model", Value: c.Model}, {Name: "seed", Value: strconv.FormatUint(c.Seed, 10)}, {Name: "kernel", Value: s.Kernel}}
-			for _, t := range spec.Tasks {
-				facts = append(facts, report.Fact{Name: string(t.Task), Value: strings.Join(t.Data, ", ")})
-			}
-			if reply.Report, err = w.writeReport(measures.Report(facts, time.Now()), c.Out); err != nil {
-				return nil, err
-			}
-		}
-		return func() error {
-			return w.table(reply, []string{"TASK", "EXAMPLES", "QUESTIONS", "METRIC", "VALUE", "STDERR", "CHANCE"}, reply.rows())
-		}, nil
+		return c.reporter(w, spec, s, measures)
 	})
+}
+
+// share has workers answer, and waits for them.
+func (c *evaluateHarnessCommand) share(ctx context.Context, w *world, spec pipeline.Harness) (err error) {
+	e, err := c.engineFlags.open(w)
+	if err != nil {
+		return err
+	}
+	db, err := c.databaseFlags.open(ctx, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+	queue, err := pipeline.NewQueue(db.Store, w.log)
+	if err != nil {
+		return err
+	}
+	shown := &stageProgress{world: w}
+	loop := &pipeline.Loop{Store: db.Store, Queue: queue, Log: w.log, Progress: shown.units}
+	var services []func(context.Context) error
+	if c.Worker {
+		services = append(services, newWorker(w, e, db.Store, shown).Run)
+	}
+	studio := e.studio(w.log)
+	var measures pipeline.HarnessMeasures
+	err = beside(ctx, func(ctx context.Context) (err error) {
+		measures, err = studio.MeasureHarness(ctx, spec, loop.Shared("benchmarks of "+filepath.Base(spec.Model)))
+		return err
+	}, services...)
+	shown.close()
+	if err != nil {
+		return err
+	}
+	print, err := c.reporter(w, spec, studio, measures)
+	if err != nil {
+		return err
+	}
+	return print()
+}
+
+// reporter writes the report's files, and returns what prints the reply.
+func (c *evaluateHarnessCommand) reporter(w *world, spec pipeline.Harness, s *pipeline.Studio, measures pipeline.HarnessMeasures) (func() error, error) {
+	reply := evaluateHarnessReport{HarnessMeasures: measures}
+	if c.Out != "" {
+		facts := []report.Fact{{Name: "model", Value: c.Model}, {Name: "seed", Value: strconv.FormatUint(c.Seed, 10)}, {Name: "kernel", Value: s.Kernel}}
+		for _, t := range spec.Tasks {
+			facts = append(facts, report.Fact{Name: string(t.Task), Value: strings.Join(t.Data, ", ")})
+		}
+		var err error
+		if reply.Report, err = w.writeReport(measures.Report(facts, time.Now()), c.Out); err != nil {
+			return nil, err
+		}
+	}
+	return func() error {
+		return w.table(reply, []string{"TASK", "EXAMPLES", "QUESTIONS", "METRIC", "VALUE", "STDERR", "CHANCE"}, reply.rows())
+	}, nil
 }
 
 func (r evaluateHarnessReport) rows() (rows [][]string) {
@@ -94,7 +146,7 @@ func (r evaluateHarnessReport) rows() (rows [][]string) {
 
 // spec reads the flags.
 func (c *evaluateHarnessCommand) spec() (h pipeline.Harness, err error) {
-	h = pipeline.Harness{Model: c.Model, Seed: c.Seed, Out: c.Out, Python: c.Python}
+	h = pipeline.Harness{Model: c.Model, Seed: c.Seed, Out: c.Out, Python: c.Python, Shared: c.Share}
 	h.Code = harness.CodeConfig{
 		Samples: c.Samples, Temperature: c.Temperature, TopP: c.TopP, MaxTokens: c.MaxTokens, Seed: c.Seed, K: c.PassAt,
 		Limits: sandbox.Limits{Time: c.Timeout, Memory: c.Memory << 20},

@@ -14,6 +14,7 @@ import (
 	"tandem/evaluation/harness"
 	"tandem/evaluation/harness/sandbox"
 	"tandem/pipeline"
+	"tandem/store"
 )
 
 // harnessFiles are questions of a plain form: 40 to ask, of which ten stand among the 30 to draw examples from.
@@ -197,5 +198,34 @@ func TestEvaluateHarnessRefuses(t *testing.T) {
 	limited := object[evaluateHarnessReport](t, tandemRun(t, "", "--json", "evaluate", "harness", "--model", policy, "--data", data, "--limit", "3").ok(t))
 	if limited.Results[0].Questions != 3 || limited.Report != "" || limited.Answers != "" {
 		t.Errorf("%+v", limited)
+	}
+}
+
+// TestEvaluateHarnessShared: units that workers do come to the same, and ordered again they are found done.
+func TestEvaluateHarnessShared(t *testing.T) {
+	useDatabase(t)
+	policy := smallModel(t, tandem.PolicyModel, 1, nil)
+	asked, _ := harnessFiles(t)
+	args := []string{"--json", "evaluate", "harness", "--model", policy, "--data", "multiple_choice=" + asked, "--data", "mmlu=../../evaluation/harness/testdata/mmlu/test"}
+	alone := object[evaluateHarnessReport](t, tandemRun(t, "", args...).ok(t))
+	out := filepath.Join(t.TempDir(), "out")
+	args = append(args, "--share", "--out", out)
+	shared := object[evaluateHarnessReport](t, tandemRun(t, "", args...).ok(t))
+	if !reflect.DeepEqual(shared.Results, alone.Results) || len(harnessAnswers(t, shared.Answers)) != 45 {
+		t.Errorf("%+v, alone %+v", shared.Results, alone.Results)
+	}
+	// Without a worker anywhere it ends only because all is done.
+	again := object[evaluateHarnessReport](t, tandemRun(t, "", append(args, "--no-worker")...).ok(t))
+	if !reflect.DeepEqual(again.Results, alone.Results) {
+		t.Errorf("%+v", again.Results)
+	}
+	s, err := store.Open(t.Context(), os.Getenv("DATABASE_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	rounds, err := s.Rounds(t.Context())
+	if err != nil || len(rounds) != 1 || !strings.HasPrefix(rounds[0].Name, "benchmarks of model ") || rounds[0].Status != tandem.RoundDone {
+		t.Errorf("%+v, %v", rounds, err)
 	}
 }
