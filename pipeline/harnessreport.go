@@ -41,28 +41,28 @@ func (m HarnessMeasures) Report(facts []report.Fact, now time.Time) report.Repor
 }
 
 func choiceSection(results []harness.Result) report.Section {
-	metrics := harness.MultipleChoice.Metrics()
 	table := report.Table{
-		Caption: "Shares of questions whose right choice has the highest log-likelihood (acc), and the highest for each character (acc_norm), byte and token; of truthfulqa_mc2 the probability on right choices",
-		Columns: []string{"task", "examples", "questions"},
+		Caption: "Shares of questions whose right choice is the likeliest: as a whole (acc; of truthfulqa_mc2 the probability on right choices) and for each of its characters (acc_norm)",
+		Columns: []string{"task", "examples", "questions", "acc", "acc_norm", "chance", "prompts cut"},
 	}
-	for _, metric := range metrics {
-		table.Columns = append(table.Columns, string(metric))
-	}
-	table.Columns = append(table.Columns, "chance", "prompts cut")
+	lengths := report.Table{Caption: "The likeliest for each byte and for each token", Columns: []string{"task", "acc_bytes", "acc_tokens"}}
 	bars := &report.Bars{Y: report.Axis{Label: "acc, %", Min: report.At(0)}, Series: []report.BarSeries{{Name: "acc"}, {Name: "chance"}}}
 	merged := 0
 	for _, r := range results {
-		row := []report.Cell{report.Text(string(r.Task)), report.Number(float64(r.Shots), 0), report.Number(float64(r.Questions), 0)}
-		for _, metric := range metrics {
-			e, ok := r.Metrics[metric]
+		cell := func(m harness.Metric) report.Cell {
+			e, ok := r.Metrics[m]
 			if !ok {
-				row = append(row, report.Cell{})
-				continue
+				return report.Cell{}
 			}
-			row = append(row, report.Interval(hundred(e.Interval), 1).In(" %"))
+			return report.Interval(hundred(e.Interval), 1).In(" %")
 		}
-		table.Rows = append(table.Rows, append(row, report.Number(100*r.Chance, 1).In(" %"), report.Number(float64(r.Cut), 0)))
+		table.Rows = append(table.Rows, []report.Cell{
+			report.Text(string(r.Task)), report.Number(float64(r.Shots), 0), report.Number(float64(r.Questions), 0),
+			cell(harness.Acc), cell(harness.AccNorm), report.Number(100*r.Chance, 1).In(" %"), report.Number(float64(r.Cut), 0),
+		})
+		if _, ok := r.Metrics[harness.AccBytes]; ok {
+			lengths.Rows = append(lengths.Rows, []report.Cell{report.Text(string(r.Task)), cell(harness.AccBytes), cell(harness.AccToken)})
+		}
 		bars.Categories = append(bars.Categories, string(r.Task))
 		bars.Series[0].Values = append(bars.Series[0].Values, hundred(r.Metrics[harness.Acc].Interval))
 		bars.Series[1].Values = append(bars.Series[1].Values, report.Exactly(100*r.Chance))
@@ -70,10 +70,13 @@ func choiceSection(results []harness.Result) report.Section {
 	}
 	s := report.Section{
 		Heading: "Multiple choice", Tables: []report.Table{table},
-		Figures: []report.Figure{{Title: "Accuracy beside chance", Caption: "acc of each task with 95 % intervals, and that of a model that knows nothing.", Bars: bars}},
+		Figures: []report.Figure{{Title: "Accuracy beside chance", Caption: "acc of each task with 95 % intervals, and that of a model that knows nothing.", Wide: true, Bars: bars}},
+	}
+	if len(lengths.Rows) > 0 {
+		s.Tables = append(s.Tables, lengths)
 	}
 	if merged > 0 {
-		s.Paragraphs = []string{fmt.Sprintf("Of %d questions the tokenizer makes one token of the prompt's end and a whole choice. That token was scored for the choice, and the figures do not compare with others'.", merged)}
+		s.Paragraphs = []string{fmt.Sprintf("Of %d questions the tokenizer makes one token of the prompt's end and a whole choice. That token was scored for the choice; lm-evaluation-harness has no figure for them.", merged)}
 	}
 	return s
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"tandem/internal/sharedtest"
@@ -178,7 +177,7 @@ func TestLogLikelihoodsAreTheHarnesss(t *testing.T) {
 				if !ok {
 					continue
 				}
-				if seen++; math.Abs(got-want) > 1e-6 && !strings.HasPrefix(name, "aqua_rat") || math.Abs(got-want) > 1e-4 {
+				if seen++; math.Abs(got-want) > 1e-5 {
 					t.Errorf("%s: %s is %v, want %v", name, at, got, want)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -115,6 +116,40 @@ func TestForkBombLeavesNobody(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Errorf("processes %v outlive the program", named(t, "leftbehind"))
+}
+
+// holding is set in the environment of a test binary that is to run a program until it is killed.
+const holding = "TEST_SANDBOX_HOLDS"
+
+func TestEndsWithTandem(t *testing.T) {
+	program := "import ctypes, time\nctypes.CDLL(None).prctl(15, b'orphaned', 0, 0, 0)\ntime.sleep(600)"
+	s := open(t, Limits{Time: 10 * time.Minute})
+	if os.Getenv(holding) != "" {
+		run(t, s, program)
+		return
+	}
+	parent := exec.Command(os.Args[0], "-test.run=^TestEndsWithTandem$")
+	parent.Env = append(os.Environ(), holding+"=1")
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	there := func(want bool) bool {
+		for range 500 {
+			if len(named(t, "orphaned")) > 0 == want {
+				return true
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return false
+	}
+	began := there(true)
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait() // it was killed
+	if !began || !there(false) {
+		t.Errorf("began: %v, and then there were the processes %v", began, named(t, "orphaned"))
+	}
 }
 
 // named lists the machine's processes of a name.
