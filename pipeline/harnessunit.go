@@ -180,7 +180,7 @@ func readHarnessAnswers(path string) (made *harnessMade, answers []HarnessAnswer
 	}
 	for {
 		var a HarnessAnswer
-		if decoder.Decode(&a) != nil {
+		if decoder.Decode(&a) != nil || (a.Answer == nil && a.Solution == nil) {
 			return made, answers, nil
 		}
 		answers = append(answers, a)

@@ -82,6 +82,11 @@ func Measure(task Task, questions []Question, answers []Answer) (Result, error) 
 	if len(answers) != len(questions) || len(questions) == 0 {
 		return r, tandem.Errorf(tandem.Invalid, op, "%d answers to %d questions", len(answers), len(questions))
 	}
+	for i, q := range questions {
+		if a := answers[i]; len(a.LogLikelihoods) != len(q.Choices) || len(a.Tokens) != len(q.Choices) {
+			return r, tandem.Errorf(tandem.Invalid, op, "%s: log-likelihoods of %d choices, and there are %d", q.ID, len(a.LogLikelihoods), len(q.Choices))
+		}
+	}
 	for _, m := range task.Metrics() {
 		scores := make([]float64, len(questions))
 		for i, q := range questions {

@@ -211,6 +211,10 @@ func TestMeasureMMLU(t *testing.T) {
 	if _, err := Measure(MMLU, questions, answers[1:]); tandem.CodeOf(err) != tandem.Invalid {
 		t.Errorf("error %v", err)
 	}
+	answers[3].LogLikelihoods = answers[3].LogLikelihoods[1:]
+	if _, err := Measure(MMLU, questions, answers); tandem.CodeOf(err) != tandem.Invalid || !strings.Contains(err.Error(), "3 choices, and there are 4") {
+		t.Errorf("error %v", err)
+	}
 }
 
 func TestMeasureOneQuestion(t *testing.T) {

@@ -15,13 +15,13 @@ import (
 // Limits bound what one program may use. The zero value is the defaults.
 type Limits struct {
 	// Time by the clock, from when the interpreter is there. Defaults to 3 s, as HumanEval's authors have it.
-	Time time.Duration `json:"time"`
+	Time time.Duration `json:"time_ns"`
 	// Memory that each process may map, in bytes. Defaults to 512 MiB.
-	Memory int64 `json:"memory"`
+	Memory int64 `json:"memory_bytes"`
 	// Processes that there may be at once, threads included. Defaults to 8.
 	Processes int `json:"processes"`
 	// Disk is the bytes that its folder, which is in memory, holds. Defaults to 16 MiB.
-	Disk int64 `json:"disk"`
+	Disk int64 `json:"disk_bytes"`
 }
 
 func (l Limits) withDefaults() Limits {
@@ -70,7 +70,7 @@ const (
 type Outcome struct {
 	End    End           `json:"end"`
 	Detail string        `json:"detail,omitempty"` // the exception, or how it was stopped
-	Time   time.Duration `json:"time"`
+	Time   time.Duration `json:"time_ns"`
 }
 
 // Sandbox runs programs. Any number of goroutines may use it at once.
