@@ -20,16 +20,16 @@ import (
 // evaluateHarnessCommand asks a policy academic benchmarks, as lm-evaluation-harness does.
 type evaluateHarnessCommand struct {
 	Model       string   `required:"" type:"path" help:"Folder of the policy." placeholder:"DIR"`
-	Data        []string `required:"" help:"A task and a file or folder of its questions, as published; the tasks are mmlu, social_iqa, aqua_rat, arc_easy, arc_challenge, hellaswag, truthfulqa_mc1, truthfulqa_mc2, multiple_choice and humaneval." placeholder:"TASK=PATH,…"`
-	FewShot     []string `help:"Examples before each question: of every task that has data for them, or of one (default: 0)." placeholder:"N|TASK=N,…"`
-	FewShotData []string `help:"A task and a file or folder that its examples are drawn from, less what is asked; mmlu takes the first of the same subject." placeholder:"TASK=PATH,…"`
+	Data        []string `required:"" help:"A task and a file or folder of its questions, as published; the tasks are mmlu, social_iqa, aqua_rat, arc_easy, arc_challenge, hellaswag, truthfulqa_mc1, truthfulqa_mc2, multiple_choice and humaneval." placeholder:"TASK=PATH"`
+	FewShot     []string `help:"Examples before each question: of every task that has data for them, or of one (default: 0)." placeholder:"N|TASK=N"`
+	FewShotData []string `help:"A task and a file or folder that its examples are drawn from, less what is asked; mmlu takes the first of the same subject." placeholder:"TASK=PATH"`
 	Limit       int      `help:"Questions of each task to ask, the first ones (default: all)." placeholder:"N"`
 	Seed        uint64   `help:"Seed of the examples' drawing and of the programs' samples (default: 0)." placeholder:"N"`
 	Out         string   `type:"path" help:"Folder for report.html, report.json and all answers; an interrupted evaluation goes on there (default: nothing is kept)." placeholder:"DIR"`
 	AnyKernel   bool     `help:"Go on even where another machine's kernels began; the last bits then differ."`
 
 	Samples     int           `default:"1" help:"Programs for each problem (default: 1)." placeholder:"N" group:"code tasks"`
-	PassAt      []int         `help:"Values of k for pass@k (default: 1)." placeholder:"K,…" group:"code tasks"`
+	PassAt      []int         `help:"Values of k for pass@k (default: 1)." placeholder:"K" group:"code tasks"`
 	Temperature float64       `help:"Temperature of the programs; 0 is greedy, for one sample (default: 0)." placeholder:"T" group:"code tasks"`
 	TopP        float64       `help:"Keep the smallest set of tokens with that probability (default: all)." placeholder:"P" group:"code tasks"`
 	MaxTokens   int           `default:"512" help:"Tokens of a program at most, and half of the context (default: 512)." placeholder:"N" group:"code tasks"`

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/language"
 )
 
-// hellaSwag reads HellaSwag (https://arxiv.org/abs/1905.07830): {"activity_label", "ctx_a", "ctx_b", "endings", "label"}, whose label is
-// a number or text. Half of it is from WikiHow and full of that site's marks, which lm-evaluation-harness takes out.
+// hellaSwag reads HellaSwag (https://arxiv.org/abs/1905.07830): {"activity_label", "ctx_a", "ctx_b", "endings", "label"}, whose
+// label is a number or text. Half of it is from WikiHow and full of that site's marks, which lm-evaluation-harness takes out.
 func hellaSwag(r record) (Question, error) {
 	var h struct {
 		Activity string `json:"activity_label"`

@@ -24,8 +24,8 @@ type entry struct {
 // enterName is the name by which this executable, whatever it is, knows that it is to be a sandbox's first process.
 const enterName = "tandem-sandbox"
 
-// init takes the process over before anything else of it runs, in every program that can run sandboxes: one that did not, say a test's,
-// would start itself again and again.
+// init takes the process over before anything else of it runs, in every program that can run sandboxes: one that did not, say a
+// test's, would start itself again and again.
 func init() {
 	if len(os.Args) == 2 && os.Args[0] == enterName {
 		err := enter(os.Args[1])
@@ -50,8 +50,8 @@ func enter(spec string) error {
 	return fmt.Errorf("start %s: %w", e.Args[0], syscall.Exec(e.Args[0], e.Args, nil))
 }
 
-// layOut makes a file system in memory the root: what may be seen of the machine's files lies in it read-only, and beside it an empty folder
-// to write to.
+// layOut makes a file system in memory the root: what may be seen of the machine's files lies in it read-only, and beside it an
+// empty folder to write to.
 func (e entry) layOut() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("part with the machine's mounts: %w", err)

@@ -80,8 +80,8 @@ type Sandbox struct {
 }
 
 // New finds the interpreter (a path or a name to look for; "python3" where it is empty) and makes sure that programs are shut
-// in: it runs one that must reach neither the network nor files nor variables of its surroundings. Errors: NotFound without an interpreter,
-// Unsupported where the machine grants no sandbox, Internal where one leaks.
+// in: it runs one that must reach neither the network nor files nor variables of its surroundings. Errors: NotFound without an
+// interpreter, Unsupported where the machine grants no sandbox, Internal where one leaks.
 func New(ctx context.Context, interpreter string, limits Limits) (*Sandbox, error) {
 	if err := limits.Validate(); err != nil {
 		return nil, err
@@ -142,8 +142,8 @@ assert os.getpid() == 1, "it sees other processes"
 open("written", "w").close()
 `
 
-// Run runs a program: its text, as the top level of a module. It passes if it comes to its end without an exception. An error means that
-// the sandbox failed, or ctx ended, and says nothing of the program.
+// Run runs a program: its text, as the top level of a module. It passes if it comes to its end without an exception. An error
+// means that the sandbox failed, or ctx ended, and says nothing of the program.
 //
 // A program reports its end by a secret that it is not told. That keeps one that stops early from passing; one that is written to
 // find the secret in the interpreter's memory is not kept from it.
