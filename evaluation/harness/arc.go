@@ -1,49 +1,72 @@
 package harness
 
-import "slices"
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+)
 
 // arc reads the AI2 Reasoning Challenge (https://arxiv.org/abs/1803.05457): as its authors publish it, {"question": {"stem",
 // "choices": [{"text", "label"}]}, "answerKey"}, and as Hugging Face does, {"question", "choices": {"text", "label"}, "answerKey"}.
 // Labels are letters, or numbers from 1.
 func arc(r record) (Question, error) {
-	var authors struct {
-		ID       string
-		Question struct {
-			Stem    string
-			Choices []struct{ Text, Label string }
-		}
+	var a struct {
+		ID        string
+		Question  arcQuestion
+		Choices   arcChoices
 		AnswerKey index
 	}
-	var hub struct {
-		ID, Question string
-		Choices      struct{ Text, Label []string }
-		AnswerKey    index
+	if err := r.decode(&a); err != nil {
+		return Question{}, err
 	}
-	var q Question
-	var labels []string
-	var answer index
-	if err := r.decode(&hub); err == nil {
-		q = Question{ID: hub.ID, Prompt: hub.Question, Choices: hub.Choices.Text}
-		labels, answer = hub.Choices.Label, hub.AnswerKey
-		if len(labels) != len(q.Choices) {
-			return q, r.errorf("it has %d labels for %d choices", len(labels), len(q.Choices))
+	if a.Question.Stem == "" {
+		return Question{}, r.errorf("it has no question")
+	}
+	choices := a.Choices
+	if a.Question.Choices.text != nil {
+		choices = a.Question.Choices
+	}
+	q := Question{ID: a.ID, Prompt: "Question: " + a.Question.Stem + "\nAnswer:", Choices: choices.text}
+	right := slices.Index(choices.label, a.AnswerKey.text)
+	if right < 0 {
+		return q, r.errorf("the answer %q is none of the labels %q", a.AnswerKey.text, choices.label)
+	}
+	q.Right = []int{right}
+	return q, nil
+}
+
+// arcQuestion is a question's text, or that with its choices.
+type arcQuestion struct {
+	Stem    string
+	Choices arcChoices
+}
+
+func (q *arcQuestion) UnmarshalJSON(text []byte) error {
+	if json.Unmarshal(text, &q.Stem) == nil {
+		return nil
+	}
+	type object arcQuestion
+	return json.Unmarshal(text, (*object)(q))
+}
+
+// arcChoices are texts with their labels: two lists, or one of pairs.
+type arcChoices struct{ text, label []string }
+
+func (c *arcChoices) UnmarshalJSON(text []byte) error {
+	var pairs []struct{ Text, Label string }
+	if json.Unmarshal(text, &pairs) == nil {
+		for _, p := range pairs {
+			c.text, c.label = append(c.text, p.Text), append(c.label, p.Label)
 		}
-	} else {
-		if err := r.decode(&authors); err != nil {
-			return q, err
-		}
-		q, answer = Question{ID: authors.ID, Prompt: authors.Question.Stem}, authors.AnswerKey
-		for _, c := range authors.Question.Choices {
-			q.Choices, labels = append(q.Choices, c.Text), append(labels, c.Label)
-		}
+		return nil
 	}
-	if q.Prompt == "" {
-		return q, r.errorf("it has no question")
+	var lists struct{ Text, Label []string }
+	if err := json.Unmarshal(text, &lists); err != nil {
+		return err
 	}
-	q.Prompt = "Question: " + q.Prompt + "\nAnswer:"
-	if i := slices.Index(labels, answer.text); i >= 0 {
-		q.Right = []int{i}
-		return q, nil
+	if len(lists.Text) != len(lists.Label) {
+		return errors.New("there is not one label for each choice")
 	}
-	return q, r.errorf("the answer %q is none of the labels %q", answer.text, labels)
+	c.text, c.label = lists.Text, lists.Label
+	return nil
 }

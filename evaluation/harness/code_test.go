@@ -89,7 +89,7 @@ func TestSolveAndCheck(t *testing.T) {
 	if len(w.seen) != 6 || w.seen[4].Key.Sample != 1 || w.seen[4].Key.Prompt == w.seen[0].Key.Prompt || w.seen[0].Sampling.MaxTokens != 512 || *w.seen[0].Text != problems[0].Prompt {
 		t.Errorf("asked for %+v", w.seen)
 	}
-	box, err := sandbox.New(t.Context(), "", sandbox.Limits{Time: 2 * time.Second})
+	box, err := sandbox.New(t.Context(), "", sandbox.Limits{Time: 5 * time.Second})
 	if code := tandem.CodeOf(err); code == tandem.Unsupported || code == tandem.NotFound {
 		t.Skipf("programs cannot be run here: %v", err)
 	}

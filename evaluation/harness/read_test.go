@@ -64,6 +64,8 @@ func TestReadForms(t *testing.T) {
 			Question{ID: "x.jsonl:1", Subject: "virology", Prompt: "Q\nA. a\nB. b\nC. c\nD. d\nAnswer:", Choices: []string{"A", "B", "C", "D"}, Right: []int{3}}},
 		{ARCEasy, "x.jsonl", `{"id":"i","question":"Q","choices":{"text":["a","b"],"label":["1","2"]},"answerKey":2}`,
 			Question{ID: "i", Prompt: "Question: Q\nAnswer:", Choices: []string{"a", "b"}, Right: []int{1}}},
+		{ARCChallenge, "x.jsonl", `{"question":"Q","choices":[{"text":"a","label":"A"},{"text":"b","label":"B"}],"answerKey":"A"}`,
+			Question{ID: "x.jsonl:1", Prompt: "Question: Q\nAnswer:", Choices: []string{"a", "b"}, Right: []int{0}}},
 	} {
 		got, err := Read(c.task, write(t, c.name, c.text))
 		if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], c.want) {
@@ -80,6 +82,8 @@ func TestReadRefuses(t *testing.T) {
 		says       string
 	}{
 		{ARCEasy, "x.jsonl", strings.ReplaceAll(arc, `"C"`, `"B"`) + "\n" + arc, `x.jsonl:2: the answer "C" is none of the labels`},
+		{ARCEasy, "x.jsonl", `{"question":"Q","choices":{"text":["a","b"],"label":["A"]},"answerKey":"A"}`, "x.jsonl:1: there is not one label"},
+		{ARCEasy, "x.jsonl", `{"choices":{"text":["a","b"],"label":["A","B"]},"answerKey":"A"}`, "it has no question"},
 		{MMLU, "x_test.csv", "a,b,c,d,e\n", "x_test.csv:1: it has 5 columns"},
 		{MMLU, "x_test.csv", "q,a,b,c,d,E\n", `the answer "E" is none of the 4 choices`},
 		{MMLU, "x_test.csv", "question,A,B,C,D,answer\n", "there are no questions"},
