@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -54,55 +53,20 @@ func (c *evaluateHarnessCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	if c.Share {
-		return c.share(ctx, w, spec)
-	}
-	flags := stageFlags{engineFlags: c.engineFlags, AnyKernel: c.AnyKernel, DryRun: true} // which opens no database
-	return flags.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {
-		measures, err := s.MeasureHarness(ctx, spec, s.Units(func(tandem.Stage, int, int) {}))
+	measure := func(s *pipeline.Studio, units pipeline.Units) (func() error, error) {
+		measures, err := s.MeasureHarness(ctx, spec, units)
 		if err != nil {
 			return nil, err
 		}
 		return c.reporter(w, spec, s, measures)
+	}
+	if c.Share {
+		return sharing{c.engineFlags, c.databaseFlags, c.Worker}.run(ctx, w, "benchmarks of "+filepath.Base(spec.Model), measure)
+	}
+	flags := stageFlags{engineFlags: c.engineFlags, AnyKernel: c.AnyKernel, DryRun: true} // which opens no database
+	return flags.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {
+		return measure(s, s.Units(func(tandem.Stage, int, int) {}))
 	})
-}
-
-// share has workers answer, and waits for them.
-func (c *evaluateHarnessCommand) share(ctx context.Context, w *world, spec pipeline.Harness) (err error) {
-	e, err := c.engineFlags.open(w)
-	if err != nil {
-		return err
-	}
-	db, err := c.databaseFlags.open(ctx, w)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.close()) }()
-	queue, err := pipeline.NewQueue(db.Store, w.log)
-	if err != nil {
-		return err
-	}
-	shown := &stageProgress{world: w}
-	loop := &pipeline.Loop{Store: db.Store, Queue: queue, Log: w.log, Progress: shown.units}
-	var services []func(context.Context) error
-	if c.Worker {
-		services = append(services, newWorker(w, e, db.Store, shown).Run)
-	}
-	studio := e.studio(w.log)
-	var measures pipeline.HarnessMeasures
-	err = beside(ctx, func(ctx context.Context) (err error) {
-		measures, err = studio.MeasureHarness(ctx, spec, loop.Shared("benchmarks of "+filepath.Base(spec.Model)))
-		return err
-	}, services...)
-	shown.close()
-	if err != nil {
-		return err
-	}
-	print, err := c.reporter(w, spec, studio, measures)
-	if err != nil {
-		return err
-	}
-	return print()
 }
 
 // reporter writes the report's files, and returns what prints the reply.

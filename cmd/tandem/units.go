@@ -19,7 +19,7 @@ type unitFlags struct {
 // run opens what computes and hands it to do with who does the units, and prints what do came to.
 func (f unitFlags) run(ctx context.Context, w *world, name string, do func(*pipeline.Studio, pipeline.Units) (print func() error, err error)) error {
 	if f.Share {
-		return f.shared(ctx, w, name, do)
+		return sharing{f.engineFlags, f.databaseFlags, true}.run(ctx, w, name, do)
 	}
 	units := filepath.Join(f.Out, "units")
 	return f.studio(ctx, w, nil, func(s *pipeline.Studio) (func() error, error) {
@@ -31,8 +31,14 @@ func (f unitFlags) run(ctx context.Context, w *world, name string, do func(*pipe
 	})
 }
 
-// shared is run with a queue.
-func (f unitFlags) shared(ctx context.Context, w *world, name string, do func(*pipeline.Studio, pipeline.Units) (print func() error, err error)) (err error) {
+// sharing divides units, through the database, among all workers that there are.
+type sharing struct {
+	engineFlags
+	databaseFlags
+	worker bool // this process is one of them
+}
+
+func (f sharing) run(ctx context.Context, w *world, name string, do func(*pipeline.Studio, pipeline.Units) (print func() error, err error)) (err error) {
 	db, err := f.databaseFlags.open(ctx, w)
 	if err != nil {
 		return err
@@ -50,11 +56,15 @@ func (f unitFlags) shared(ctx context.Context, w *world, name string, do func(*p
 	loop := &pipeline.Loop{Store: db.Store, Queue: queue, Log: w.log, Progress: shown.units}
 	s := e.studio(w.log)
 	s.Store = db.Store
+	var services []func(context.Context) error
+	if f.worker {
+		services = append(services, newWorker(w, e, db.Store, shown).Run)
+	}
 	var print func() error
 	err = beside(ctx, func(ctx context.Context) (err error) {
 		print, err = do(s, loop.Shared(name))
 		return err
-	}, newWorker(w, e, db.Store, shown).Run)
+	}, services...)
 	if err != nil {
 		shown.abandon()
 		return err
