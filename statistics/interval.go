@@ -99,6 +99,25 @@ func Wilson(successes float64, n int) (Interval, error) {
 	}, nil
 }
 
+// Average is the unweighted mean of estimates from independent samples. Its interval is made of theirs (MOVER: Zou and Donner
+// 2008, https://doi.org/10.1002/sim.3095): Low = mean − √Σ(value_i − low_i)² / k, High the same with high_i. Unlike a
+// bootstrap's it keeps its width where no sample has a success. N is the sum of theirs.
+func Average(of []Interval) (Interval, error) {
+	if len(of) == 0 {
+		return Interval{}, undefined("there are no samples")
+	}
+	mean, below, above, n := 0.0, 0.0, 0.0, 0
+	for _, i := range of {
+		mean += i.Value
+		below += (i.Value - i.Low) * (i.Value - i.Low)
+		above += (i.High - i.Value) * (i.High - i.Value)
+		n += i.N
+	}
+	k := float64(len(of))
+	mean /= k
+	return Interval{Value: mean, Low: mean - math.Sqrt(below)/k, High: mean + math.Sqrt(above)/k, Level: of[0].Level, N: n}, nil
+}
+
 // Outcomes counts comparisons of one side with another.
 type Outcomes struct {
 	Wins   int `json:"wins"`

@@ -228,3 +228,51 @@ func TestCrossedCoverage(t *testing.T) {
 		}
 	}
 }
+
+func TestAverage(t *testing.T) {
+	if _, err := Average(nil); !IsUndefined(err) {
+		t.Errorf("of nothing: %v", err)
+	}
+	one := Interval{Value: .5, Low: .4, High: .7, Level: Level, N: 10}
+	if got, err := Average([]Interval{one}); err != nil || math.Abs(got.Low-.4)+math.Abs(got.High-.7) > 1e-12 {
+		t.Errorf("of one: %v, %v", got, err)
+	}
+	got, err := Average([]Interval{{Value: .5, Low: .2, High: .6, Level: Level, N: 10}, {Value: 0, Low: 0, High: .2, Level: Level, N: 5}})
+	want := Interval{Value: .25, Low: .25 - .3/2, High: .25 + math.Sqrt(.01+.04)/2, Level: Level, N: 15}
+	if err != nil || got.N != 15 || math.Abs(got.Value-want.Value)+math.Abs(got.Low-want.Low)+math.Abs(got.High-want.High) > 1e-12 {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+}
+
+// Intervals of shares near 0 in several groups hold the true mean about as often as they say.
+func TestAverageCoverage(t *testing.T) {
+	shares := []float64{0, .02, .05, .1}
+	random := rand.New(rand.NewPCG(1, 2))
+	held, samples := 0, 4000
+	for range samples {
+		var of []Interval
+		for _, p := range shares {
+			k := 0
+			for range 50 {
+				if random.Float64() < p {
+					k++
+				}
+			}
+			share, err := Wilson(float64(k), 50)
+			if err != nil {
+				t.Fatal(err)
+			}
+			of = append(of, share)
+		}
+		mean, err := Average(of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mean.Contains(.0425) {
+			held++
+		}
+	}
+	if share := float64(held) / float64(samples); share < .93 || share > .985 {
+		t.Errorf("%.3f of the intervals hold the mean", share)
+	}
+}
