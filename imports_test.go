@@ -42,6 +42,7 @@ var rules = []rule{
 	{"sft/...", []string{".", "llama/...", "dataset", "statistics", "sft"}},
 	{"evaluation/vader", nil},
 	{"evaluation/refusal", nil},
+	{"evaluation/safety", []string{".", "statistics", "evaluation/refusal", "evaluation/vader"}}, // sees models through Generator and Scorer
 	{"evaluation/harness/...", []string{".", "dataset", "statistics", "evaluation/harness/..."}}, // sees a policy through LogProber and Generator
 	{"evaluation", []string{".", "llama/...", "dataset", "statistics", "report"}},
 	{"pipeline/...", []string{".", "pipeline/...", "llama/...", "dataset", "statistics", "report", "store", "rewardmodel", "rejection", "ppo", "pretrain/...",
