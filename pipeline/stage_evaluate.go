@@ -33,6 +33,8 @@ type Evaluation struct {
 	Fold    *Fold        `json:"fold,omitempty"`
 	Hold    *HoldUnit    `json:"hold,omitempty"`
 	Harness *HarnessUnit `json:"harness,omitempty"`
+	Replies *Replies     `json:"replies,omitempty"`
+	Judge   *JudgeUnit   `json:"judge,omitempty"`
 }
 
 // evaluate does a unit of the stage.
@@ -48,6 +50,14 @@ func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) 
 	if spec.Harness != nil {
 		answers, err := s.answerHarness(ctx, *spec.Harness)
 		return Result{Value: answers}, err
+	}
+	if spec.Replies != nil {
+		replies, err := s.repliesUnit(ctx, *spec.Replies)
+		return Result{Value: replies}, err
+	}
+	if spec.Judge != nil {
+		rulings, err := s.judgeUnit(ctx, *spec.Judge)
+		return Result{Value: rulings}, err
 	}
 	answers, err := s.Answer(ctx, spec.Answer)
 	if err != nil {

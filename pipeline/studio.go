@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tandem"
+	"tandem/evaluation"
 	"tandem/llama"
 	"tandem/llama/chat"
 	"tandem/llama/checkpoint"
@@ -37,6 +38,8 @@ type Studio struct {
 	Store *store.Store
 	// AnyKernel goes on with runs of another machine's kernels; results then differ in the last bits.
 	AnyKernel bool
+	// Judge, if not nil, is a model that says which of two answers is better.
+	Judge *evaluation.ModelJudge
 	// Observe, if not nil, is told of every step of the stage that runs.
 	Observe func(Observation)
 }

@@ -24,6 +24,7 @@ type evaluateCommand struct {
 	Harness    evaluateHarnessCommand    `cmd:"" help:"A policy on academic benchmarks as lm-evaluation-harness asks them: MMLU, ARC, HellaSwag, Social IQa, AQuA-RAT, TruthfulQA, and HumanEval's programs in a sandbox."`
 	SafetyData evaluateSafetyDataCommand `cmd:"" help:"What more safety data does to safety, helpfulness and false refusals: models tuned on growing shares of it, in one report."`
 	Folds      evaluateFoldsCommand      `cmd:"" help:"Reward models by cross-validation over all comparisons, beside length and a bag of words."`
+	Judge      evaluateJudgeCommand      `cmd:"" help:"Two policies' answers by a model behind OpenAI's protocol: which is better, asked in both orders."`
 }
 
 // measuringFlags open a studio that makes no model.
