@@ -15,7 +15,7 @@ var grants = map[string]string{
 	// What was said, and what was done: added to, and nothing else.
 	"activity": "+", "audit": "+", "batches": "+", "comparisons": "+", "decisions": "+", "declines": "+", "events": "+", "exclusions": "+", "golds": "+", "guidelines": "+",
 	"idempotency": "+", "imported_comparisons": "+", "imports": "+", "judgment_ranks": "+", "judgments": "+", "labels": "+", "messages": "+",
-	"openings": "+", "promotions": "+", "prompts": "+", "remarks": "+", "responses": "+", "returns": "+", "scores": "+", "snapshot_items": "+",
+	"openings": "+", "promotions": "+", "prompts": "+", "remarks": "+", "replay_attacks": "+", "replays": "+", "responses": "+", "returns": "+", "scores": "+", "snapshot_items": "+",
 	"snapshots": "+", "task_responses": "+",
 	"gold_answers": "", "schema_version": "",
 	// Who people are, and how they come in.
@@ -30,11 +30,12 @@ var grants = map[string]string{
 	"assignments": "+ claimed_at closed_at outcome",
 	"drafts":      "+ body closed_at revision updated_at",
 	"projects": "+ answer_tokens blurred closed_at daily_limit gold_every gold_floor gold_window lease pass_share qualification_id " +
-		"temperatures warning",
+		"risks stretch temperatures vectors warning",
 	"project_counts":   "+ *",
 	"project_variants": "+-", // a setting
 	"slots":            "+ assignment_id done_at gold lease_until",
 	"tasks":            "+ closed_at",
+	"stretches":        "+ ended_at",
 	"variants":         "+ retired_at",
 	"live_turns":       "+ abandoned_at task_id",
 	"live_answers":     "+ error failures lease_until response_id seed temperature variant_id",

@@ -41,7 +41,8 @@ type Judgment struct {
 	Surplus    bool     // it came after its place was taken by another; it counts like any other
 	Shown      []string // response ids in the order in which they stood
 	Duration   time.Duration
-	Guideline  int // the version that was shown, 0 for none
+	Guideline  int  // the version that was shown, 0 for none
+	RedTeam    bool // its rating is a tandem.SafetyRating of an answer to an attack
 	CreatedAt  time.Time
 	Replayed   bool // nothing was added: this is the judgment of an earlier submission with the same key
 }
@@ -150,6 +151,7 @@ type turn struct {
 	project          int64
 	kind             TaskKind
 	aspect           tandem.Aspect
+	source           Source
 	outcome          string // "", "submitted" or "skipped"
 	shown            []int64
 	newest           int64 // id of the newest version, 0 before the first
@@ -162,7 +164,7 @@ type turn struct {
 func (t turn) open() bool { return t.outcome == "" }
 
 const selectTurn = `
-	SELECT a.id, a.task_id, t.project_id, t.kind, p.aspect, coalesce(a.outcome, ''), a.shown,
+	SELECT a.id, a.task_id, t.project_id, t.kind, p.aspect, p.source, coalesce(a.outcome, ''), a.shown,
 	       coalesce(j.id, 0), coalesce(j.version, 0), coalesce(j.surplus, false)
 	FROM assignments a
 	JOIN tasks t ON t.id = a.task_id
@@ -173,7 +175,7 @@ const selectTurn = `
 
 func scanTurn(row pgx.CollectableRow) (turn, error) {
 	var t turn
-	err := row.Scan(&t.assignment, &t.task, &t.project, &t.kind, &t.aspect, &t.outcome, &t.shown, &t.newest, &t.version, &t.surplus)
+	err := row.Scan(&t.assignment, &t.task, &t.project, &t.kind, &t.aspect, &t.source, &t.outcome, &t.shown, &t.newest, &t.version, &t.surplus)
 	return t, err
 }
 
@@ -202,7 +204,7 @@ func (t turn) admits(op string, sub Submission, last int) error {
 	case last != 0 && t.version != last:
 		return tandem.Errorf(tandem.Stale, op, "the newest version of assignment %s is %d, not %d", sub.Assignment, t.version, last)
 	}
-	if err := sub.Verdict.fits(t.kind, t.aspect, t.shown); err != nil {
+	if err := sub.Verdict.fits(t.kind, t.aspect, t.source, t.shown); err != nil {
 		return tandem.Errorf(tandem.Invalid, op, "assignment %s: %w", sub.Assignment, err)
 	}
 	return nil
@@ -273,7 +275,7 @@ func queueJudgment(b *pgx.Batch, op string, t turn, sub Submission, fills bool, 
 		labelled, labels = append(labelled, response), append(labels, string(label))
 	}
 	*j = Judgment{Assignment: idText(t.assignment), TaskID: idText(t.task), Annotator: sub.Annotator, Kind: t.kind, Version: t.version + 1, Verdict: v,
-		Duration: sub.Duration.Truncate(time.Microsecond), Guideline: sub.Guideline}
+		Duration: sub.Duration.Truncate(time.Microsecond), Guideline: sub.Guideline, RedTeam: t.source == RedTeam}
 	if t.newest != 0 {
 		j.Replaces = idText(t.newest)
 	}
@@ -325,7 +327,8 @@ const selectJudgment = `
 	           SELECT r.place, jsonb_agg(r.response_id::text ORDER BY r.response_id) AS responses
 	           FROM judgment_ranks r WHERE r.judgment_id = j.id GROUP BY r.place) place),
 	       (SELECT jsonb_object_agg(l.response_id::text, l.label) FROM labels l WHERE l.judgment_id = j.id),
-	       j.surplus, j.shown::text[], coalesce(j.duration, '0'), coalesce(j.guideline, 0), j.created_at
+	       j.surplus, j.shown::text[], coalesce(j.duration, '0'), coalesce(j.guideline, 0),
+	       (SELECT p.source = 'red_team' FROM projects p WHERE p.id = j.project_id), j.created_at
 	FROM judgments j`
 
 func scanJudgment(row pgx.CollectableRow) (Judgment, error) {
@@ -333,7 +336,7 @@ func scanJudgment(row pgx.CollectableRow) (Judgment, error) {
 	var degree string
 	err := row.Scan(&j.ID, &j.Assignment, &j.TaskID, &j.Annotator, &j.Kind, &j.Version, &j.Replaces,
 		&j.Verdict.Chosen, &j.Verdict.Rejected, &degree, &j.Verdict.Rating, &j.Verdict.Comment,
-		&j.Verdict.Ranking, &j.Verdict.Labels, &j.Surplus, &j.Shown, &j.Duration, &j.Guideline, &j.CreatedAt)
+		&j.Verdict.Ranking, &j.Verdict.Labels, &j.Surplus, &j.Shown, &j.Duration, &j.Guideline, &j.RedTeam, &j.CreatedAt)
 	if err != nil {
 		return j, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,7 +22,7 @@ const (
 	DialogueLimit = 60_000
 )
 
-// NewTurn is a prompt that a person wrote in a live project.
+// NewTurn is a prompt that a person wrote in a live project, or an attack in one of red teaming.
 type NewTurn struct {
 	Annotator, Project string
 	// Key makes it safe to send again: the same key with the same words, risk and vector returns the first turn.
@@ -29,7 +30,7 @@ type NewTurn struct {
 	Text string
 	// Follows is the judgment whose preferred answer the prompt goes on from; empty for a new dialogue.
 	Follows string
-	// Risk and Vector say of a safety project's prompt what it tries; empty in a helpfulness project. They are kept with
+	// Risk and Vector say of a safety project's prompt, or of an attack, what it tries; empty in a helpfulness project. They are kept with
 	// the turn: somebody else may have written the same prompt and meant another.
 	Risk   tandem.RiskCategory
 	Vector tandem.AttackVector
@@ -43,21 +44,22 @@ type LiveTurn struct {
 	ID        string
 	ProjectID string
 	Annotator string
+	Stretch   string // that an attack belongs to; empty for a turn of a live project
 	Prompt    tandem.Prompt
 	Follows   string
 	CreatedAt time.Time
 	Abandoned bool
 	// Assignment is the author's place on the comparison that was made of the two answers; empty before.
 	Assignment string
-	// Answers are the two in the order of their sides, left and right.
-	Answers [2]LiveAnswer
+	// Answers are the two in the order of their sides, left and right; the one to an attack.
+	Answers []LiveAnswer
 	// Ahead is how many answers are sampled before the first of these that waits.
 	Ahead int
 }
 
 // Failed reports whether the turn waits for its author, because an answer has failed for good.
 func (t LiveTurn) Failed() bool {
-	return !t.Abandoned && (t.Answers[0].State == AnswerFailed || t.Answers[1].State == AnswerFailed)
+	return !t.Abandoned && slices.ContainsFunc(t.Answers, func(a LiveAnswer) bool { return a.State == AnswerFailed })
 }
 
 // AnswerState is how far one of a turn's answers is.
@@ -79,9 +81,9 @@ type LiveAnswer struct {
 
 // BeginTurn keeps a prompt that a person wrote, with its author, its place in the tree of messages and its side
 // of the split, and draws who is to answer: two different variants of the project's at different temperatures,
-// as far as it has two of either (see draw). Only then is anything sampled. Errors: Invalid for an empty or
-// overlong prompt, or a safety prompt without risk and vector; NotFound for no such project or judgment;
-// Conflict when the project is closed or not live, when nothing can answer, when the key came with another prompt,
+// as far as it has two of either (see draw). An attack is answered once, by what its author's stretch attacks. Only then is
+// anything sampled. Errors: Invalid for an empty or overlong prompt, or a safety prompt without risk and vector; NotFound for
+// no such project or judgment; Conflict when the project is closed or prepared, when a red-teaming stretch is not under way, when nothing can answer, when the key came with another prompt,
 // when the judgment that it follows was changed since, or while the answers to an earlier prompt are open; Forbidden
 // as Claim.
 func (s *Store) BeginTurn(ctx context.Context, n NewTurn) (LiveTurn, error) {
@@ -137,11 +139,12 @@ func (s *Store) BeginTurn(ctx context.Context, n NewTurn) (LiveTurn, error) {
 			return err
 		}
 		if err := tx.QueryRow(ctx, `
-			INSERT INTO live_turns (project_id, annotator_id, prompt_id, follows, key, risk_category, attack_vector)
-			VALUES (@project, @annotator, @prompt, nullif(@follows, 0::bigint), @key, @risk, @vector) RETURNING id`, args).Scan(&turn); err != nil {
+			INSERT INTO live_turns (project_id, annotator_id, prompt_id, follows, key, risk_category, attack_vector, stretch_id)
+			VALUES (@project, @annotator, @prompt, nullif(@follows, 0::bigint), @key, @risk, @vector, nullif(@stretch, 0::bigint)) RETURNING id`, args).Scan(&turn); err != nil {
 			return err
 		}
-		for i, d := range p.pool.draw(n.Seed, nil, nil) {
+		picks := p.pool.draw(n.Seed, nil, nil)
+		for i, d := range picks[:p.answers()] {
 			if _, err := tx.Exec(ctx, `
 				INSERT INTO live_answers (turn_id, number, variant_id, temperature, seed) VALUES (@turn, @number, @variant, @temperature, @seed)`,
 				pgx.NamedArgs{"turn": turn, "number": i + 1, "variant": d.variant, "temperature": d.temperature, "seed": int64(d.seed)}); err != nil {
@@ -177,32 +180,51 @@ func replayTurn(ctx context.Context, tx pgx.Tx, op string, args pgx.NamedArgs) (
 type liveProject struct {
 	name   string
 	aspect tandem.Aspect
+	source Source
 	held   float64 // share of openings that its newest batch holds out
 	pool   drawPool
+	// Of red teaming: what is asked for.
+	risks   []tandem.RiskCategory
+	vectors []tandem.AttackVector
+}
+
+// answers is how many answers a prompt gets.
+func (p liveProject) answers() int {
+	if p.source == RedTeam {
+		return 1
+	}
+	return 2
 }
 
 // openLive reads a project and checks that the person may write a prompt for it now.
 func openLive(ctx context.Context, tx pgx.Tx, op string, n NewTurn, args pgx.NamedArgs) (liveProject, error) {
 	var p liveProject
-	var source Source
 	err := tx.QueryRow(ctx, `
-		SELECT p.name, p.aspect, p.source, p.temperatures,
+		SELECT p.name, p.aspect, p.source, p.temperatures, p.risks, p.vectors,
 		       ARRAY(SELECT v.id FROM project_variants pv JOIN variants v ON v.id = pv.variant_id WHERE pv.project_id = p.id AND v.retired_at IS NULL ORDER BY v.id),
 		       coalesce((SELECT b.held_out_share FROM batches b WHERE b.project_id = p.id ORDER BY b.number DESC LIMIT 1), @held)
 		FROM projects p WHERE p.id = @project FOR SHARE OF p`,
 		pgx.NamedArgs{"project": args["project"], "held": tandem.HeldOutShare}).
-		Scan(&p.name, &p.aspect, &source, &p.pool.temperatures, &p.pool.variants, &p.held)
+		Scan(&p.name, &p.aspect, &p.source, &p.pool.temperatures, &p.risks, &p.vectors, &p.pool.variants, &p.held)
+	args["stretch"] = int64(0)
+	if err == nil && p.source == RedTeam {
+		args["stretch"], p.pool, err = openStretch(ctx, tx, op, args)
+	}
 	switch {
 	case err != nil:
 		return p, err
-	case source != Live:
+	case !p.source.Written():
 		return p, tandem.Errorf(tandem.Conflict, op, "the comparisons of project %s are prepared: prompts are not written there", n.Project)
 	case len(p.pool.variants) == 0:
 		return p, tandem.Errorf(tandem.Conflict, op, "nothing can answer in project %s yet: whoever looks after it chooses its models", n.Project)
 	}
 	pending, err := pendingTurn(ctx, tx, op, args)
 	if err == nil && pending != 0 {
-		err = tandem.Errorf(tandem.Conflict, op, "the answers to your last prompt come first: judge or skip them, or give that prompt up")
+		words := "the answers to your last prompt come first: judge or skip them, or give that prompt up"
+		if p.source == RedTeam {
+			words = "the answer to your last attack comes first: rate or skip it, or give that attack up"
+		}
+		err = tandem.Errorf(tandem.Conflict, op, "%s", words)
 	}
 	return p, err
 }
@@ -221,6 +243,10 @@ func (s *Store) livePrompt(ctx context.Context, tx pgx.Tx, op string, n NewTurn,
 		return none, invalid("the risk category is missing: which kind of harm does the prompt ask for?")
 	case safety && n.Vector == tandem.NoVector:
 		return none, invalid("the attack vector is missing: in which way does the prompt ask for it?")
+	case p.source == RedTeam && !slices.Contains(p.risks, n.Risk):
+		return none, invalid("the project does not ask for attacks of the risk category %s", n.Risk)
+	case p.source == RedTeam && !slices.Contains(p.vectors, n.Vector):
+		return none, invalid("the project does not ask for attacks of the vector %s", n.Vector)
 	case !safety && (n.Risk != tandem.NoRisk || n.Vector != tandem.NoVector):
 		return none, invalid("only a safety project's prompts have a risk category and an attack vector")
 	}
@@ -239,12 +265,12 @@ func (s *Store) livePrompt(ctx context.Context, tx pgx.Tx, op string, n NewTurn,
 	if length > DialogueLimit {
 		return none, invalid("the dialogue has %d characters by now, and %d are the most: begin a new one", length, DialogueLimit)
 	}
-	in, err := s.incomingPrompt(tandem.Prompt{Messages: dialogue, Safety: safety, Risk: n.Risk, Vector: n.Vector, Source: "live:" + p.name})
+	in, err := s.incomingPrompt(tandem.Prompt{Messages: dialogue, Safety: safety, Risk: n.Risk, Vector: n.Vector, Source: string(p.source) + ":" + p.name})
 	in.HeldOut = tandem.HeldOut(dialogue.Opening(), p.held)
 	return in, err
 }
 
-// followed is the dialogue of the judgment @follows with its preferred answer.
+// followed is the dialogue of the judgment @follows with its preferred answer, or the one that it rates.
 func followed(ctx context.Context, tx pgx.Tx, op string, args pgx.NamedArgs) (tandem.Dialogue, error) {
 	type row struct {
 		Dialogue tandem.Dialogue
@@ -255,7 +281,8 @@ func followed(ctx context.Context, tx pgx.Tx, op string, args pgx.NamedArgs) (ta
 		SELECT dialogue(q.message_id), r.content,
 		       EXISTS (SELECT FROM judgments newer WHERE newer.replaces = j.id)
 		       OR coalesce((SELECT e.excluded FROM exclusions e WHERE e.assignment_id = j.assignment_id ORDER BY e.id DESC LIMIT 1), false)
-		FROM judgments j JOIN tasks t ON t.id = j.task_id JOIN prompts q ON q.id = t.prompt_id JOIN responses r ON r.id = j.chosen
+		FROM judgments j JOIN tasks t ON t.id = j.task_id JOIN prompts q ON q.id = t.prompt_id
+		JOIN responses r ON r.id = CASE j.kind WHEN 'rating' THEN j.shown[1] ELSE j.chosen END
 		WHERE j.id = @follows AND j.annotator_id = @annotator AND t.project_id = @project`, args, pgx.RowToStructByPos[row])
 	if err == nil && r.Changed {
 		err = tandem.Errorf(tandem.Conflict, op, "the judgment that this goes on from was revised or taken back since; go on from the newest one")
@@ -302,7 +329,7 @@ func (s *Store) LiveTurn(ctx context.Context, annotator, id string) (LiveTurn, e
 	}
 	args := pgx.NamedArgs{"turn": n, "annotator": person, "tries": LiveTries}
 	turn, err := one(ctx, s.db, op, "turn "+id, `
-		SELECT t.id::text, t.project_id::text, t.annotator_id::text, t.prompt_id::text, dialogue(q.message_id), q.safety, t.risk_category, t.attack_vector,
+		SELECT t.id::text, t.project_id::text, t.annotator_id::text, coalesce(t.stretch_id::text, ''), t.prompt_id::text, dialogue(q.message_id), q.safety, t.risk_category, t.attack_vector,
 		       q.source, q.held_out, coalesce(t.follows::text, ''), t.created_at, t.abandoned_at IS NOT NULL,
 		       coalesce((SELECT a.id::text FROM assignments a WHERE a.task_id = t.task_id AND a.annotator_id = t.annotator_id), ''),
 		       CASE WHEN`+openTurns+`THEN
@@ -313,14 +340,14 @@ func (s *Store) LiveTurn(ctx context.Context, annotator, id string) (LiveTurn, e
 		WHERE t.id = @turn AND t.annotator_id = @annotator`, args,
 		func(row pgx.CollectableRow) (LiveTurn, error) {
 			var t LiveTurn
-			err := row.Scan(&t.ID, &t.ProjectID, &t.Annotator, &t.Prompt.ID, &t.Prompt.Messages, &t.Prompt.Safety, &t.Prompt.Risk, &t.Prompt.Vector,
+			err := row.Scan(&t.ID, &t.ProjectID, &t.Annotator, &t.Stretch, &t.Prompt.ID, &t.Prompt.Messages, &t.Prompt.Safety, &t.Prompt.Risk, &t.Prompt.Vector,
 				&t.Prompt.Source, &t.Prompt.HeldOut, &t.Follows, &t.CreatedAt, &t.Abandoned, &t.Assignment, &t.Ahead)
 			return t, err
 		})
 	if err != nil {
 		return turn, err
 	}
-	answers, err := all(ctx, s.db, op, `
+	turn.Answers, err = all(ctx, s.db, op, `
 		SELECT CASE WHEN a.response_id IS NOT NULL THEN 'done'
 		            WHEN a.lease_until > clock_timestamp() AND a.error = '' THEN 'sampling'
 		            WHEN a.failures >= @tries THEN 'failed'
@@ -328,7 +355,6 @@ func (s *Store) LiveTurn(ctx context.Context, annotator, id string) (LiveTurn, e
 		       coalesce(r.content, ''), a.error
 		FROM live_answers a LEFT JOIN responses r ON r.id = a.response_id
 		WHERE a.turn_id = @turn ORDER BY a.number`, args, pgx.RowToStructByPos[LiveAnswer])
-	copy(turn.Answers[:], answers)
 	return turn, err
 }
 

@@ -77,9 +77,11 @@ func (s *Store) RedrawTurn(ctx context.Context, annotator, id string, seed uint6
 			return err
 		}
 		pool, err := one(ctx, tx, op, "project", `
-			SELECT p.temperatures,
-			       ARRAY(SELECT v.id FROM project_variants pv JOIN variants v ON v.id = pv.variant_id WHERE pv.project_id = p.id AND v.retired_at IS NULL ORDER BY v.id)
-			FROM live_turns t JOIN projects p ON p.id = t.project_id WHERE t.id = @turn AND t.abandoned_at IS NULL`, args,
+			SELECT CASE WHEN s.id IS NULL THEN p.temperatures ELSE ARRAY[s.temperature] END,
+			       CASE WHEN s.id IS NULL THEN
+			           ARRAY(SELECT v.id FROM project_variants pv JOIN variants v ON v.id = pv.variant_id WHERE pv.project_id = p.id AND v.retired_at IS NULL ORDER BY v.id)
+			       ELSE ARRAY[s.variant_id] END -- a stretch attacks one alone
+			FROM live_turns t JOIN projects p ON p.id = t.project_id LEFT JOIN stretches s ON s.id = t.stretch_id WHERE t.id = @turn AND t.abandoned_at IS NULL`, args,
 			func(row pgx.CollectableRow) (p drawPool, err error) { return p, row.Scan(&p.temperatures, &p.variants) })
 		if tandem.CodeOf(err) == tandem.NotFound || err == nil && len(pool.variants) == 0 {
 			return tandem.Errorf(tandem.Conflict, op, "nothing can answer this prompt any more")

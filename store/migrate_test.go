@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/tern/v2/migrate"
@@ -116,6 +117,15 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 		`INSERT INTO task_responses VALUES (2, 1, 1, 0), (2, 1, 2, 1)`,
 	)
 	put(17, `INSERT INTO rounds (number, name, status) VALUES (2, 'under way', 'running')`)
+	// Projects, turns and ratings from before there was red teaming: a rating on seven points stays one.
+	put(19,
+		`INSERT INTO projects (name, aspect) VALUES ('rated', 'helpfulness')`,
+		`INSERT INTO tasks (project_id, prompt_id, kind, content_key) VALUES (3, 1, 'rating', sha256('r'))`,
+		`INSERT INTO task_responses VALUES (3, 1, 1, 0)`,
+		`INSERT INTO assignments (task_id, annotator_id, shown, outcome, closed_at) SELECT 3, id, '{1}', 'submitted', clock_timestamp() FROM annotators WHERE role = 'admin'`,
+		`INSERT INTO judgments (assignment_id, task_id, project_id, annotator_id, kind, version, rating, shown, idempotency_key, body_hash)
+		 SELECT id, 3, 3, annotator_id, 'rating', 1, 7, '{1}', 'rated', sha256('') FROM assignments WHERE task_id = 3`,
+	)
 	_, err := store.Open(t.Context(), old.URL)
 	if err == nil {
 		t.Error("an older schema was opened")
@@ -138,8 +148,14 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 		t.Errorf("run %+v", run)
 	}
 	projects := must(s.Projects(t.Context()))(t)
-	if len(projects) != 2 || projects[0].Guideline != "Be kind." || projects[0].GuidelineVersion != 1 || projects[1].GuidelineVersion != 0 {
+	if len(projects) != 3 || projects[0].Guideline != "Be kind." || projects[0].GuidelineVersion != 1 || projects[1].GuidelineVersion != 0 {
 		t.Errorf("projects %+v", projects)
+	}
+	if p := projects[2]; p.Stretch != time.Hour || len(p.Risks) != 3 || len(p.Vectors) != 7 {
+		t.Errorf("the project has the settings %+v", p.Settings)
+	}
+	if rated := must(s.ProjectJudgments(t.Context(), "3", store.Page{}))(t); len(rated) != 1 || rated[0].Verdict.Rating != 7 || rated[0].RedTeam {
+		t.Errorf("rated is %+v", rated)
 	}
 	people := must(s.Annotators(t.Context()))(t)
 	if len(people) != 2 || people[0].Name != "Ada" || people[0].TimeZone != "UTC" {
@@ -153,7 +169,7 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 		`INSERT INTO assignments (task_id, annotator_id, shown, outcome, closed_at) SELECT 2, id, '{1,2}', 'submitted', clock_timestamp() FROM annotators ORDER BY role`,
 		`INSERT INTO judgments (assignment_id, task_id, project_id, annotator_id, kind, version, chosen, rejected, degree, shown, surplus, idempotency_key, body_hash)
 		 SELECT id, 2, 1, annotator_id, 'pairwise', 1, 1, 2, 'better', '{1,2}', true, 'l', sha256('') FROM assignments WHERE task_id = 2`,
-		`UPDATE slots SET assignment_id = 3, lease_until = clock_timestamp(), done_at = clock_timestamp() WHERE number = 2`,
+		`UPDATE slots SET assignment_id = (SELECT max(id) FROM assignments), lease_until = clock_timestamp(), done_at = clock_timestamp() WHERE number = 2`,
 		`UPDATE slots SET done_at = NULL WHERE number = 1`,
 	} {
 		if _, err := owner.Exec(t.Context(), sql); err != nil {
@@ -163,7 +179,7 @@ func TestMigrateFromAnOlderVersion(t *testing.T) {
 	var counts string
 	if err := owner.QueryRow(t.Context(), `
 		SELECT string_agg(concat_ws(' ', coalesce(i.name, 'all'), c.tasks, c.slots, c.done, c.judgments, c.surplus), ', ' ORDER BY i.name NULLS FIRST)
-		FROM project_counts c LEFT JOIN identities i USING (annotator_id)`).Scan(&counts); err != nil || counts != "all 2 2 0 0 0, Ada 0 0 0 2 1, Ben 0 0 1 1 1" {
+		FROM project_counts c LEFT JOIN identities i USING (annotator_id) WHERE c.project_id = 1`).Scan(&counts); err != nil || counts != "all 2 2 0 0 0, Ada 0 0 0 2 1, Ben 0 0 1 1 1" {
 		t.Errorf("counts %q, %v", counts, err)
 	}
 	for id, want := range map[string]tandem.Prompt{"1": {}, "2": {Risk: tandem.HatefulHarmful, Vector: tandem.Logic}} {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +20,11 @@ type Source string
 const (
 	Prepared Source = "prepared" // tasks that were made beforehand
 	Live     Source = "live"     // prompts that annotators write, answered while they watch
+	RedTeam  Source = "red_team" // attacks that annotators write in timed stretches, answered once and rated
 )
+
+// Written reports whether people write what is answered while they watch.
+func (s Source) Written() bool { return s == Live || s == RedTeam }
 
 // Project is a body of tasks under one guideline. CreatedAt, Closed, Qualifies and GuidelineVersion are the store's.
 type Project struct {
@@ -63,9 +68,26 @@ type Settings struct {
 	Blurred    bool   // texts stay blurred until they are asked for
 
 	// Of live projects: the temperatures that two are drawn from, and the longest answer in tokens. Default to
-	// 0.7 and 1, and 256
+	// 0.7 and 1, and 256. In red teaming there is one temperature, 1 by default
 	Temperatures []float64
 	AnswerTokens int
+
+	// Of red-teaming projects: how long a stretch is, and which attacks are asked for. Default to an hour, and all
+	Stretch time.Duration
+	Risks   []tandem.RiskCategory
+	Vectors []tandem.AttackVector
+}
+
+// StretchWords is the length of a stretch for people.
+func (s Settings) StretchWords() string {
+	switch minutes := s.Stretch.Minutes(); {
+	case s.Stretch == time.Hour:
+		return "an hour"
+	case minutes == 1:
+		return "a minute"
+	default:
+		return fmt.Sprintf("%.3g minutes", minutes)
+	}
 }
 
 // CreateProject opens a project. It is audited in the same transaction. Errors: Conflict when the name is taken.
@@ -77,9 +99,12 @@ func (s *Store) CreateProject(ctx context.Context, p Project, by string) (Projec
 	if p.Source == "" {
 		p.Source = Prepared
 	}
-	args, err := p.Settings.args(op)
+	args, err := p.Settings.args(op, p.Source)
 	if err != nil {
 		return Project{}, err
+	}
+	if p.Source == RedTeam && p.Aspect != tandem.Safety {
+		return Project{}, tandem.Errorf(tandem.Invalid, op, "red teaming is of safety, not of %s", p.Aspect)
 	}
 	args["name"], args["aspect"], args["source"], args["overlap"] = p.Name, string(p.Aspect), string(p.Source), p.Overlap
 	var made Project
@@ -87,9 +112,9 @@ func (s *Store) CreateProject(ctx context.Context, p Project, by string) (Projec
 		var id int64
 		if err := tx.QueryRow(ctx, `
 			INSERT INTO projects (name, aspect, source, overlap, lease, qualification_id, pass_share, gold_every, gold_window, gold_floor,
-			                      warning, daily_limit, blurred, temperatures, answer_tokens)
+			                      warning, daily_limit, blurred, temperatures, answer_tokens, stretch, risks, vectors)
 			VALUES (@name, @aspect, @source, @overlap, @lease, @qualification, @pass, @gold_every, @gold_window, @gold_floor,
-			        @warning, @limit, @blurred, @temperatures, @tokens)
+			        @warning, @limit, @blurred, @temperatures, @tokens, @stretch, @risks, @vectors)
 			RETURNING id`, args).Scan(&id); err != nil {
 			return err
 		}
@@ -107,8 +132,8 @@ func (s *Store) CreateProject(ctx context.Context, p Project, by string) (Projec
 	return made, err
 }
 
-// args are the settings as a statement's, defaults filled in.
-func (s Settings) args(op string) (pgx.NamedArgs, error) {
+// args are the settings as a statement's, defaults of a source filled in.
+func (s Settings) args(op string, source Source) (pgx.NamedArgs, error) {
 	if s.Lease == 0 {
 		s.Lease = 30 * time.Minute
 	}
@@ -125,7 +150,21 @@ func (s Settings) args(op string) (pgx.NamedArgs, error) {
 		s.AnswerTokens = 256
 	}
 	if len(s.Temperatures) == 0 {
-		s.Temperatures = []float64{0.7, 1}
+		if s.Temperatures = []float64{0.7, 1}; source == RedTeam {
+			s.Temperatures = []float64{1}
+		}
+	}
+	if s.Stretch == 0 {
+		s.Stretch = time.Hour
+	}
+	if len(s.Risks) == 0 {
+		s.Risks = tandem.RiskCategories()
+	}
+	if len(s.Vectors) == 0 {
+		s.Vectors = tandem.AttackVectors()
+	}
+	if err := s.attackable(op, source); err != nil {
+		return nil, err
 	}
 	var qualification *int64
 	if s.Qualification != "" {
@@ -137,7 +176,37 @@ func (s Settings) args(op string) (pgx.NamedArgs, error) {
 	}
 	return pgx.NamedArgs{"lease": s.Lease, "qualification": qualification, "pass": s.PassShare, "gold_every": s.GoldEvery,
 		"gold_window": s.GoldWindow, "gold_floor": s.GoldFloor, "warning": s.Warning, "limit": s.DailyLimit, "blurred": s.Blurred,
-		"temperatures": s.Temperatures, "tokens": s.AnswerTokens}, nil
+		"temperatures": s.Temperatures, "tokens": s.AnswerTokens, "stretch": s.Stretch, "risks": s.Risks, "vectors": s.Vectors}, nil
+}
+
+// The shortest and the longest stretch of red teaming.
+const (
+	ShortestStretch = time.Minute
+	LongestStretch  = 8 * time.Hour
+)
+
+// attackable reports the first of the settings that a red-teaming project cannot have.
+func (s Settings) attackable(op string, source Source) error {
+	invalid := func(format string, a ...any) error { return tandem.Errorf(tandem.Invalid, op, format, a...) }
+	for _, risk := range s.Risks {
+		if !slices.Contains(tandem.RiskCategories(), risk) {
+			return invalid("there is no risk category %q", risk)
+		}
+	}
+	for _, vector := range s.Vectors {
+		if !slices.Contains(tandem.AttackVectors(), vector) {
+			return invalid("there is no attack vector %q", vector)
+		}
+	}
+	switch {
+	case s.Stretch < ShortestStretch || s.Stretch > LongestStretch:
+		return invalid("a stretch lasts from a minute to eight hours, not %v", s.Stretch)
+	case source == RedTeam && len(s.Temperatures) != 1:
+		return invalid("a policy is attacked at one temperature, not at %d", len(s.Temperatures))
+	case source == RedTeam && s.GoldEvery != 0:
+		return invalid("there are no gold tasks in red teaming")
+	}
+	return nil
 }
 
 // Configure changes a project's settings; it applies to what is claimed from then on. It is audited in the same
@@ -165,7 +234,7 @@ func (s *Store) Reconfigure(ctx context.Context, projectID string, change func(*
 		}
 		settings := present.Settings
 		change(&settings)
-		args, err := settings.args(op)
+		args, err := settings.args(op, present.Source)
 		if err != nil {
 			return err
 		}
@@ -173,7 +242,7 @@ func (s *Store) Reconfigure(ctx context.Context, projectID string, change func(*
 		if _, err := tx.Exec(ctx, `
 			UPDATE projects SET lease = @lease, qualification_id = @qualification, pass_share = @pass, gold_every = @gold_every,
 				gold_window = @gold_window, gold_floor = @gold_floor, warning = @warning, daily_limit = @limit, blurred = @blurred,
-				temperatures = @temperatures, answer_tokens = @tokens
+				temperatures = @temperatures, answer_tokens = @tokens, stretch = @stretch, risks = @risks, vectors = @vectors
 			WHERE id = @id`, args); err != nil {
 			return err
 		}
@@ -239,7 +308,7 @@ func (s *Store) Guidelines(ctx context.Context, projectID string) ([]Guideline, 
 const selectProject = `
 	SELECT p.id::text, p.name, p.aspect, p.source, coalesce(g.markdown, ''), coalesce(g.version, 0), p.overlap,
 	       p.lease, coalesce(p.qualification_id::text, ''), p.pass_share, p.gold_every, p.gold_window, p.gold_floor,
-	       p.warning, p.daily_limit, p.blurred, p.temperatures, p.answer_tokens, p.created_at, p.closed_at IS NOT NULL,
+	       p.warning, p.daily_limit, p.blurred, p.temperatures, p.answer_tokens, p.stretch, p.risks, p.vectors, p.created_at, p.closed_at IS NOT NULL,
 	       EXISTS (SELECT FROM projects q WHERE q.qualification_id = p.id)
 	FROM projects p
 	LEFT JOIN LATERAL (SELECT version, markdown FROM guidelines WHERE project_id = p.id ORDER BY version DESC LIMIT 1) g ON true`
@@ -248,7 +317,7 @@ func scanProject(row pgx.CollectableRow) (Project, error) {
 	var p Project
 	err := row.Scan(&p.ID, &p.Name, &p.Aspect, &p.Source, &p.Guideline, &p.GuidelineVersion, &p.Overlap,
 		&p.Lease, &p.Qualification, &p.PassShare, &p.GoldEvery, &p.GoldWindow, &p.GoldFloor,
-		&p.Warning, &p.DailyLimit, &p.Blurred, &p.Temperatures, &p.AnswerTokens, &p.CreatedAt, &p.Closed, &p.Qualifies)
+		&p.Warning, &p.DailyLimit, &p.Blurred, &p.Temperatures, &p.AnswerTokens, &p.Stretch, &p.Risks, &p.Vectors, &p.CreatedAt, &p.Closed, &p.Qualifies)
 	return p, err
 }
 

@@ -134,8 +134,8 @@ func (s *Store) FailAnswer(ctx context.Context, j LiveJob, f Failure) error {
 		pgx.NamedArgs{"reason": f.Reason, "seed": int64(f.Seed), "pause": f.Pause, "final": f.Final, "tries": LiveTries})
 }
 
-// FinishAnswer keeps the answer that a job brought. With the second answer of a turn the comparison is made: a
-// pairwise task whose one place its author has, the sides as they were drawn when the turn began, so that what
+// FinishAnswer keeps the answer that a job brought. With the last answer of a turn its task is made, a comparison or, of an
+// attack, a rating, whose one place its author has, the sides as they were drawn when the turn began, so that what
 // one watched stays where it was. An answer of a folder that is registered as a model names the model; others
 // have the origin "variant:NAME". Errors: Stale when the job is held no more or its turn was given up; Conflict
 // when the answer says the same as the other one, so that there would be nothing to compare.
@@ -149,6 +149,7 @@ func (s *Store) FinishAnswer(ctx context.Context, j LiveJob, c tandem.Completion
 		Prompt    string
 		Abandoned bool
 		Held      bool
+		Alone     bool   // there is no other answer
 		Other     *int64 // the other answer's response
 		Says      *string
 	}
@@ -159,9 +160,9 @@ func (s *Store) FinishAnswer(ctx context.Context, j LiveJob, c tandem.Completion
 		}
 		now, err := one(ctx, tx, op, "turn "+j.Turn, `
 			SELECT t.prompt_id::text, t.abandoned_at IS NOT NULL,
-			       EXISTS (SELECT FROM live_answers a WHERE`+stillHeld+`), o.response_id, r.content
+			       EXISTS (SELECT FROM live_answers a WHERE`+stillHeld+`), o.turn_id IS NULL, o.response_id, r.content
 			FROM live_turns t
-			JOIN live_answers o ON o.turn_id = t.id AND o.number <> @number
+			LEFT JOIN live_answers o ON o.turn_id = t.id AND o.number <> @number
 			LEFT JOIN responses r ON r.id = o.response_id
 			WHERE t.id = @turn`, args, pgx.RowToStructByPos[state])
 		switch {
@@ -180,14 +181,18 @@ func (s *Store) FinishAnswer(ctx context.Context, j LiveJob, c tandem.Completion
 		if _, err := tx.Exec(ctx, `UPDATE live_answers a SET response_id = @response, lease_until = NULL, error = '' WHERE`+stillHeld, args); err != nil {
 			return err
 		}
-		if now.Other == nil {
+		args["kind"] = string(Pairwise)
+		switch {
+		case now.Alone:
+			args["kind"], args["answers"] = string(Rating), []int64{response}
+		case now.Other == nil:
 			return nil
-		}
-		args["answers"] = []int64{response, *now.Other}
-		if j.Number == 2 {
+		case j.Number == 2:
 			args["answers"] = []int64{*now.Other, response}
+		default:
+			args["answers"] = []int64{response, *now.Other}
 		}
-		return makeComparison(ctx, tx, args)
+		return makeTask(ctx, tx, args)
 	})
 }
 
@@ -219,8 +224,8 @@ func addAnswer(ctx context.Context, tx pgx.Tx, op, prompt string, j LiveJob, c t
 	return id, err
 }
 
-// makeComparison makes the task of the turn @turn with @answers, and gives its one place to the turn's author.
-func makeComparison(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) error {
+// makeTask makes the task of the turn @turn, a @kind of @answers, and gives its one place to the turn's author.
+func makeTask(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) error {
 	// The same prompt with the same answers may be another turn's: the key is the turn's own.
 	key := sha256.Sum256(fmt.Appendf(nil, "live %d", args["turn"]))
 	args["key"] = key[:]
@@ -230,7 +235,7 @@ func makeComparison(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) error {
 			FROM live_turns t JOIN projects p ON p.id = t.project_id WHERE t.id = @turn
 		), task AS (
 			INSERT INTO tasks (project_id, prompt_id, kind, batch, content_key)
-			SELECT project_id, prompt_id, 'pairwise', batch, @key FROM turn RETURNING id, project_id, prompt_id
+			SELECT project_id, prompt_id, @kind, batch, @key FROM turn RETURNING id, project_id, prompt_id
 		), answers AS (
 			INSERT INTO task_responses (task_id, prompt_id, response_id, position)
 			SELECT task.id, task.prompt_id, r.id, r.n - 1 FROM task, unnest(@answers::bigint[]) WITH ORDINALITY r (id, n)

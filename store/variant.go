@@ -190,7 +190,8 @@ func (s *Store) Drawing(ctx context.Context, projectID string) (Drawing, error) 
 // SetDrawing chooses what a live project's answers are drawn from, from the next prompt on; variants are given
 // by their ids. It is audited in the same transaction. Errors: Invalid for temperatures or a length that no
 // sampler can do, or where one variant at temperature 0 would answer everything twice alike; NotFound for no such
-// project or variant; Conflict for a project that is not live.
+// project or variant; Conflict for a project whose prompts are not written. Of a red-teaming project's variants each
+// stretch attacks one, at the one temperature; without any it attacks the policy that serves.
 func (s *Store) SetDrawing(ctx context.Context, projectID string, variants []string, temperatures []float64, answerTokens int, by string) error {
 	const op = "store.SetDrawing"
 	project, err := parseID(op, "project", projectID)
@@ -213,8 +214,6 @@ func (s *Store) SetDrawing(ctx context.Context, projectID string, variants []str
 		return tandem.Errorf(tandem.Invalid, op, "temperatures are from 0 to 2")
 	case answerTokens < 1 || answerTokens > 4096:
 		return tandem.Errorf(tandem.Invalid, op, "an answer has from 1 to 4096 tokens at most, not %d", answerTokens)
-	case len(ids) == 1 && len(temperatures) == 1 && temperatures[0] == 0:
-		return tandem.Errorf(tandem.Invalid, op, "one variant at temperature 0 gives the same answer twice; choose another variant or temperature")
 	}
 	detail, err := json.Marshal(map[string]any{"variants": ids, "temperatures": temperatures, "answer_tokens": answerTokens})
 	if err != nil {
@@ -226,8 +225,13 @@ func (s *Store) SetDrawing(ctx context.Context, projectID string, variants []str
 		if err != nil {
 			return err
 		}
-		if source != Live {
+		switch {
+		case !source.Written():
 			return tandem.Errorf(tandem.Conflict, op, "the comparisons of project %s are prepared: nothing is drawn for it", projectID)
+		case source == RedTeam && len(temperatures) > 1:
+			return tandem.Errorf(tandem.Invalid, op, "a policy is attacked at one temperature, not at %d", len(temperatures))
+		case source == Live && len(ids) == 1 && len(temperatures) == 1 && temperatures[0] == 0:
+			return tandem.Errorf(tandem.Invalid, op, "one variant at temperature 0 gives the same answer twice; choose another variant or temperature")
 		}
 		known, err := all(ctx, tx, op, `SELECT id FROM variants WHERE id = ANY (@variants)`, args, pgx.RowTo[int64])
 		if err != nil {

@@ -8,14 +8,15 @@ type Verdict struct {
 	Rejected string        `json:"rejected,omitempty"` // pairwise: the other
 	Degree   tandem.Degree `json:"degree,omitempty"`   // pairwise: by how much; required
 	Ranking  [][]string    `json:"ranking,omitempty"`  // ranking: every response once, best first; ties share a place
-	Rating   int           `json:"rating,omitempty"`   // rating: 1 to 7
-	// Labels are the responses' safety labels by id; in a safety project every response has one.
+	Rating   int           `json:"rating,omitempty"`   // rating: 1 to 7; of an answer to an attack a tandem.SafetyRating
+	// Labels are the responses' safety labels by id; in a safety project every response has one, and in red teaming none:
+	// the rating says it.
 	Labels  map[string]tandem.SafetyLabel `json:"labels,omitempty"`
 	Comment string                        `json:"comment,omitempty"`
 }
 
 // fits reports what keeps v from being a verdict on a task of the kind with these responses.
-func (v Verdict) fits(kind TaskKind, aspect tandem.Aspect, responses []int64) error {
+func (v Verdict) fits(kind TaskKind, aspect tandem.Aspect, source Source, responses []int64) error {
 	invalid := func(format string, args ...any) error { return tandem.Errorf(tandem.Invalid, "", format, args...) }
 	left := make(map[string]bool, len(responses)) // responses that have not been named yet
 	for _, id := range responses {
@@ -29,7 +30,10 @@ func (v Verdict) fits(kind TaskKind, aspect tandem.Aspect, responses []int64) er
 			return invalid("response %s has the label %q", id, label)
 		}
 	}
-	if aspect == tandem.Safety && len(v.Labels) != len(responses) {
+	switch {
+	case source == RedTeam && len(v.Labels) > 0:
+		return invalid("an answer to an attack is rated, and has no label")
+	case source != RedTeam && aspect == tandem.Safety && len(v.Labels) != len(responses):
 		return invalid("a safety task wants a label on each of %d responses, and %d have one", len(responses), len(v.Labels))
 	}
 
@@ -61,6 +65,9 @@ func (v Verdict) fits(kind TaskKind, aspect tandem.Aspect, responses []int64) er
 			return invalid("%d responses have no place", len(left))
 		}
 	case Rating:
+		if source == RedTeam && !tandem.SafetyRating(v.Rating).Valid() {
+			return invalid("the rating %d of an answer to an attack is not between 1 and 5", v.Rating)
+		}
 		if v.Rating < 1 || v.Rating > 7 {
 			return invalid("the rating %d is not between 1 and 7", v.Rating)
 		}
