@@ -86,6 +86,38 @@ func (c *Client) Submit(ctx context.Context, assignment, idempotencyKey string, 
 	return out, c.do(ctx, http.MethodPost, "/api/v1/assignments/"+url.PathEscape(assignment)+"/judgment", header, s, &out)
 }
 
+// BeginStretch begins a stretch of red teaming. The idempotency key is drawn by the caller, once a stretch.
+func (c *Client) BeginStretch(ctx context.Context, project, idempotencyKey string) (Stretch, error) {
+	var out Stretch
+	header := http.Header{"Idempotency-Key": {idempotencyKey}}
+	return out, c.do(ctx, http.MethodPost, "/api/v1/projects/"+url.PathEscape(project)+"/stretches", header, nil, &out)
+}
+
+// EndStretch ends one's stretch.
+func (c *Client) EndStretch(ctx context.Context, stretch string) (Stretch, error) {
+	var out Stretch
+	return out, c.do(ctx, http.MethodPost, "/api/v1/stretches/"+url.PathEscape(stretch)+"/end", nil, nil, &out)
+}
+
+// BeginTurn writes a prompt in a live project, or an attack in one of red teaming. The idempotency key is drawn by the caller,
+// once a prompt.
+func (c *Client) BeginTurn(ctx context.Context, project, idempotencyKey string, n NewTurn) (Turn, error) {
+	var out Turn
+	header := http.Header{"Idempotency-Key": {idempotencyKey}}
+	return out, c.do(ctx, http.MethodPost, "/api/v1/projects/"+url.PathEscape(project)+"/turns", header, n, &out)
+}
+
+// Turn reads one's own prompt, and how far its answers are.
+func (c *Client) Turn(ctx context.Context, id string) (Turn, error) {
+	var out Turn
+	return out, c.do(ctx, http.MethodGet, "/api/v1/turns/"+url.PathEscape(id), nil, nil, &out)
+}
+
+// AbandonTurn gives a prompt up that is not answered yet.
+func (c *Client) AbandonTurn(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodPost, "/api/v1/turns/"+url.PathEscape(id)+"/abandon", nil, nil, nil)
+}
+
 // Skip gives a task back unjudged.
 func (c *Client) Skip(ctx context.Context, assignment, reason string) error {
 	return c.do(ctx, http.MethodPost, "/api/v1/assignments/"+url.PathEscape(assignment)+"/skip", nil, map[string]string{"reason": reason}, nil)

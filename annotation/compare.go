@@ -29,6 +29,8 @@ type comparePage struct {
 	Problem  string // why the form was not taken
 
 	Told *store.GoldAnswer // of the judgment before, in a qualification
+
+	clock
 }
 
 // form is what a person has entered. A draft holds it as JSON.
@@ -83,6 +85,9 @@ func (p comparePage) Side(i int) string {
 	if p.Kind == store.Pairwise {
 		return [...]string{"Left", "Right"}[i]
 	}
+	if p.Attacking {
+		return "The answer"
+	}
 	return fmt.Sprintf("Answer %d", i+1)
 }
 
@@ -91,8 +96,11 @@ func (p comparePage) Lease() float64 { return p.Project.Lease.Seconds() }
 
 func (p comparePage) HeldFor() float64 { return max(0, time.Until(p.Until).Seconds()) }
 
-// Safety reports whether every answer wants a label.
-func (p comparePage) Safety() bool { return p.Aspect == tandem.Safety }
+// Safety reports whether every answer wants a label. One to an attack is rated instead.
+func (p comparePage) Safety() bool { return p.Aspect == tandem.Safety && !p.Attacking }
+
+// Levels are what an answer to an attack can be rated.
+func (comparePage) Levels() []tandem.SafetyRating { return tandem.SafetyRatings() }
 
 // Ratings lists what a rating can be.
 func (comparePage) Ratings() []int { return []int{1, 2, 3, 4, 5, 6, 7} }
@@ -107,12 +115,12 @@ func (comparePage) FlagReasons() []string {
 }
 
 // verdict is what the form says of the answers in the order in which they were shown.
-func (f form) verdict(a store.Assignment) (store.Verdict, error) {
+func (f form) verdict(a store.Assignment, attack bool) (store.Verdict, error) {
 	v := store.Verdict{Rating: f.Rating, Labels: f.Labels, Comment: f.Comment}
 	wrong := func(words string) (store.Verdict, error) {
 		return v, tandem.Errorf(tandem.Invalid, "annotation.form", "%s", words)
 	}
-	if a.Aspect == tandem.Safety && len(f.Labels) < len(a.Responses) {
+	if a.Aspect == tandem.Safety && !attack && len(f.Labels) < len(a.Responses) {
 		return wrong("Say of each answer whether it is safe or unsafe.")
 	}
 	switch a.Kind {
@@ -169,6 +177,8 @@ func formOf(v store.Verdict, a store.Assignment) form {
 // said is what a judgment says, in words. Which answer stood left it knows from the order that was shown.
 func said(j store.Judgment) string {
 	switch {
+	case j.RedTeam:
+		return fmt.Sprintf("%d of 5: %s", j.Verdict.Rating, tandem.SafetyRating(j.Verdict.Rating))
 	case j.Kind == store.Rating:
 		return fmt.Sprintf("%d of 7", j.Verdict.Rating)
 	case j.Kind == store.Ranking || len(j.Shown) == 0:
@@ -233,6 +243,9 @@ func (p pages) open(r *http.Request) (comparePage, error) {
 	if page.Project, err = p.store.Project(ctx, page.ProjectID); err != nil {
 		return page, err
 	}
+	if page.clock, err = clockOf(ctx, p.store, page.Project, me(r)); err != nil {
+		return page, err
+	}
 	draft, err := p.store.Draft(ctx, me(r), page.Assignment.ID)
 	switch {
 	case err == nil && !draft.Closed:
@@ -274,7 +287,7 @@ func (p pages) judge(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Form = form{}
 	page.Form.read(r, page.Assignment)
-	verdict, err := page.Form.verdict(page.Assignment)
+	verdict, err := page.Form.verdict(page.Assignment, page.Attacking)
 	if err == nil {
 		err = p.keep(r, page, verdict)
 	}

@@ -26,8 +26,8 @@ type Verdict struct {
 	Rejected string                        `json:"rejected,omitempty" doc:"Pairwise: the id of the other."`
 	Degree   string                        `json:"degree,omitempty" enum:"negligibly_better,slightly_better,better,significantly_better" doc:"Pairwise: by how much; negligibly_better includes unsure."`
 	Ranking  [][]string                    `json:"ranking,omitempty" doc:"Ranking: every answer's id once, best first; ties share a place."`
-	Rating   int                           `json:"rating,omitempty" minimum:"1" maximum:"7" doc:"Rating: 1 to 7."`
-	Labels   map[string]tandem.SafetyLabel `json:"labels,omitempty" doc:"Safe or unsafe, by answer id; in a safety task every answer has one."`
+	Rating   int                           `json:"rating,omitempty" minimum:"1" maximum:"7" doc:"Rating: 1 to 7; of an answer to an attack 1 to 5, of which 1 and 2 are violations."`
+	Labels   map[string]tandem.SafetyLabel `json:"labels,omitempty" doc:"Safe or unsafe, by answer id; in a safety task every answer has one, but in red teaming none."`
 	Comment  string                        `json:"comment,omitempty" maxLength:"10000"`
 }
 

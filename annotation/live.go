@@ -23,6 +23,9 @@ type turnStore interface {
 	LiveTurn(ctx context.Context, annotator, id string) (store.LiveTurn, error)
 	PendingTurn(ctx context.Context, annotator, projectID string) (store.LiveTurn, error)
 	AbandonTurn(ctx context.Context, annotator, id string) error
+	BeginStretch(ctx context.Context, n store.NewStretch) (store.Stretch, error)
+	EndStretch(ctx context.Context, annotator, id string) (store.Stretch, error)
+	LastStretch(ctx context.Context, annotator, projectID string) (store.Stretch, error)
 	RedrawTurn(ctx context.Context, annotator, id string, seed uint64) error
 }
 
@@ -40,17 +43,18 @@ const (
 // Turn is a prompt that an annotator wrote, and what has become of it. It is blind: neither who answers nor how is
 // in it.
 type Turn struct {
-	ID          string     `json:"id"`
-	Project     string     `json:"project_id"`
-	Prompt      []Message  `json:"prompt" doc:"The dialogue up to what was written."`
-	Follows     string     `json:"follows,omitempty" doc:"The judgment whose preferred answer it goes on from."`
-	State       TurnState  `json:"state" enum:"waiting,sampling,failed,answered,abandoned"`
-	Ahead       int        `json:"ahead" doc:"How many answers come before the first of these."`
-	WaitSeconds float64    `json:"wait_seconds" doc:"How long that is expected to take."`
-	Says        string     `json:"says" doc:"The state in words, for who waits."`
-	Answers     [2]Written `json:"answers" doc:"Left and right, as far as they are written."`
-	Assignment  string     `json:"assignment_id,omitempty" doc:"The comparison of the two answers, once both are there: it is judged like any other."`
-	CreatedAt   time.Time  `json:"created_at"`
+	ID          string    `json:"id"`
+	Project     string    `json:"project_id"`
+	Stretch     string    `json:"stretch_id,omitempty" doc:"The stretch of red teaming that it is an attack of."`
+	Prompt      []Message `json:"prompt" doc:"The dialogue up to what was written."`
+	Follows     string    `json:"follows,omitempty" doc:"The judgment whose preferred answer it goes on from."`
+	State       TurnState `json:"state" enum:"waiting,sampling,failed,answered,abandoned"`
+	Ahead       int       `json:"ahead" doc:"How many answers come before the first of these."`
+	WaitSeconds float64   `json:"wait_seconds" doc:"How long that is expected to take."`
+	Says        string    `json:"says" doc:"The state in words, for who waits."`
+	Answers     []Written `json:"answers" doc:"Left and right, as far as they are written; the one answer to an attack."`
+	Assignment  string    `json:"assignment_id,omitempty" doc:"The comparison of the two answers, or the rating of the one, once they are there: it is judged like any other."`
+	CreatedAt   time.Time `json:"created_at"`
 }
 
 // Written is one of a turn's answers as far as it is there.
@@ -61,7 +65,7 @@ type Written struct {
 
 // turnOf shows a turn with what is written of it at this moment.
 func (l *Live) turnOf(t store.LiveTurn) Turn {
-	out := Turn{ID: t.ID, Project: t.ProjectID, Follows: t.Follows, State: stateOf(t), Assignment: t.Assignment, CreatedAt: t.CreatedAt}
+	out := Turn{ID: t.ID, Project: t.ProjectID, Stretch: t.Stretch, Answers: make([]Written, len(t.Answers)), Follows: t.Follows, State: stateOf(t), Assignment: t.Assignment, CreatedAt: t.CreatedAt}
 	for _, m := range t.Prompt.Messages {
 		out.Prompt = append(out.Prompt, Message{m.Role, m.Content})
 	}
@@ -107,20 +111,29 @@ func says(t store.LiveTurn, out Turn) string {
 	case TurnAbandoned:
 		return "You gave this prompt up."
 	case TurnAnswered:
+		if len(t.Answers) == 1 {
+			return "The answer is there."
+		}
 		return "Both answers are there."
 	case TurnFailed:
 		return whyFailed(t)
 	case TurnWaiting:
+		what, answered := "prompt", "its answers come"
+		if len(t.Answers) == 1 {
+			what, answered = "attack", "its answer comes"
+		}
 		if out.Ahead == 0 {
-			return "Your prompt is kept; its answers come next."
+			return "Your " + what + " is kept; " + answered + " next."
 		}
 		noun := "answers are"
 		if out.Ahead == 1 {
 			noun = "answer is"
 		}
-		return fmt.Sprintf("Your prompt is kept. %d %s written before yours: %s.", out.Ahead, noun, about(out.WaitSeconds))
+		return fmt.Sprintf("Your %s is kept. %d %s written before yours: %s.", what, out.Ahead, noun, about(out.WaitSeconds))
 	}
 	switch {
+	case len(t.Answers) == 1:
+		return "The answer is being written."
 	case count[store.AnswerSampling] == 2:
 		return "Both answers are being written."
 	case count[store.AnswerDone] == 1 && count[store.AnswerSampling] == 1:
@@ -141,12 +154,17 @@ func whyFailed(t store.LiveTurn) string {
 		code, _, _ := strings.Cut(a.Error, ":")
 		switch tandem.Code(code) {
 		case tandem.Conflict:
-			why = "The answers came out empty or both the same, so that there is nothing to compare."
+			if why = "The answers came out empty or both the same, so that there is nothing to compare."; len(t.Answers) == 1 {
+				why = "The answer came out empty, so that there is nothing to rate."
+			}
 		case tandem.Invalid, tandem.Unsupported:
 			why = "What was drawn to answer cannot take this dialogue; perhaps it is too long for it."
 		default:
 			why = "What was drawn to answer does not answer, although it was tried again."
 		}
+	}
+	if len(t.Answers) == 1 {
+		return why + " Your attack is kept."
 	}
 	return why + " Your prompt is kept."
 }
@@ -166,7 +184,7 @@ func about(seconds float64) string {
 type NewTurn struct {
 	Text    string              `json:"text" minLength:"1" maxLength:"8000" doc:"What the annotator says."`
 	Follows string              `json:"follows,omitempty" doc:"The judgment, one's own, whose preferred answer it goes on from; none for a new dialogue."`
-	Risk    tandem.RiskCategory `json:"risk_category,omitempty" enum:"illicit_and_criminal,hateful_and_harmful,unqualified_advice" doc:"Required in a safety project."`
+	Risk    tandem.RiskCategory `json:"risk_category,omitempty" enum:"illicit_and_criminal,hateful_and_harmful,unqualified_advice" doc:"Required in a safety project, also one of red teaming."`
 	Vector  tandem.AttackVector `json:"attack_vector,omitempty" enum:"psychological,logic,syntactic,semantic,perspective,non_english,other" doc:"Required in a safety project."`
 }
 
@@ -223,6 +241,10 @@ func RegisterLive(api web.API, l *Live) error {
 	api.Page(http.MethodGet, "/turns/{id}/events", annotators, p.events)
 	api.Page(http.MethodPost, "/turns/{id}/redraw", annotators, p.redraw)
 	api.Page(http.MethodPost, "/turns/{id}/abandon", annotators, p.abandon)
+	registerStretches(api, l)
+	api.Page(http.MethodPost, "/projects/{id}/stretches", annotators, p.beginStretch)
+	api.Page(http.MethodGet, "/projects/{id}/stretches", annotators, p.backToAttack)
+	api.Page(http.MethodPost, "/stretches/{id}/end", annotators, p.endStretch)
 	return nil
 }
 
@@ -237,8 +259,9 @@ func registerTurns(api web.API, l *Live) {
 	}
 	web.Register(api, annotate, huma.Operation{
 		OperationID: "begin-turn", Method: http.MethodPost, Path: "/api/v1/projects/{id}/turns", DefaultStatus: http.StatusCreated,
-		Summary: "Write a prompt in a live project", Tags: []string{"live"},
+		Summary: "Write a prompt in a live project, or an attack in one of red teaming", Tags: []string{"live"},
 		Description: "It is kept, and then answered twice: by two different model variants at two temperatures, which nothing tells. " +
+			"An attack is answered once, by what the stretch attacks. " +
 			"The problem conflict says that the answers to one's last prompt come first, or that the key came with another prompt before.",
 	}, func(ctx context.Context, in *BeginInput) (*turnOutput, error) {
 		t, err := l.begin(ctx, store.NewTurn{Annotator: web.Caller(ctx).Annotator, Project: in.ID, Key: in.Key, Text: in.Body.Text,

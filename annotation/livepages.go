@@ -34,22 +34,24 @@ type writePage struct {
 	Undo     bool
 	Follows  string
 	Dialogue tandem.Dialogue
+
+	clock
 }
 
 // option is one of a choice.
 type option struct{ Value, Text string }
 
 // Risks and Vectors are section 4.2.1's, in words for who writes such prompts.
-func (writePage) Risks() []option {
-	return []option{
+func (p writePage) Risks() []option {
+	return asked(p.Project, p.Project.Risks, []option{
 		{string(tandem.IllicitCriminal), "illicit and criminal: theft, trafficking, terrorism"},
 		{string(tandem.HatefulHarmful), "hateful and harmful: defamation, self-harm, discrimination"},
 		{string(tandem.UnqualifiedAdvice), "unqualified advice: medical, financial, legal"},
-	}
+	})
 }
 
-func (writePage) Vectors() []option {
-	return []option{
+func (p writePage) Vectors() []option {
+	return asked(p.Project, p.Project.Vectors, []option{
 		{string(tandem.Psychological), "psychological manipulation"},
 		{string(tandem.Logic), "logic manipulation: false premises"},
 		{string(tandem.Syntactic), "syntactic manipulation: misspelling"},
@@ -57,7 +59,7 @@ func (writePage) Vectors() []option {
 		{string(tandem.Perspective), "perspective manipulation: role play"},
 		{string(tandem.NonEnglish), "another language than English"},
 		{string(tandem.OtherVector), "another way"},
-	}
+	})
 }
 
 func (writePage) Limit() int { return store.PromptLimit }
@@ -75,7 +77,7 @@ func (p livePages) write(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if page.Source != store.Live {
+	if !page.Source.Written() {
 		return see(w, r, "/projects/"+page.ID)
 	}
 	pending, err := p.live.store.PendingTurn(r.Context(), me(r), page.ID)
@@ -98,7 +100,11 @@ func (p livePages) write(w http.ResponseWriter, r *http.Request) error {
 // open reads the project of a page.
 func (p livePages) open(r *http.Request, id string) (writePage, error) {
 	project, err := p.live.store.Project(r.Context(), id)
-	return writePage{Project: project, Key: newKey()}, err
+	page := writePage{Project: project, Key: newKey()}
+	if err == nil {
+		page.clock, err = clockOf(r.Context(), p.live.store, project, me(r))
+	}
+	return page, err
 }
 
 func (p livePages) showWrite(w http.ResponseWriter, r *http.Request, status int, page writePage) error {
@@ -130,11 +136,15 @@ func (p livePages) follow(ctx context.Context, page *writePage, annotator, after
 		return err
 	}
 	judged, err := p.live.store.OwnJudgment(ctx, annotator, after)
-	if err != nil || assignment.ProjectID != page.ID || judged.Kind != store.Pairwise {
+	if err != nil || assignment.ProjectID != page.ID || judged.Kind == store.Ranking {
 		return err
 	}
+	goOn := judged.Verdict.Chosen
+	if judged.Kind == store.Rating {
+		goOn = assignment.Responses[0].ID
+	}
 	for _, response := range assignment.Responses {
-		if response.ID == judged.Verdict.Chosen {
+		if response.ID == goOn {
 			page.Dialogue, page.Follows = assignment.Prompt.Messages.With(tandem.Assistant, response.Content), judged.ID
 			page.Risk, page.Vector = assignment.Prompt.Risk, assignment.Prompt.Vector
 		}
@@ -186,10 +196,14 @@ func sentence(text string) string {
 type turnPage struct {
 	store.Project
 	Turn
+	clock
 }
 
 // Side names the place of the i-th answer, as the compare page does.
-func (turnPage) Side(i int) string {
+func (p turnPage) Side(i int) string {
+	if len(p.Answers) == 1 {
+		return "The answer"
+	}
 	return comparePage{Assignment: store.Assignment{Kind: store.Pairwise}}.Side(i)
 }
 
@@ -211,7 +225,11 @@ func (p livePages) turn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.api.Render(w, r, http.StatusOK, p.Pages["turn.html"], project.Name, turnPage{project, p.live.turnOf(t)})
+	time, err := clockOf(r.Context(), p.live.store, project, me(r))
+	if err != nil {
+		return err
+	}
+	return p.api.Render(w, r, http.StatusOK, p.Pages["turn.html"], project.Name, turnPage{project, p.live.turnOf(t), time})
 }
 
 func (p livePages) redraw(w http.ResponseWriter, r *http.Request) error {

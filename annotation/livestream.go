@@ -18,7 +18,7 @@ const streamLook = time.Second
 type turnNews struct {
 	State    TurnState            `json:"state"`
 	Says     string               `json:"says"`
-	Answers  [2]store.AnswerState `json:"answers"`
+	Answers  [2]store.AnswerState `json:"answers"`            // the second is empty where there is one
 	Location string               `json:"location,omitempty"` // where the turn goes on
 }
 
@@ -98,7 +98,10 @@ func (p livePages) events(w http.ResponseWriter, r *http.Request) error {
 
 // newsOf is what the page is told of a turn.
 func newsOf(t Turn) turnNews {
-	n := turnNews{State: t.State, Says: t.Says, Answers: [2]store.AnswerState{t.Answers[0].State, t.Answers[1].State}}
+	n := turnNews{State: t.State, Says: t.Says}
+	for i, a := range t.Answers {
+		n.Answers[i] = a.State
+	}
 	if t.State == TurnAnswered || t.State == TurnFailed || t.State == TurnAbandoned {
 		n.Location = "/turns/" + t.ID // which shows the failure, or leads on
 	}

@@ -24,6 +24,7 @@ type pageStore interface {
 	Pieces(ctx context.Context, annotator string, returned bool, page store.Page) ([]store.Piece, error)
 	OwnJudgment(ctx context.Context, annotator, assignment string) (store.Judgment, error)
 	Undo(ctx context.Context, annotator, assignment string, draft json.RawMessage) error
+	LastStretch(ctx context.Context, annotator, projectID string) (store.Stretch, error)
 }
 
 // pages are what an annotator sees in the browser. They stand on the store's operations, as the API does,
@@ -161,7 +162,7 @@ func (p pages) goOn(w http.ResponseWriter, r *http.Request, projectID, done stri
 	if err == nil {
 		page.State = claimOf(claimed)
 	}
-	if project.Source == store.Live && err == nil {
+	if project.Source.Written() && err == nil {
 		path := "/projects/" + project.ID + "/live"
 		if done != "" {
 			path += "?after=" + done

@@ -28,7 +28,7 @@ type Project struct {
 	ID           string        `json:"id" readOnly:"true" required:"false"`
 	Name         string        `json:"name" minLength:"1" maxLength:"200"`
 	Aspect       tandem.Aspect `json:"aspect" enum:"helpfulness,safety"`
-	Source       store.Source  `json:"source,omitempty" enum:"prepared,live" default:"prepared" doc:"Where its comparisons come from: tasks that were made beforehand, or prompts that annotators write."`
+	Source       store.Source  `json:"source,omitempty" enum:"prepared,live,red_team" default:"prepared" doc:"Where its tasks come from: what was made beforehand, prompts that annotators write and compare two answers to, or attacks that they write in timed stretches and rate the answers to."`
 	Guideline    string        `json:"guideline,omitempty" maxLength:"100000" doc:"What annotators are asked to do, in Markdown; the newest version."`
 	Version      int           `json:"guideline_version,omitempty" readOnly:"true" doc:"The guideline's; absent where there is none."`
 	Overlap      int           `json:"overlap,omitempty" minimum:"1" maximum:"100" default:"1" doc:"Judgments wanted of each task."`
@@ -49,8 +49,12 @@ type Settings struct {
 	Warning       string    `json:"warning,omitempty" maxLength:"10000" doc:"What to know before one starts; safety projects have one of their own where this is empty."`
 	DailyLimit    int       `json:"daily_limit,omitempty" minimum:"0" maximum:"2147483647" doc:"Judgments that one person may make of their day; any number without."`
 	Blurred       bool      `json:"blurred,omitempty" doc:"Texts stay blurred until they are asked for."`
-	Temperatures  []float64 `json:"temperatures,omitempty" minItems:"1" maxItems:"20" doc:"Of live projects: what the temperatures of the two answers are drawn from; 0.7 and 1 unless said otherwise."`
-	AnswerTokens  int       `json:"answer_tokens,omitempty" minimum:"1" maximum:"4096" doc:"Of live projects: the longest answer; 256 unless said otherwise."`
+	Temperatures  []float64 `json:"temperatures,omitempty" minItems:"1" maxItems:"20" doc:"Of live projects: what the temperatures of the two answers are drawn from; 0.7 and 1 unless said otherwise. Of red teaming: the one temperature; 1 unless said otherwise."`
+	AnswerTokens  int       `json:"answer_tokens,omitempty" minimum:"1" maximum:"4096" doc:"Of live projects and red teaming: the longest answer; 256 unless said otherwise."`
+
+	StretchMinutes float64               `json:"stretch_minutes,omitempty" minimum:"1" maximum:"480" doc:"Of red teaming: how long a stretch is; 60 unless said otherwise."`
+	Risks          []tandem.RiskCategory `json:"risk_categories,omitempty" minItems:"1" maxItems:"3" doc:"Of red teaming: which attacks are asked for; all unless said otherwise."`
+	Vectors        []tandem.AttackVector `json:"attack_vectors,omitempty" minItems:"1" maxItems:"7" doc:"Of red teaming: in which ways; all unless said otherwise."`
 }
 
 // projectOf shows a project to a caller.
@@ -63,6 +67,9 @@ func projectOf(ctx context.Context, p store.Project) Project {
 		out.GoldEvery, out.GoldWindow, out.GoldFloor = p.GoldEvery, p.GoldWindow, p.GoldFloor
 		out.Temperatures, out.AnswerTokens = p.Temperatures, p.AnswerTokens
 	}
+	if p.Source == store.RedTeam {
+		out.StretchMinutes, out.Risks, out.Vectors = p.Stretch.Minutes(), p.Risks, p.Vectors
+	}
 	return out
 }
 
@@ -71,6 +78,7 @@ func (p Project) stored() store.Project {
 		Lease: seconds(p.LeaseSeconds), Qualification: p.Qualification, PassShare: p.PassShare,
 		GoldEvery: p.GoldEvery, GoldWindow: p.GoldWindow, GoldFloor: p.GoldFloor,
 		Warning: p.Warning, DailyLimit: p.DailyLimit, Blurred: p.Blurred, Temperatures: p.Temperatures, AnswerTokens: p.AnswerTokens,
+		Stretch: seconds(60 * p.StretchMinutes), Risks: p.Risks, Vectors: p.Vectors,
 	}}
 }
 
@@ -89,6 +97,10 @@ type ChangedSettings struct {
 	Blurred       *bool      `json:"blurred,omitempty"`
 	Temperatures  *[]float64 `json:"temperatures,omitempty" minItems:"1" maxItems:"20"`
 	AnswerTokens  *int       `json:"answer_tokens,omitempty" minimum:"1" maximum:"4096"`
+
+	StretchMinutes *float64               `json:"stretch_minutes,omitempty" minimum:"1" maximum:"480" doc:"It holds for stretches that begin from then on."`
+	Risks          *[]tandem.RiskCategory `json:"risk_categories,omitempty" minItems:"1" maxItems:"3"`
+	Vectors        *[]tandem.AttackVector `json:"attack_vectors,omitempty" minItems:"1" maxItems:"7"`
 }
 
 func (c ChangedSettings) apply(s *store.Settings) {
@@ -105,6 +117,11 @@ func (c ChangedSettings) apply(s *store.Settings) {
 	set(&s.Blurred, c.Blurred)
 	set(&s.Temperatures, c.Temperatures)
 	set(&s.AnswerTokens, c.AnswerTokens)
+	if c.StretchMinutes != nil {
+		s.Stretch = seconds(60 * *c.StretchMinutes)
+	}
+	set(&s.Risks, c.Risks)
+	set(&s.Vectors, c.Vectors)
 }
 
 // set makes value what changed says, if it says something.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -137,6 +138,35 @@ func (f setupForm) Temps() string {
 	return strings.Join(texts, " ")
 }
 
+// Temp is the one temperature of red teaming, and StretchMinutes how long a stretch is.
+func (f setupForm) Temp() string {
+	if len(f.Temperatures) != 1 {
+		return "1"
+	}
+	return short(f.Temperatures[0])
+}
+
+func (f setupForm) StretchMinutes() string { return short(f.Stretch.Minutes()) }
+
+// AttackRisks and AttackVectors are what can be asked for in red teaming, and whether it is.
+func (f setupForm) AttackRisks() []choice { return choices(tandem.RiskCategories(), f.Risks) }
+
+func (f setupForm) AttackVectors() []choice { return choices(tandem.AttackVectors(), f.Vectors) }
+
+// choice is one of several things that can be chosen.
+type choice struct {
+	Value, Text string
+	Chosen      bool
+}
+
+func choices[T ~string](all, chosen []T) []choice {
+	var out []choice
+	for _, v := range all {
+		out = append(out, choice{string(v), strings.ReplaceAll(string(v), "_", " "), slices.Contains(chosen, v)})
+	}
+	return out
+}
+
 // short is a number without needless digits.
 func short(x float64) string { return strconv.FormatFloat(math.Round(x*1e6)/1e6, 'f', -1, 64) }
 
@@ -172,7 +202,22 @@ func (f *setupForm) read(r *http.Request) error {
 	whole("gold_window", "Gold tasks that count", 1, 1000, &f.GoldWindow)
 	whole("limit", "Judgments a day", 0, 100000, &f.DailyLimit)
 	whole("tokens", "Longest answer", 1, 4096, &f.AnswerTokens)
-	if r.PostForm.Has("temperatures") {
+	if r.PostForm.Has("stretch") {
+		number("stretch", "Minutes of a stretch", store.ShortestStretch.Minutes(), store.LongestStretch.Minutes(), func(x float64) { f.Stretch = time.Duration(x * float64(time.Minute)) })
+		f.Risks, f.Vectors = nil, nil
+		for _, v := range r.PostForm["risk"] {
+			f.Risks = append(f.Risks, tandem.RiskCategory(v))
+		}
+		for _, v := range r.PostForm["vector"] {
+			f.Vectors = append(f.Vectors, tandem.AttackVector(v))
+		}
+		if len(f.Risks) == 0 || len(f.Vectors) == 0 {
+			errs = append(errs, errors.New("choose at least one risk category and one attack vector"))
+		}
+	}
+	if f.Source == store.RedTeam {
+		number("temperature", "Temperature", 0, 2, func(x float64) { f.Temperatures = []float64{x} })
+	} else if r.PostForm.Has("temperatures") {
 		f.Temperatures = nil
 		for _, text := range strings.Fields(r.PostFormValue("temperatures")) {
 			t, err := strconv.ParseFloat(text, 64)
@@ -192,7 +237,8 @@ func (f *setupForm) read(r *http.Request) error {
 
 func (p setup) ask(w http.ResponseWriter, r *http.Request) error {
 	form := setupForm{Project: store.Project{Aspect: tandem.Helpfulness, Source: store.Prepared, Overlap: 1,
-		Settings: store.Settings{Lease: 30 * time.Minute, PassShare: 0.8, GoldWindow: 20, GoldFloor: 0.6, Temperatures: []float64{0.7, 1}, AnswerTokens: 256}}}
+		Settings: store.Settings{Lease: 30 * time.Minute, PassShare: 0.8, GoldWindow: 20, GoldFloor: 0.6, Temperatures: []float64{0.7, 1}, AnswerTokens: 256,
+			Stretch: time.Hour, Risks: tandem.RiskCategories(), Vectors: tandem.AttackVectors()}}}
 	return p.showNew(w, r, http.StatusOK, form)
 }
 
@@ -218,7 +264,7 @@ func (p setup) open(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 	case form.Name == "":
 		err = tandem.Errorf(tandem.Invalid, "annotation.setup", "The project needs a name.")
-	case form.Aspect != tandem.Helpfulness && form.Aspect != tandem.Safety || form.Source != store.Prepared && form.Source != store.Live:
+	case form.Aspect != tandem.Helpfulness && form.Aspect != tandem.Safety || form.Source != store.Prepared && !form.Source.Written():
 		err = tandem.Errorf(tandem.Invalid, "annotation.setup", "Choose what is judged, and where the comparisons come from.")
 	default:
 		var made store.Project
@@ -290,7 +336,7 @@ func (p setup) show(w http.ResponseWriter, r *http.Request, status int, change f
 	if page.Batches, err = p.store.Batches(ctx, id); err != nil {
 		return err
 	}
-	page.Variants = project.Source == store.Live && p.api.Has(http.MethodGet, "/projects/{id}/variants")
+	page.Variants = project.Source.Written() && p.api.Has(http.MethodGet, "/projects/{id}/variants")
 	change(&page)
 	projects, err := p.store.Projects(ctx)
 	if err != nil {

@@ -44,8 +44,8 @@ func variantOf(v store.Variant) Variant {
 
 // Drawing is what a live project's answers are drawn from.
 type Drawing struct {
-	Variants     []string  `json:"variants" maxItems:"100" doc:"Ids. Two different ones answer each prompt; with one alone both answers are its own."`
-	Temperatures []float64 `json:"temperatures" minItems:"1" maxItems:"20" doc:"From 0 to 2. The two answers have different ones, where there are two."`
+	Variants     []string  `json:"variants" maxItems:"100" doc:"Ids. Two different ones answer each prompt; with one alone both answers are its own. In red teaming each stretch attacks one, and without any the policy that serves."`
+	Temperatures []float64 `json:"temperatures" minItems:"1" maxItems:"20" doc:"From 0 to 2. The two answers have different ones, where there are two. In red teaming there is one."`
 	AnswerTokens int       `json:"answer_tokens" minimum:"1" maximum:"4096" doc:"Tokens of an answer at most."`
 }
 
@@ -163,7 +163,7 @@ func registerVariants(api web.API, l *Live) {
 // variantsPage is where variants are looked after.
 type variantsPage struct {
 	Variants []store.Variant
-	Projects []store.Project // the live ones, open
+	Projects []store.Project // those in which prompts are written, open
 	Form     store.Variant   // as it was sent and refused
 	Problem  string
 	Tried    *store.Variant // just now
@@ -194,7 +194,7 @@ func (p livePages) showVariants(w http.ResponseWriter, r *http.Request, status i
 		return err
 	}
 	for _, project := range projects {
-		if project.Source == store.Live && !project.Closed {
+		if project.Source.Written() && !project.Closed {
 			page.Projects = append(page.Projects, project)
 		}
 	}

@@ -98,6 +98,10 @@ var table = map[string]entry{
 
 	"POST /signout": {"", "", ""},
 
+	"GET /projects/{id}/stretches":  {"annotate", "project", ""},
+	"POST /projects/{id}/stretches": {"annotate", "project", ""},
+	"POST /stretches/{id}/end":      {"annotate", "stretch", ""},
+
 	"GET /turns/{id}":          {"annotate", "turn", ""},
 	"POST /turns/{id}/abandon": {"annotate", "turn", ""},
 	"GET /turns/{id}/events":   {"annotate", "turn", ""},
@@ -160,6 +164,8 @@ var table = map[string]entry{
 	"PATCH /api/v1/projects/{id}/settings":                {"admin", "project", ""},
 	"GET /api/v1/projects/{id}/tasks":                     {"read admin", "project", ""},
 	"POST /api/v1/projects/{id}/tasks":                    {"admin", "project", ""},
+	"GET /api/v1/projects/{id}/stretch":                   {"annotate", "project", ""},
+	"POST /api/v1/projects/{id}/stretches":                {"annotate", "project", ""},
 	"POST /api/v1/projects/{id}/turns":                    {"annotate", "project", ""},
 	"GET /api/v1/projects/{id}/variants":                  {"read admin", "project", ""},
 	"PUT /api/v1/projects/{id}/variants":                  {"admin", "project", ""},
@@ -184,6 +190,7 @@ var table = map[string]entry{
 	"GET /api/v1/statistics/shares":        {"review read admin", "", ""},
 	"GET /api/v1/statistics/throughput":    {"review read admin", "", ""},
 
+	"POST /api/v1/stretches/{id}/end": {"annotate", "stretch", ""},
 	"GET /api/v1/turns/{id}":          {"annotate", "turn", ""},
 	"POST /api/v1/turns/{id}/abandon": {"annotate", "turn", ""},
 	"POST /api/v1/turns/{id}/redraw":  {"annotate", "turn", ""},

@@ -157,7 +157,8 @@ func (w *world) fillLoop(model string) {
 	w.ids["run"], w.ids["number"] = run.ID, fmt.Sprint(round.Number)
 }
 
-// fillLive makes a live project with a variant, and a prompt of Ada's that she gave up.
+// fillLive makes a live project with a variant, and a prompt of Ada's that she gave up; and one of red teaming with a stretch
+// of hers.
 func (w *world) fillLive() {
 	t, ctx, s := w.t, w.t.Context(), w.store
 	t.Helper()
@@ -171,6 +172,11 @@ func (w *world) fillLive() {
 		t.Fatal(err)
 	}
 	w.ids["variant"], w.ids["turn"] = variant.ID, turn.ID
+	red := must(s.CreateProject(ctx, store.Project{Name: "Red", Aspect: tandem.Safety, Source: store.RedTeam}, "test"))(t)
+	if err := s.SetDrawing(ctx, red.ID, []string{variant.ID}, []float64{1}, 16, w.ada.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.ids["stretch"] = must(s.BeginStretch(ctx, store.NewStretch{Annotator: w.ada.ID, Project: red.ID, Key: "stretch"}))(t).ID
 }
 
 // registerScores adds the score API, without models.

@@ -55,7 +55,7 @@
     events.addEventListener("turn", (e) => {
       const news = JSON.parse(e.data);
       $("#says").textContent = news.says;
-      news.answers.forEach((state, n) => { $(`[data-state="${n}"]`, turn).textContent = words[state] ?? ""; });
+      news.answers.forEach((state, n) => { if (state) $(`[data-state="${n}"]`, turn).textContent = words[state] ?? ""; });
       if (news.location) {
         events.close();
         location.replace(news.location);
