@@ -26,7 +26,7 @@ const (
 
 // DialogueFormats lists the formats that ReadDialogues knows.
 func DialogueFormats() []DialogueFormat {
-	return []DialogueFormat{Messages, SelfInstruct, Dolly, HHChosen}
+	return []DialogueFormat{Messages, SelfInstruct, Dolly, HHChosen, Dated}
 }
 
 // ReadDialogues yields the dialogues of a JSON Lines stream. name stands in errors; the first malformed
@@ -75,6 +75,8 @@ func dialogueDecoder(format DialogueFormat) (func(json.RawMessage) ([]tandem.Dia
 		return decodeDolly, nil
 	case HHChosen:
 		return decodeHHChosen, nil
+	case Dated:
+		return decodeDated, nil
 	}
 	return nil, tandem.Errorf(tandem.Invalid, "dataset.ReadDialogues", "there is no dialogue format %q; there are %v", format, DialogueFormats())
 }

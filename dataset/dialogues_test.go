@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tandem"
 )
@@ -159,5 +160,27 @@ func TestFold(t *testing.T) {
 		if n < 880 || n > 1120 {
 			t.Errorf("fold %d holds %d of 5000 openings", fold, n)
 		}
+	}
+}
+
+func TestDatedDialogues(t *testing.T) {
+	line := `{"messages":[{"role":"user","content":"Who is the mayor?"},{"role":"assistant","content":"Anna."}],"query_date":"1989-03-05","event_date":"1990-01-01"}`
+	for d, err := range ReadDialogues("x", strings.NewReader(line), Dated) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d) != 3 || d[0] != (tandem.Message{Role: tandem.System, Content: "Today is 5 March 1989."}) || !d[2].Train {
+			t.Errorf("%+v", d)
+		}
+	}
+	for _, broken := range []string{strings.Replace(line, "1989-03-05", "5 March", 1), strings.Replace(line, "event_date", "date", 1)} {
+		for _, err := range ReadDialogues("x", strings.NewReader(broken), Dated) {
+			if tandem.CodeOf(err) != tandem.Invalid || !strings.Contains(err.Error(), "dat") {
+				t.Errorf("%s: %v", broken, err)
+			}
+		}
+	}
+	if d := OnDate(tandem.Dialogue{{Role: tandem.System, Content: "Be brief."}}, time.Date(2001, 2, 3, 0, 0, 0, 0, time.UTC)); d[0].Content != "Be brief. Today is 3 February 2001." {
+		t.Errorf("%+v", d)
 	}
 }

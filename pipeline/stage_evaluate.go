@@ -35,6 +35,7 @@ type Evaluation struct {
 	Harness *HarnessUnit `json:"harness,omitempty"`
 	Replies *Replies     `json:"replies,omitempty"`
 	Judge   *JudgeUnit   `json:"judge,omitempty"`
+	Timing  *TimingUnit  `json:"timing,omitempty"`
 }
 
 // evaluate does a unit of the stage.
@@ -54,6 +55,10 @@ func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) 
 	if spec.Replies != nil {
 		replies, err := s.repliesUnit(ctx, *spec.Replies)
 		return Result{Value: replies}, err
+	}
+	if spec.Timing != nil {
+		answers, err := s.timingUnit(ctx, *spec.Timing)
+		return Result{Value: answers}, err
 	}
 	if spec.Judge != nil {
 		rulings, err := s.judgeUnit(ctx, *spec.Judge)

@@ -23,6 +23,7 @@ type evaluateCommand struct {
 	Ghost      evaluateGhostCommand      `cmd:"" help:"How policies hold on to an instruction of the first message: answers that keep it, turn by turn."`
 	Harness    evaluateHarnessCommand    `cmd:"" help:"A policy on academic benchmarks as lm-evaluation-harness asks them: MMLU, ARC, HellaSwag, Social IQa, AQuA-RAT, TruthfulQA, and HumanEval's programs in a sandbox."`
 	SafetyData evaluateSafetyDataCommand `cmd:"" help:"What more safety data does to safety, helpfulness and false refusals: models tuned on growing shares of it, in one report."`
+	Time       evaluateTimeCommand       `cmd:"" help:"Whether policies answer by the date: the same questions asked before and after what they are about."`
 	Folds      evaluateFoldsCommand      `cmd:"" help:"Reward models by cross-validation over all comparisons, beside length and a bag of words."`
 	Judge      evaluateJudgeCommand      `cmd:"" help:"Two policies' answers by a model behind OpenAI's protocol: which is better, asked in both orders."`
 }

@@ -13,7 +13,7 @@ import (
 type sftCommand struct {
 	Model        string   `required:"" type:"path" help:"Folder of the policy to start from." placeholder:"DIR"`
 	Data         []string `required:"" type:"path" help:"Files of dialogues, JSON Lines, plain or gzip." placeholder:"FILE"`
-	Format       string   `enum:"messages,self-instruct,dolly,hh-chosen" default:"messages" help:"Of the files: messages, self-instruct, dolly or hh-chosen (default: messages)." placeholder:"FORMAT"`
+	Format       string   `enum:"messages,self-instruct,dolly,hh-chosen,dated" default:"messages" help:"Of the files: messages, self-instruct, dolly, hh-chosen or dated, with the day of the question and of the event (default: messages)." placeholder:"FORMAT"`
 	HeldOutShare float64  `default:"0.2" help:"Share of openings to leave out, by the one rule that all stages share, and to measure the loss on; 0 trains on all (default: 0.2)." placeholder:"SHARE"`
 	Preset       string   `default:"llama2-7b" help:"Configuration to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
 	fitFlags

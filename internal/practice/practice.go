@@ -86,6 +86,10 @@ const (
 	drawConversation
 	drawTalk
 	drawCareful
+	drawOffice
+	drawDated
+	drawDatedYear
+	drawChronicle
 )
 
 // Prompt returns prompt number index of the given families (each equally likely) on one side of the
