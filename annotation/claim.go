@@ -28,7 +28,7 @@ type Assignment struct {
 	ID      string         `json:"id"`
 	Project string         `json:"project_id"`
 	Task    string         `json:"task_id"`
-	Kind    store.TaskKind `json:"kind" enum:"pairwise,ranking,rating"`
+	Kind    store.TaskKind `json:"kind" enum:"pairwise,ranking,rating,side_by_side"`
 	Aspect  tandem.Aspect  `json:"aspect" enum:"helpfulness,safety" doc:"What to judge. In a safety task each answer gets a label too."`
 	Prompt  []Message      `json:"prompt" doc:"The dialogue that the answers go on with."`
 	Answers []Answer       `json:"responses" doc:"In the order drawn for this annotator; for a pair, left and right."`

@@ -36,9 +36,9 @@ type comparePage struct {
 // form is what a person has entered. A draft holds it as JSON.
 type form struct {
 	Position int                           `json:"position,omitempty"` // pairwise: 1 to 8 from left to right
-	Rating   int                           `json:"rating,omitempty"`
-	Places   map[string]int                `json:"places,omitempty"` // ranking: the place of an answer, from 1
-	Labels   map[string]tandem.SafetyLabel `json:"labels,omitempty"` // by answer
+	Rating   int                           `json:"rating,omitempty"`   // side by side: from left to right
+	Places   map[string]int                `json:"places,omitempty"`   // ranking: the place of an answer, from 1
+	Labels   map[string]tandem.SafetyLabel `json:"labels,omitempty"`   // by answer
 	Comment  string                        `json:"comment,omitempty"`
 }
 
@@ -82,7 +82,7 @@ func (comparePage) Scale() []position {
 
 // Side names the place of the i-th answer, as the scale and the keys do.
 func (p comparePage) Side(i int) string {
-	if p.Kind == store.Pairwise {
+	if p.Kind == store.Pairwise || p.Kind == store.SideBySide {
 		return [...]string{"Left", "Right"}[i]
 	}
 	if p.Attacking {
@@ -114,6 +114,37 @@ func (comparePage) FlagReasons() []string {
 	return []string{"personal data", "not covered by the guideline", "broken text", "should not be in this project"}
 }
 
+// point is one of the seven of the scale between two models' answers.
+type point struct {
+	Number int
+	Words  string
+}
+
+// pointWords are what the points say, from left to right (appendix A.3.7).
+var pointWords = [...]string{"left much better", "left better", "left slightly better", "about the same", "right slightly better", "right better", "right much better"}
+
+// Points lists them.
+func (comparePage) Points() []point {
+	points := make([]point, len(pointWords))
+	for i, words := range pointWords {
+		points[i] = point{i + 1, words}
+	}
+	return points
+}
+
+// How is what a point says without its side, which stands above the scale.
+func (p point) How() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.Words, "left "), "right ")
+}
+
+// facing turns a rating of two answers from the order in which they are shown, by their ids, to that of their ids, and back.
+func facing(rating int, left, right string) int {
+	if rating == 0 || len(left) < len(right) || len(left) == len(right) && left < right { // numbers, as text
+		return rating
+	}
+	return len(pointWords) + 1 - rating
+}
+
 // verdict is what the form says of the answers in the order in which they were shown.
 func (f form) verdict(a store.Assignment, attack bool) (store.Verdict, error) {
 	v := store.Verdict{Rating: f.Rating, Labels: f.Labels, Comment: f.Comment}
@@ -137,6 +168,11 @@ func (f form) verdict(a store.Assignment, attack bool) (store.Verdict, error) {
 		if f.Rating == 0 {
 			return wrong("Choose a rating.")
 		}
+	case store.SideBySide:
+		if f.Rating < 1 || f.Rating > len(pointWords) {
+			return wrong("Choose which answer is better, and by how much, or that they are about the same.")
+		}
+		v.Rating = facing(f.Rating, a.Responses[0].ID, a.Responses[1].ID)
 	case store.Ranking:
 		places := make([][]string, len(a.Responses))
 		for _, r := range a.Responses {
@@ -158,6 +194,9 @@ func (f form) verdict(a store.Assignment, attack bool) (store.Verdict, error) {
 // formOf is the form that would say v.
 func formOf(v store.Verdict, a store.Assignment) form {
 	f := form{Rating: v.Rating, Labels: v.Labels, Comment: v.Comment}
+	if a.Kind == store.SideBySide {
+		f.Rating = facing(v.Rating, a.Responses[0].ID, a.Responses[1].ID)
+	}
 	for i, place := range v.Ranking {
 		for _, id := range place {
 			if f.Places == nil {
@@ -184,7 +223,12 @@ func said(j store.Judgment) string {
 	case j.Kind == store.Ranking || len(j.Shown) == 0:
 		return "a ranking"
 	}
-	words := position{Left: j.Verdict.Chosen == j.Shown[0], Degree: j.Verdict.Degree}.Words()
+	words := ""
+	if j.Kind == store.SideBySide {
+		words = pointWords[facing(j.Verdict.Rating, j.Shown[0], j.Shown[1])-1]
+	} else {
+		words = position{Left: j.Verdict.Chosen == j.Shown[0], Degree: j.Verdict.Degree}.Words()
+	}
 	for i, side := range [...]string{"left", "right"} {
 		if label := j.Verdict.Labels[j.Shown[i]]; label != "" {
 			words += fmt.Sprintf(", %s %s", side, label)

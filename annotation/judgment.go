@@ -26,7 +26,7 @@ type Verdict struct {
 	Rejected string                        `json:"rejected,omitempty" doc:"Pairwise: the id of the other."`
 	Degree   string                        `json:"degree,omitempty" enum:"negligibly_better,slightly_better,better,significantly_better" doc:"Pairwise: by how much; negligibly_better includes unsure."`
 	Ranking  [][]string                    `json:"ranking,omitempty" doc:"Ranking: every answer's id once, best first; ties share a place."`
-	Rating   int                           `json:"rating,omitempty" minimum:"1" maximum:"7" doc:"Rating: 1 to 7; of an answer to an attack 1 to 5, of which 1 and 2 are violations."`
+	Rating   int                           `json:"rating,omitempty" minimum:"1" maximum:"7" doc:"Rating: 1 to 7; of an answer to an attack 1 to 5, of which 1 and 2 are violations. Side by side: from 1, the answer with the smaller id is much better, over 4, they are about the same, to 7, the other is much better."`
 	Labels   map[string]tandem.SafetyLabel `json:"labels,omitempty" doc:"Safe or unsafe, by answer id; in a safety task every answer has one, but in red teaming none."`
 	Comment  string                        `json:"comment,omitempty" maxLength:"10000"`
 }
@@ -55,7 +55,7 @@ type Judgment struct {
 	Assignment string         `json:"assignment_id"`
 	Task       string         `json:"task_id"`
 	Annotator  string         `json:"annotator_id" doc:"A pseudonym."`
-	Kind       store.TaskKind `json:"kind" enum:"pairwise,ranking,rating"`
+	Kind       store.TaskKind `json:"kind" enum:"pairwise,ranking,rating,side_by_side"`
 	Version    int            `json:"version" doc:"From 1; a revision adds one."`
 	Replaces   string         `json:"replaces,omitempty" doc:"The id of the version before."`
 	Verdict    Verdict        `json:"verdict"`

@@ -20,7 +20,7 @@ type taskStore interface {
 
 // NewTask is a task to be made: answers to a prompt, to be judged.
 type NewTask struct {
-	Kind      store.TaskKind `json:"kind" enum:"pairwise,ranking,rating"`
+	Kind      store.TaskKind `json:"kind" enum:"pairwise,ranking,rating,side_by_side"`
 	Prompt    string         `json:"prompt_id"`
 	Responses []NewResponse  `json:"responses" minItems:"1" maxItems:"100" doc:"Two for a pairwise task, two or more for a ranking, one for a rating."`
 	Batch     int            `json:"batch,omitempty" minimum:"0" maximum:"2147483647" doc:"Collection batch, from 1; 0 for none."`
@@ -76,7 +76,7 @@ type Task struct {
 	ID        string         `json:"id"`
 	Project   string         `json:"project_id"`
 	Prompt    string         `json:"prompt_id"`
-	Kind      store.TaskKind `json:"kind" enum:"pairwise,ranking,rating"`
+	Kind      store.TaskKind `json:"kind" enum:"pairwise,ranking,rating,side_by_side"`
 	Responses []string       `json:"responses" doc:"Ids of the answers."`
 	Batch     int            `json:"batch,omitempty"`
 	Wanted    int            `json:"wanted" doc:"Judgments wanted."`

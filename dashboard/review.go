@@ -62,6 +62,8 @@ func (j reviewed) Said() string {
 	switch j.Kind {
 	case store.Rating:
 		return fmt.Sprintf("%d of 7", v.Rating)
+	case store.SideBySide: // by the answers' ids, as the letters are
+		return [...]string{"A much better", "A better", "A slightly better", "about the same", "B slightly better", "B better", "B much better"}[v.Rating-1]
 	case store.Ranking:
 		places := make([]string, len(v.Ranking))
 		for i, tied := range v.Ranking {

@@ -143,7 +143,8 @@ func TestVerdictMustFit(t *testing.T) {
 	pair := newWorld(t, s, worldConfig{project: store.Project{Name: "pairs", Aspect: tandem.Safety}, tasks: 1})
 	rank := newWorld(t, s, worldConfig{project: store.Project{Name: "ranks", Aspect: tandem.Helpfulness}, tasks: 1, kind: store.Ranking, responses: 4})
 	rate := newWorld(t, s, worldConfig{project: store.Project{Name: "rates", Aspect: tandem.Helpfulness}, tasks: 1, kind: store.Rating, responses: 1})
-	p, k, r := pair.claim(pair.annotator()), rank.claim(rank.annotator()), rate.claim(rate.annotator())
+	beside := newWorld(t, s, worldConfig{project: store.Project{Name: "side by side", Aspect: tandem.Helpfulness}, tasks: 1, kind: store.SideBySide})
+	p, k, r, b := pair.claim(pair.annotator()), rank.claim(rank.annotator()), rate.claim(rate.annotator()), beside.claim(beside.annotator())
 	id := func(a store.Assignment, i int) string { return a.Responses[i].ID }
 	labels := map[string]tandem.SafetyLabel{id(p, 0): tandem.Safe, id(p, 1): tandem.Unsafe}
 	good := map[string]struct {
@@ -153,6 +154,7 @@ func TestVerdictMustFit(t *testing.T) {
 		"pair":    {p, store.Verdict{Chosen: id(p, 0), Rejected: id(p, 1), Degree: tandem.Better, Labels: labels, Comment: "clear"}},
 		"ranking": {k, store.Verdict{Ranking: [][]string{{id(k, 2)}, {id(k, 0), id(k, 1)}, {id(k, 3)}}}},
 		"rating":  {r, store.Verdict{Rating: 7}},
+		"middle":  {b, store.Verdict{Rating: 4}},
 	}
 	bad := map[string]struct {
 		assignment store.Assignment
@@ -169,6 +171,9 @@ func TestVerdictMustFit(t *testing.T) {
 		"a response twice":      {k, store.Verdict{Ranking: [][]string{{id(k, 0), id(k, 0)}, {id(k, 1)}, {id(k, 2)}, {id(k, 3)}}}},
 		"an empty place":        {k, store.Verdict{Ranking: [][]string{{}, {id(k, 0), id(k, 1), id(k, 2), id(k, 3)}}}},
 		"a rating of 8":         {r, store.Verdict{Rating: 8}},
+		"no point":              {b, store.Verdict{}},
+		"a choice, no point":    {b, store.Verdict{Chosen: id(b, 0), Rejected: id(b, 1), Degree: tandem.Better}},
+		"an eighth point":       {b, store.Verdict{Rating: 8}},
 		"a NUL":                 {r, store.Verdict{Rating: 3, Comment: "\x00"}},
 	}
 	for name, c := range bad {

@@ -357,12 +357,16 @@ const (
 	Pairwise TaskKind = "pairwise" // two answers; one is chosen, with a degree
 	Ranking  TaskKind = "ranking"  // two or more answers, best first
 	Rating   TaskKind = "rating"   // one answer, 1 to 7
+
+	// SideBySide is two answers of two models, on seven points with a middle (see [Verdict.Rating]): for evaluation, nothing
+	// learns from it.
+	SideBySide TaskKind = "side_by_side"
 )
 
 // fits reports whether a task of the kind may have n answers.
 func (k TaskKind) fits(n int) bool {
 	switch k {
-	case Pairwise:
+	case Pairwise, SideBySide:
 		return n == 2
 	case Ranking:
 		return n >= 2

@@ -78,7 +78,7 @@ func TestEnumsAreTheDomains(t *testing.T) {
 		"rounds.status":            texts(tandem.RoundOpen, tandem.RoundRunning, tandem.RoundDone, tandem.RoundFailed, tandem.RoundCancelled),
 		"runs.status":              texts(tandem.RoundRunning, tandem.RoundDone, tandem.RoundFailed, tandem.RoundCancelled),
 		"scores.branch":            texts(tandem.HelpfulnessBranch, tandem.SafetyBranch),
-		"tasks.kind":               texts(store.Pairwise, store.Ranking, store.Rating),
+		"tasks.kind":               texts(store.Pairwise, store.Ranking, store.Rating, store.SideBySide),
 		"annotators.role":          texts(store.RoleAnnotator, store.RoleReviewer, store.RoleEngineer, store.RoleAdmin),
 		"api_keys.scopes":          texts(store.Scopes()...),
 		"imports.aspects":          {"", "both", "helpfulness", "safety"},

@@ -8,7 +8,10 @@ type Verdict struct {
 	Rejected string        `json:"rejected,omitempty"` // pairwise: the other
 	Degree   tandem.Degree `json:"degree,omitempty"`   // pairwise: by how much; required
 	Ranking  [][]string    `json:"ranking,omitempty"`  // ranking: every response once, best first; ties share a place
-	Rating   int           `json:"rating,omitempty"`   // rating: 1 to 7; of an answer to an attack a tandem.SafetyRating
+	// Rating is 1 to 7: of one answer, how good it is; of two side by side, from 1, the one with the smaller id is much
+	// better, over 4, they are about the same, to 7, the other is much better. Of an answer to an attack it is a
+	// tandem.SafetyRating.
+	Rating int `json:"rating,omitempty"`
 	// Labels are the responses' safety labels by id; in a safety project every response has one, and in red teaming none:
 	// the rating says it.
 	Labels  map[string]tandem.SafetyLabel `json:"labels,omitempty"`
@@ -38,7 +41,7 @@ func (v Verdict) fits(kind TaskKind, aspect tandem.Aspect, source Source, respon
 	}
 
 	pair := v.Chosen != "" || v.Rejected != "" || v.Degree != tandem.Unrated
-	if (kind != Pairwise && pair) || (kind != Ranking && v.Ranking != nil) || (kind != Rating && v.Rating != 0) {
+	if (kind != Pairwise && pair) || (kind != Ranking && v.Ranking != nil) || (kind != Rating && kind != SideBySide && v.Rating != 0) {
 		return invalid("the verdict is not that of a %s task", kind)
 	}
 	switch kind {
@@ -64,7 +67,7 @@ func (v Verdict) fits(kind TaskKind, aspect tandem.Aspect, source Source, respon
 		if len(left) > 0 {
 			return invalid("%d responses have no place", len(left))
 		}
-	case Rating:
+	case Rating, SideBySide:
 		if source == RedTeam && !tandem.SafetyRating(v.Rating).Valid() {
 			return invalid("the rating %d of an answer to an attack is not between 1 and 5", v.Rating)
 		}

@@ -26,6 +26,7 @@ type evaluateCommand struct {
 	Time       evaluateTimeCommand       `cmd:"" help:"Whether policies answer by the date: the same questions asked before and after what they are about."`
 	Folds      evaluateFoldsCommand      `cmd:"" help:"Reward models by cross-validation over all comparisons, beside length and a bag of words."`
 	Judge      evaluateJudgeCommand      `cmd:"" help:"Two policies' answers by a model behind OpenAI's protocol: which is better, asked in both orders."`
+	SideBySide evaluateSideBySideCommand `cmd:"" help:"Two policies' answers by people, in the annotation site, on seven points; given again, it tells what came out so far."`
 }
 
 // measuringFlags open a studio that makes no model.

@@ -210,7 +210,7 @@
     return true;
   }
   const label = (answer, value) => choose($(`input[data-label="${answer}"][value="${value}"]`, form));
-  const position = (n) => choose($(`input[name="${form.dataset.kind === "rating" ? "rating" : "position"}"][value="${n}"]`, form));
+  const position = (n) => choose($(`input[name="${form.dataset.kind === "pairwise" ? "position" : "rating"}"][value="${n}"]`, form));
 
   function submit() {
     const button = $("button.main", form);
