@@ -16,17 +16,18 @@ import (
 
 // evaluateCommand measures models (section 3.4).
 type evaluateCommand struct {
-	Reward     evaluateRewardCommand     `cmd:"" help:"Accuracy of a pair of reward models on held-out comparisons, by degree."`
-	Ablations  evaluateAblationsCommand  `cmd:"" help:"What reward models owe to margins, safety labels, their start and the number of pairs: trained over seeds and compared on held-out pairs, in one table."`
-	Policy     evaluatePolicyCommand     `cmd:"" help:"Policies side by side on the same prompts: scores, wins over the first, KL."`
-	Rejection  evaluateRejectionCommand  `cmd:"" help:"Samples of several policies side by side: reward of the best and of the median of K answers, by K and by temperature."`
-	Ghost      evaluateGhostCommand      `cmd:"" help:"How policies hold on to an instruction of the first message: answers that keep it, turn by turn."`
-	Harness    evaluateHarnessCommand    `cmd:"" help:"A policy on academic benchmarks as lm-evaluation-harness asks them: MMLU, ARC, HellaSwag, Social IQa, AQuA-RAT, TruthfulQA, and HumanEval's programs in a sandbox."`
-	SafetyData evaluateSafetyDataCommand `cmd:"" help:"What more safety data does to safety, helpfulness and false refusals: models tuned on growing shares of it, in one report."`
-	Time       evaluateTimeCommand       `cmd:"" help:"Whether policies answer by the date: the same questions asked before and after what they are about."`
-	Folds      evaluateFoldsCommand      `cmd:"" help:"Reward models by cross-validation over all comparisons, beside length and a bag of words."`
-	Judge      evaluateJudgeCommand      `cmd:"" help:"Two policies' answers by a model behind OpenAI's protocol: which is better, asked in both orders."`
-	SideBySide evaluateSideBySideCommand `cmd:"" help:"Two policies' answers by people, in the annotation site, on seven points; given again, it tells what came out so far."`
+	Reward      evaluateRewardCommand      `cmd:"" help:"Accuracy of a pair of reward models on held-out comparisons, by degree."`
+	Ablations   evaluateAblationsCommand   `cmd:"" help:"What reward models owe to margins, safety labels, their start and the number of pairs: trained over seeds and compared on held-out pairs, in one table."`
+	Policy      evaluatePolicyCommand      `cmd:"" help:"Policies side by side on the same prompts: scores, wins over the first, KL."`
+	Rejection   evaluateRejectionCommand   `cmd:"" help:"Samples of several policies side by side: reward of the best and of the median of K answers, by K and by temperature."`
+	Ghost       evaluateGhostCommand       `cmd:"" help:"How policies hold on to an instruction of the first message: answers that keep it, turn by turn."`
+	Harness     evaluateHarnessCommand     `cmd:"" help:"A policy on academic benchmarks as lm-evaluation-harness asks them: MMLU, ARC, HellaSwag, Social IQa, AQuA-RAT, TruthfulQA, and HumanEval's programs in a sandbox."`
+	SafetyData  evaluateSafetyDataCommand  `cmd:"" help:"What more safety data does to safety, helpfulness and false refusals: models tuned on growing shares of it, in one report."`
+	Time        evaluateTimeCommand        `cmd:"" help:"Whether policies answer by the date: the same questions asked before and after what they are about."`
+	Folds       evaluateFoldsCommand       `cmd:"" help:"Reward models by cross-validation over all comparisons, beside length and a bag of words."`
+	Judge       evaluateJudgeCommand       `cmd:"" help:"Two policies' answers by a model behind OpenAI's protocol: which is better, asked in both orders."`
+	SideBySide  evaluateSideBySideCommand  `cmd:"" help:"Two policies' answers by people, in the annotation site, on seven points; given again, it tells what came out so far."`
+	Temperature evaluateTemperatureCommand `cmd:"" help:"How diverse policies' answers to factual and to creative prompts are, by temperature (Self-BLEU)."`
 }
 
 // measuringFlags open a studio that makes no model.
