@@ -70,7 +70,7 @@ func svg(f Figure, c chart) (out []byte, err error) {
 	if f.Wide {
 		width = wideWidth
 	}
-	canvas := vgsvg.NewWith(vgsvg.UseWH(width, chartHeight))
+	canvas := vgsvg.NewWith(vgsvg.UseWH(width, chartHeight+slant(p, width)))
 	area := draw.Crop(draw.New(canvas), 2, -8, 2, -6)
 	p.Draw(area)
 	var b bytes.Buffer
@@ -84,6 +84,25 @@ func svg(f Figure, c chart) (out []byte, err error) {
 		return nil, fmt.Errorf("the plotting library wrote no <svg viewBox=…>")
 	}
 	return []byte(`<svg aria-hidden="true" focusable="false" viewBox=` + body), nil
+}
+
+// slant writes the names below a chart aslant where they would run into each other, and returns by how much the chart grows.
+func slant(p *plot.Plot, width vg.Length) vg.Length {
+	names, are := p.X.Tick.Marker.(plot.ConstantTicks)
+	if !are {
+		return 0
+	}
+	longest := vg.Length(0)
+	for _, name := range names {
+		longest = max(longest, p.X.Tick.Label.Width(name.Label))
+	}
+	const beside, gap = 40, 4 // the vertical axis; between names
+	if longest+gap <= (width-beside)/vg.Length(p.X.Max-p.X.Min) {
+		return 0
+	}
+	p.X.Tick.Label.Rotation = math.Pi / 5
+	p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XRight, draw.YTop
+	return longest * vg.Length(math.Sin(p.X.Tick.Label.Rotation))
 }
 
 // sans is the plots' typeface. The page sets the family for browsers; its metrics are Liberation's,
