@@ -130,6 +130,7 @@ func tallyOf(ctx context.Context) *tally {
 // spent is an answer for a tally: to what, and how many tokens it has.
 type spent struct {
 	prompt tandem.Dialogue
+	text   *string // in the prompt's place, where it is raw text
 	tokens int
 }
 
@@ -142,8 +143,11 @@ func (t *tally) add(ctx context.Context, policy *chat.Policy, scorer *rewardmode
 	tokens, flops := 0.0, 0.0
 	for _, a := range answers {
 		key := a.prompt.Key()
+		if a.text != nil {
+			key = tandem.Dialogue{{Content: *a.text}}.Key()
+		}
 		if _, known := lengths[key]; !known {
-			ids, _, err := policy.Prompt(ctx, tandem.GenerateRequest{Messages: a.prompt})
+			ids, _, err := policy.Prompt(ctx, tandem.GenerateRequest{Messages: a.prompt, Text: a.text})
 			if err != nil {
 				return err
 			}
@@ -190,7 +194,7 @@ func (c tallied) Generate(ctx context.Context, requests []tandem.GenerateRequest
 	return func(yield func(tandem.Chunk, error) bool) {
 		answers := make([]spent, len(requests))
 		for i, r := range requests {
-			answers[i].prompt = r.Messages
+			answers[i].prompt, answers[i].text = r.Messages, r.Text
 		}
 		for chunk, err := range c.Policy.Generate(ctx, requests) {
 			if err == nil {

@@ -189,7 +189,7 @@ func (s *Studio) pose(ctx context.Context, spec Pose) (Result, error) {
 		}
 		answers := make([]spent, len(requests))
 		for i, r := range requests {
-			answers[i] = spent{r.Messages, len(sampled[v][i].Tokens)}
+			answers[i] = spent{prompt: r.Messages, tokens: len(sampled[v][i].Tokens)}
 		}
 		if err := tallyOf(ctx).add(ctx, policy, nil, answers); err != nil {
 			return Result{}, err

@@ -26,8 +26,7 @@ type Answer struct {
 	Repeat      int             `json:"repeat,omitempty"` // further answers to each prompt, see evaluation.Repeat
 }
 
-// Evaluation specifies a unit of the stage: a version's answers, or, where one of the others is set, a fold of a
-// cross-validation, a version's answers under instructions, or questions of a benchmark.
+// Evaluation specifies a unit of the stage: a version's answers, or, where one of the others is set, what it specifies.
 type Evaluation struct {
 	Answer
 	Fold    *Fold        `json:"fold,omitempty"`
@@ -36,33 +35,26 @@ type Evaluation struct {
 	Replies *Replies     `json:"replies,omitempty"`
 	Judge   *JudgeUnit   `json:"judge,omitempty"`
 	Timing  *TimingUnit  `json:"timing,omitempty"`
+	Safety  *SafetyUnit  `json:"safety_unit,omitempty"`
 }
 
 // evaluate does a unit of the stage.
 func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) {
-	if spec.Fold != nil {
-		scores, err := s.Fold(ctx, *spec.Fold)
-		return Result{Value: scores}, err
-	}
-	if spec.Hold != nil {
-		held, err := s.holdUnit(ctx, *spec.Hold)
-		return Result{Value: held}, err
-	}
-	if spec.Harness != nil {
-		answers, err := s.answerHarness(ctx, *spec.Harness)
-		return Result{Value: answers}, err
-	}
-	if spec.Replies != nil {
-		replies, err := s.repliesUnit(ctx, *spec.Replies)
-		return Result{Value: replies}, err
-	}
-	if spec.Timing != nil {
-		answers, err := s.timingUnit(ctx, *spec.Timing)
-		return Result{Value: answers}, err
-	}
-	if spec.Judge != nil {
-		rulings, err := s.judgeUnit(ctx, *spec.Judge)
-		return Result{Value: rulings}, err
+	switch {
+	case spec.Fold != nil:
+		return came(s.Fold(ctx, *spec.Fold))
+	case spec.Hold != nil:
+		return came(s.holdUnit(ctx, *spec.Hold))
+	case spec.Harness != nil:
+		return came(s.answerHarness(ctx, *spec.Harness))
+	case spec.Replies != nil:
+		return came(s.repliesUnit(ctx, *spec.Replies))
+	case spec.Judge != nil:
+		return came(s.judgeUnit(ctx, *spec.Judge))
+	case spec.Timing != nil:
+		return came(s.timingUnit(ctx, *spec.Timing))
+	case spec.Safety != nil:
+		return came(s.safetyUnit(ctx, *spec.Safety))
 	}
 	answers, err := s.Answer(ctx, spec.Answer)
 	if err != nil {
@@ -77,6 +69,9 @@ func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) 
 	}
 	return Result{Value: answers, Write: func(ctx context.Context, st *store.Store) error { return keepEvaluated(ctx, st, spec.Answer, answers) }}, nil
 }
+
+// came is the result of a unit that keeps nothing beside it.
+func came[T any](value T, err error) (Result, error) { return Result{Value: value}, err }
 
 // keepEvaluated keeps a version's answers and their scores, so that they can be read beside another's.
 func keepEvaluated(ctx context.Context, st *store.Store, spec Answer, evaluated []evaluation.Answer) error {
@@ -118,7 +113,7 @@ func (s *Studio) Answer(ctx context.Context, spec Answer) ([]evaluation.Answer, 
 	}
 	drawn := make([]spent, len(answers))
 	for i, a := range answers {
-		drawn[i] = spent{a.Prompt.Messages, len(a.Tokens)}
+		drawn[i] = spent{prompt: a.Prompt.Messages, tokens: len(a.Tokens)}
 	}
 	for range spec.Repeat { // of about the same length, and not scored
 		if err := tallyOf(ctx).add(ctx, policy, nil, drawn); err != nil {

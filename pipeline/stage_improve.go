@@ -59,7 +59,7 @@ func (s *Studio) Sample(ctx context.Context, spec Sample) ([]rejection.Set, erro
 	var answers []spent
 	for _, set := range sets {
 		for _, c := range set.Candidates {
-			answers = append(answers, spent{set.Prompt.Messages, c.Tokens})
+			answers = append(answers, spent{prompt: set.Prompt.Messages, tokens: c.Tokens})
 		}
 	}
 	return sets, tallyOf(ctx).add(ctx, policy, scorer, answers)

@@ -28,6 +28,7 @@ type evaluateCommand struct {
 	Judge       evaluateJudgeCommand       `cmd:"" help:"Two policies' answers by a model behind OpenAI's protocol: which is better, asked in both orders."`
 	SideBySide  evaluateSideBySideCommand  `cmd:"" help:"Two policies' answers by people, in the annotation site, on seven points; given again, it tells what came out so far."`
 	Temperature evaluateTemperatureCommand `cmd:"" help:"How diverse policies' answers to factual and to creative prompts are, by temperature (Self-BLEU)."`
+	Safety      evaluateSafetyCommand      `cmd:"" help:"How safe policies are: sentiment by group (BOLD), toxicity (ToxiGen), violations and refusals (AdvBench, XSTest, own prompts)."`
 }
 
 // measuringFlags open a studio that makes no model.
