@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -27,21 +26,16 @@ type distillCommand struct {
 	MaxTokens    int     `default:"256" help:"Tokens of an answer at most (default: 256)." placeholder:"N" group:"sampling"`
 	Seed         uint64  `help:"Seed of the answers (default: 0)." placeholder:"N" group:"sampling"`
 	Shard        int     `default:"64" help:"Prompts that are one unit of work (default: 64)." placeholder:"N" group:"sampling"`
-	Practice     bool    `help:"Instead of models and data: all of it on the practice world, tuned and measured, with a report." group:"practice world"`
-	Miniature    bool    `help:"With --practice: the same in a minute, without a claim." group:"practice world"`
+	practiceFlags
 	unitFlags
 }
 
 // AfterApply refuses flags that do not go together.
 func (c *distillCommand) AfterApply() error {
-	given := c.Model != "" || c.Helpfulness != "" || c.Safety != "" || c.Data != ""
-	switch {
-	case c.Practice && (given || c.Preprompts != "" || c.Share):
-		return errors.New("--practice makes its own models and prompts, in this process: of the other flags it takes --out and --seed alone")
-	case c.Miniature && !c.Practice:
-		return errors.New("--miniature is the practice world's")
-	case !c.Practice && (c.Model == "" || c.Helpfulness == "" || c.Safety == "" || c.Data == ""):
-		return errors.New("missing flags: --model, --helpfulness, --safety and --data, or --practice")
+	err := c.check([]givenFlag{{"--model", c.Model != ""}, {"--helpfulness", c.Helpfulness != ""}, {"--safety", c.Safety != ""}, {"--data", c.Data != ""}},
+		givenFlag{"--preprompts", c.Preprompts != ""}, givenFlag{"--share", c.Share})
+	if err != nil {
+		return err
 	}
 	return checkSampling(c.sampling(), func(name string) string {
 		return map[string]string{"temperature": "--temperature", "top_p": "--top-p", "max_tokens": "--max-tokens"}[name]

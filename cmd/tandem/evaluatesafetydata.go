@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"tandem"
@@ -33,36 +32,18 @@ type evaluateSafetyDataCommand struct {
 	MaxTokens    int       `default:"256" help:"Tokens of an answer at most (default: 256)." placeholder:"N"`
 	AnswerSeed   uint64    `help:"Seed of the answers (default: 0)." placeholder:"N"`
 	Preset       string    `default:"llama2-7b" help:"Configuration of the tuning to start from: llama2-7b, llama2-70b or practice (default: llama2-7b)." placeholder:"NAME"`
-	Practice     bool      `help:"Instead of models and data: all of it on the practice world, with the world's truth beside the reward models." group:"practice world"`
-	Miniature    bool      `help:"With --practice: the same in a minute, without a claim." group:"practice world"`
+	practiceFlags
 	fitFlags
 	unitFlags
 }
 
 // AfterApply refuses flags that do not go together.
 func (c *evaluateSafetyDataCommand) AfterApply() error {
-	given := map[string]bool{"--model": c.Model != "", "--helpful-data": len(c.HelpfulData) > 0, "--safety-data": len(c.SafetyData) > 0,
-		"--helpfulness": c.Helpfulness != "", "--safety": c.Safety != "", "--prompts": c.Prompts != ""}
-	var missing []string
-	for _, name := range []string{"--model", "--helpful-data", "--safety-data", "--helpfulness", "--safety", "--prompts"} {
-		switch {
-		case given[name] && c.Practice:
-			return errors.New(name + " does not go with --practice, which makes its own")
-		case !given[name] && !c.Practice:
-			missing = append(missing, name)
-		}
-	}
-	switch {
-	case len(missing) > 0:
-		return errors.New("missing flags: " + strings.Join(missing, ", ") + ", or --practice")
-	case c.Practice && c.Share:
-		return errors.New("--practice works in this process: it does not go with --share")
-	case c.Miniature && !c.Practice:
-		return errors.New("--miniature is the practice world's")
-	case c.Seeds < 1:
+	if c.Seeds < 1 {
 		return errors.New("--seeds must be at least 1")
 	}
-	return nil
+	return c.check([]givenFlag{{"--model", c.Model != ""}, {"--helpful-data", len(c.HelpfulData) > 0}, {"--safety-data", len(c.SafetyData) > 0},
+		{"--helpfulness", c.Helpfulness != ""}, {"--safety", c.Safety != ""}, {"--prompts", c.Prompts != ""}}, givenFlag{"--share", c.Share})
 }
 
 // evaluateSafetyDataReport is its JSON.

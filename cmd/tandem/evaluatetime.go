@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -21,22 +20,13 @@ type evaluateTimeCommand struct {
 	MaxTokens   int      `default:"256" help:"Tokens of an answer at most (default: 256)." placeholder:"N"`
 	Seed        uint64   `help:"Seed of the answers (default: 0)." placeholder:"N"`
 	Shard       int      `default:"64" help:"Probes that are one unit of work (default: 64)." placeholder:"N"`
-	Practice    bool     `help:"Instead of --models and --data: all of it on the practice world, tuned with dates and without." group:"practice world"`
-	Miniature   bool     `help:"With --practice: the same in a minute, without a claim." group:"practice world"`
+	practiceFlags
 	unitFlags
 }
 
 // AfterApply refuses flags that do not go together.
 func (c *evaluateTimeCommand) AfterApply() error {
-	switch {
-	case c.Practice && (len(c.Models) > 0 || c.Data != "" || c.Share):
-		return errors.New("--practice makes its own models and probes, in this process: of the other flags it takes --out and --seed alone")
-	case c.Miniature && !c.Practice:
-		return errors.New("--miniature is the practice world's")
-	case !c.Practice && (len(c.Models) == 0 || c.Data == ""):
-		return errors.New("missing flags: --models and --data, or --practice")
-	}
-	return nil
+	return c.check([]givenFlag{{"--models", len(c.Models) > 0}, {"--data", c.Data != ""}}, givenFlag{"--share", c.Share})
 }
 
 // evaluateTimeReport is its JSON.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,22 +27,13 @@ type ghostCommand struct {
 	MaxTokens    int      `default:"256" help:"Tokens of an answer at most (default: 256)." placeholder:"N" group:"sampling"`
 	Seed         uint64   `help:"Seed of instructions and answers (default: 0)." placeholder:"N" group:"sampling"`
 	Shard        int      `default:"64" help:"Dialogues that are one unit of work (default: 64)." placeholder:"N" group:"sampling"`
-	Practice     bool     `help:"Instead of --model and --data: all of it on the practice world, with a control and a report." group:"practice world"`
-	Miniature    bool     `help:"With --practice: the same in a minute, without a claim." group:"practice world"`
+	practiceFlags
 	unitFlags
 }
 
 // AfterApply refuses flags that do not go together.
 func (c *ghostCommand) AfterApply() error {
-	switch {
-	case c.Practice && (c.Model != "" || len(c.Data) > 0 || c.Constraints != "" || c.Share):
-		return errors.New("--practice makes its own policy and dialogues, in this process: of the other flags it takes --out and --seed alone")
-	case c.Miniature && !c.Practice:
-		return errors.New("--miniature is the practice world's")
-	case !c.Practice && (c.Model == "" || len(c.Data) == 0):
-		return errors.New("missing flags: --model and --data, or --practice")
-	}
-	return nil
+	return c.check([]givenFlag{{"--model", c.Model != ""}, {"--data", len(c.Data) > 0}}, givenFlag{"--constraints", c.Constraints != ""}, givenFlag{"--share", c.Share})
 }
 
 func (c *ghostCommand) Run(ctx context.Context, w *world) error {
