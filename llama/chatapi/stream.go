@@ -28,7 +28,7 @@ func (e *events) send(v any) error {
 func (e *events) done() error { return e.write("data: [DONE]\n\n") }
 
 // alive writes a comment, which keeps proxies and clients from giving up.
-func (e *events) alive() error { return e.write(": waiting\n\n") }
+func (e *events) alive() error { return e.write(": waiting\n") }
 
 func (e *events) write(text string) error {
 	if !e.begun {
