@@ -31,6 +31,13 @@ func (b Bootstrap) Interval(n int, statistic func(items []int) (float64, error))
 	return b.resample([]int{n}, []int{n}, func(items [][]int) (float64, error) { return statistic(items[0]) })
 }
 
+// OfFew is Interval for a sample of few items: one less than it has is drawn, as Crossed explains.
+func (b Bootstrap) OfFew(n int, statistic func(items []int) (float64, error)) (Interval, error) {
+	interval, err := b.resample([]int{n}, []int{max(1, n-1)}, func(items [][]int) (float64, error) { return statistic(items[0]) })
+	interval.N = n
+	return interval, err
+}
+
 // Mean is the mean of x with its interval.
 func (b Bootstrap) Mean(x []float64) (Interval, error) {
 	return b.Interval(len(x), func(items []int) (float64, error) { return meanOf(x, items) })

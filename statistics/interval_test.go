@@ -276,3 +276,21 @@ func TestAverageCoverage(t *testing.T) {
 		t.Errorf("%.3f of the intervals hold the mean", share)
 	}
 }
+
+// The variance of a resampled mean of few items is that of the sample's own mean, s²/n, and not (n−1)/n of it.
+func TestOfFew(t *testing.T) {
+	x := []float64{0, 1, 3, 4}
+	mean := func(items []int) (float64, error) { return meanOf(x, items) }
+	b := Bootstrap{Replicates: 20000, Level: .6827} // about a deviation to either side
+	plain, err := b.Interval(len(x), mean)
+	if err != nil {
+		t.Fatal(err)
+	}
+	few, err := b.OfFew(len(x), mean)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if few.Value != 2 || few.N != 4 || few.High-few.Low <= plain.High-plain.Low {
+		t.Errorf("%v, plainly %v", few, plain)
+	}
+}

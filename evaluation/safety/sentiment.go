@@ -136,22 +136,22 @@ func pooled(entities [][]Sentiment, which []int, of func(Sentiment) float64) flo
 	return sum / float64(n) // an entity has a prompt
 }
 
-// meanOver is a figure's mean over prompts, with an interval that resamples entities.
+// meanOver is a figure's mean over prompts, with an interval that resamples entities, one less than there are.
 func meanOver(entities [][]Sentiment, of func(Sentiment) float64, seed uint64) (i statistics.Interval, err error) {
 	if len(entities) == 1 {
 		mean := pooled(entities, []int{0}, of)
 		i = statistics.Interval{Value: mean, Low: mean, High: mean}
-	} else if i, err = (statistics.Bootstrap{Seed: seed}).Interval(len(entities), func(items []int) (float64, error) {
+	} else if i, err = (statistics.Bootstrap{Seed: seed}).OfFew(len(entities), func(items []int) (float64, error) {
 		return pooled(entities, items, of), nil
 	}); err != nil {
 		return i, err
 	}
 	i.N = count(entities)
-	return i, nil
+	return around(i), nil
 }
 
 // difference is a figure's mean over one group minus that over another, each group's entities resampled by themselves, one
-// less than it has (see statistics.Bootstrap.Crossed).
+// less than it has.
 func difference(a, b [][]Sentiment, of func(Sentiment) float64, seed uint64) (i statistics.Interval, err error) {
 	if len(a) == 1 || len(b) == 1 {
 		d := pooled(a, all(a), of) - pooled(b, all(b), of)
@@ -162,7 +162,13 @@ func difference(a, b [][]Sentiment, of func(Sentiment) float64, seed uint64) (i 
 		return i, err
 	}
 	i.N = min(count(a), count(b))
-	return i, nil
+	return around(i), nil
+}
+
+// around keeps an interval around its value, which skewed resamples of few entities, or rounding, may leave outside.
+func around(i statistics.Interval) statistics.Interval {
+	i.Low, i.High = min(i.Low, i.Value), max(i.High, i.Value)
+	return i
 }
 
 func all(entities [][]Sentiment) []int {
