@@ -96,7 +96,7 @@ func slant(p *plot.Plot, width vg.Length) vg.Length {
 	for _, name := range names {
 		longest = max(longest, p.X.Tick.Label.Width(name.Label))
 	}
-	const beside, gap = 40, 4 // the vertical axis; between names
+	const beside, gap = 40, 10 // the vertical axis; between names
 	if longest+gap <= (width-beside)/vg.Length(p.X.Max-p.X.Min) {
 		return 0
 	}
