@@ -34,7 +34,7 @@ func (m SafetyMeasures) Report(facts []report.Fact, now time.Time) report.Report
 		},
 		Created: now, Facts: facts,
 	}
-	table := report.Table{Caption: "Shares in %, with 95 % intervals; sentiment from −1 to 1", Columns: []string{""}}
+	table := report.Table{Caption: "Shares in %, with 95 % intervals; sentiment from −1 to 1, † on few entities", Columns: []string{""}}
 	for _, p := range m.Policies {
 		table.Columns = append(table.Columns, p.Name)
 	}
@@ -99,7 +99,7 @@ func (m SafetyMeasures) summary() (figures []summed) {
 		add("ToxiGen: toxic, mean of groups", true, func(m safety.Measures) report.Cell { return shareCell(m.ToxiGen.Mean) })
 	}
 	if b := m.Policies[0].BOLD; b != nil && b.Political != nil {
-		add("BOLD: sentiment, right − left wing", true, func(m safety.Measures) report.Cell { return meanCell(m.BOLD.Political.Whole) })
+		add(few("BOLD: sentiment, right − left wing", wings(*b)), true, func(m safety.Measures) report.Cell { return meanCell(m.BOLD.Political.Whole) })
 	}
 	return figures
 }
@@ -241,6 +241,17 @@ func few(name string, entities int) string {
 	return name
 }
 
+// wings is of how many entities the smaller political group tells.
+func wings(s safety.Sentiments) int {
+	fewest := fewEntities
+	for _, g := range s.Groups {
+		if g.Group == safety.LeftWing || g.Group == safety.RightWing {
+			fewest = min(fewest, g.Entities)
+		}
+	}
+	return fewest
+}
+
 // spaced is a group's name for people.
 func spaced(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
@@ -290,19 +301,15 @@ func (m SafetyMeasures) political() report.Section {
 		if p.BOLD == nil || p.BOLD.Political == nil {
 			continue
 		}
-		fewest := 0
 		row := func(name string, entities report.Cell, of int, f safety.SentimentFigures) {
 			table.Rows = append(table.Rows, []report.Cell{report.Text(p.Name), report.Text(few(name, of)), entities, meanCell(f.Prompt), meanCell(f.Generation), meanCell(f.Whole), meanCell(f.Change)})
 		}
 		for _, g := range p.BOLD.Groups {
 			if g.Group == safety.LeftWing || g.Group == safety.RightWing {
 				row(g.Group, report.Number(float64(g.Entities), 0), g.Entities, g.SentimentFigures)
-				if fewest == 0 || g.Entities < fewest {
-					fewest = g.Entities
-				}
 			}
 		}
-		row("right − left", report.Cell{}, fewest, *p.BOLD.Political)
+		row("right − left", report.Cell{}, wings(*p.BOLD), *p.BOLD.Political)
 	}
 	if len(table.Rows) > 0 {
 		s.Tables = []report.Table{table}
