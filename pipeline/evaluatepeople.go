@@ -89,8 +89,8 @@ type SidedAspect struct {
 	Judgments int           `json:"judgments"` // so far
 	Wanted    int           `json:"wanted"`
 	Raters    int           `json:"raters"` // people who judged
-	// Outcomes of the first policy over judged and alike pairs: a pair is won where more than half of its raters prefer that
-	// side, whatever the degree, and a tie where neither side has so many.
+	// Outcomes of the first policy over judged pairs, and once all are, over alike ones too: a pair is won where more than
+	// half of its raters prefer that side, whatever the degree, and a tie where neither side has so many.
 	Outcomes statistics.Outcomes  `json:"outcomes"`
 	WinRate  *statistics.Interval `json:"win_rate,omitempty"`
 	// Mean over the same pairs of the mean rating, −3 … 3: the higher, the better the first policy.
@@ -329,8 +329,14 @@ func (p posedSideBySide) standing(ctx context.Context, st *store.Store, aspect t
 // sum makes figures of what was said of each pair.
 func (of *SidedAspect) sum(p posedSideBySide, said [][]int, ratings []statistics.Rating) error {
 	var means []float64
+	judged := func(i int) bool { return len(said[i]) >= p.Config.Raters }
+	complete := true
 	for i, pair := range p.Pairs {
-		if !pair.alike() && len(said[i]) < p.Config.Raters {
+		complete = complete && (pair.alike() || judged(i))
+	}
+	for i, pair := range p.Pairs {
+		// Known from the beginning, equal answers would fill what came out so far with ties.
+		if pair.alike() && !complete || !pair.alike() && !judged(i) {
 			continue
 		}
 		mean, first, second := 0.0, 0, 0

@@ -31,7 +31,7 @@ func (o SideBySideOutcome) Report(facts []report.Fact, now time.Time) report.Rep
 		}
 	}
 	majority := outcomesSection("By majority", o.Names, views, outcomes)
-	majority.Paragraphs = []string{"A pair is won by the side that more than half of its raters prefer, by whatever degree, and a tie where neither side has so many. Pairs that lack a rater are left out; pairs of equal answers are ties."}
+	majority.Paragraphs = []string{"A pair is won by the side that more than half of its raters prefer, by whatever degree, and a tie where neither side has so many. Pairs that lack a rater are left out. Pairs of equal answers are ties, and are left out until all others are judged."}
 	r.Sections = []report.Section{majority, o.points(), o.agreement(), {Heading: "Answers", Samples: o.samples()}}
 	return r
 }
