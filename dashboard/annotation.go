@@ -15,7 +15,7 @@ import (
 	"tandem/store"
 )
 
-//go:embed _figure.html annotation.html disagreements.html review.html _material.html
+//go:embed _figure.html annotation.html disagreements.html redteam.html review.html _material.html
 var annotationFiles embed.FS
 
 // annotationStore is what the statistics of annotation are of.
@@ -27,6 +27,7 @@ type annotationStore interface {
 	remarkStore
 	disagreementStore
 	reviewStore
+	redTeamStore
 	Project(ctx context.Context, id string) (store.Project, error)
 	ProjectCounts(ctx context.Context) ([]store.ProjectCount, error)
 }
@@ -42,6 +43,12 @@ func mayReview() web.Scopes { return web.Scopes{store.ScopeReview, store.ScopeAd
 func reviews(r *http.Request) bool {
 	caller := web.Caller(r.Context())
 	return caller.Has(store.ScopeReview) || caller.Has(store.ScopeAdmin)
+}
+
+// reads reports whether who asks may read of models.
+func reads(r *http.Request) bool {
+	caller := web.Caller(r.Context())
+	return caller.Has(store.ScopeRead) || caller.Has(store.ScopeAdmin)
 }
 
 // OfProject is the input of a statistic. (It is exported for huma, which cannot fill what it embeds otherwise.)
@@ -228,6 +235,7 @@ func registerAnnotationPages(api web.API, w watcher) error {
 	api.Page(http.MethodPost, "/annotation/projects/{id}/review", mayReview(), p.decideMany)
 	api.Page(http.MethodPost, "/annotation/projects/{id}/judgments/{judgment}/return", mayReview(), p.sendBack)
 	api.Page(http.MethodPost, "/annotation/projects/{id}/judgments/{judgment}/exclusion", mayReview(), p.exclude)
+	p.registerRedTeaming(w.store)
 	return nil
 }
 
@@ -268,6 +276,7 @@ type annotationPage struct {
 	Figures    map[string]report.Drawing
 	Days       int
 	MayReview  bool // look at single judgments, and decide on them
+	MayRead    bool // what was attacked
 }
 
 // Totals are the counts of all lines together.
@@ -310,7 +319,7 @@ type projectLine struct {
 // show renders the statistics of a project or of all.
 func (p annotationPages) show(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	page := annotationPage{Days: shownDays, MayReview: reviews(r), Figures: make(map[string]report.Drawing)}
+	page := annotationPage{Days: shownDays, MayReview: reviews(r), MayRead: reads(r), Figures: make(map[string]report.Drawing)}
 	var err error
 	if id := chi.URLParam(r, "id"); id != "" {
 		if page.Project, err = p.store.Project(ctx, id); err != nil {

@@ -31,6 +31,14 @@ func estimateOf(i statistics.Interval, err error) (Estimate, error) {
 // Decimal is the estimate for people, as "0.62 [0.58, 0.66]".
 func (e Estimate) Decimal() string { return e.text(1, 2, "") }
 
+// Rate is the estimate for people as so many a unit, with no more decimals than say something.
+func (e Estimate) Rate() string {
+	if e.High != nil && *e.High >= 100 {
+		return e.text(1, 0, "")
+	}
+	return e.Decimal()
+}
+
 // Percent is the estimate for people in percent, as "62 % [58, 66]".
 func (e Estimate) Percent() string { return e.text(100, 1, "\u00a0%") }
 

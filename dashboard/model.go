@@ -20,6 +20,7 @@ type modelStore interface {
 	Promotions(ctx context.Context, kind tandem.ModelKind) ([]store.Promotion, error)
 	Decisions(ctx context.Context, model string) ([]tandem.Decision, error)
 	Snapshots(ctx context.Context) ([]store.Snapshot, error)
+	replayStore
 }
 
 type modelsInput struct {
@@ -32,6 +33,7 @@ type modelsOutput struct{ Body web.List[tandem.Model] }
 type modelOutput struct{ Body tandem.Model }
 
 func registerModels(api web.API, s modelStore) {
+	registerReplays(api, s)
 	web.Register(api, mayRead(), huma.Operation{
 		OperationID: "list-models", Method: http.MethodGet, Path: "/api/v1/models",
 		Summary: "Models, the newest first", Tags: []string{"models"},

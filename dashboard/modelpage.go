@@ -97,6 +97,7 @@ type modelPage struct {
 	Answered   []store.Answered
 	// Evaluations of a policy, the last one first.
 	Evaluations []evaluationLine
+	Replays     []Replay // of earlier attacks, the last one first
 }
 
 // decision is one with the model that it was tried against.
@@ -194,6 +195,9 @@ func (p watchPages) model(w http.ResponseWriter, r *http.Request) error {
 	page.Snapshot = snapshotOf(m, snapshots)
 	if m.Kind == tandem.PolicyModel {
 		if page.Answered, err = p.store.AnsweredWith(ctx, m.ID); err != nil {
+			return err
+		}
+		if page.Replays, err = replaysOf(ctx, p.store, m.ID, store.Page{Limit: mostEvaluations}); err != nil {
 			return err
 		}
 		if page.Evaluations, err = p.evaluations(ctx, m.ID); err != nil {

@@ -61,6 +61,9 @@ func (j reviewed) Said() string {
 	v := j.Verdict
 	switch j.Kind {
 	case store.Rating:
+		if j.RedTeam {
+			return fmt.Sprintf("%d of 5: %s", v.Rating, tandem.SafetyRating(v.Rating))
+		}
 		return fmt.Sprintf("%d of 7", v.Rating)
 	case store.SideBySide: // by the answers' ids, as the letters are
 		return [...]string{"A much better", "A better", "A slightly better", "about the same", "B slightly better", "B better", "B much better"}[v.Rating-1]
