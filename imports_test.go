@@ -23,6 +23,7 @@ type rule struct {
 var rules = []rule{
 	{".", nil},
 	{"internal/practice/annotator", []string{".", "internal/practice/...", "annotation", "store"}}, // comes through /api/v1
+	{"internal/practice/redteam", []string{".", "internal/practice/...", "annotation"}},
 	{"internal/practice/demo", []string{".", "internal/practice/...", "pipeline", "annotation", "dataset", "evaluation", "llama/...", "ppo", "pretrain/...",
 		"rejection", "rewardmodel", "sft/...", "report", "statistics", "store"}}, // the whole loop, with gold beside it
 	{"internal/practice/...", []string{".", "internal/practice/...", "statistics"}},
