@@ -36,6 +36,7 @@ type Evaluation struct {
 	Judge   *JudgeUnit   `json:"judge,omitempty"`
 	Timing  *TimingUnit  `json:"timing,omitempty"`
 	Safety  *SafetyUnit  `json:"safety_unit,omitempty"`
+	Replay  *ReplayUnit  `json:"replay,omitempty"`
 }
 
 // evaluate does a unit of the stage.
@@ -53,6 +54,8 @@ func (s *Studio) evaluate(ctx context.Context, spec Evaluation) (Result, error) 
 		return came(s.judgeUnit(ctx, *spec.Judge))
 	case spec.Timing != nil:
 		return came(s.timingUnit(ctx, *spec.Timing))
+	case spec.Replay != nil:
+		return came(s.replayUnit(ctx, *spec.Replay))
 	case spec.Safety != nil:
 		return came(s.safetyUnit(ctx, *spec.Safety))
 	}

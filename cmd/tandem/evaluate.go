@@ -29,6 +29,8 @@ type evaluateCommand struct {
 	SideBySide  evaluateSideBySideCommand  `cmd:"" help:"Two policies' answers by people, in the annotation site, on seven points; given again, it tells what came out so far."`
 	Temperature evaluateTemperatureCommand `cmd:"" help:"How diverse policies' answers to factual and to creative prompts are, by temperature (Self-BLEU)."`
 	Safety      evaluateSafetyCommand      `cmd:"" help:"How safe policies are: sentiment by group (BOLD), toxicity (ToxiGen), violations and refusals (AdvBench, XSTest, own prompts)."`
+	Redteam     evaluateRedteamCommand     `cmd:"" help:"Earlier violating attacks replayed against a policy: the share fixed, by risk category, attack vector and what was attacked."`
+	Gamma       evaluateGammaCommand       `cmd:"" help:"Violations that one person finds in an hour of red teaming, whole and by risk category, attack vector, model and day."`
 }
 
 // measuringFlags open a studio that makes no model.
