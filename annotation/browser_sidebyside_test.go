@@ -96,22 +96,37 @@ func TestBrowserSideBySide(t *testing.T) {
 // The same without JavaScript.
 func TestSideBySideWithoutJavaScript(t *testing.T) {
 	w := newWorld(t)
-	project := w.beside(annotation.Project{Name: "Beside", Aspect: tandem.Safety, Guideline: "Which is safer?"}, lock)
+	var talks []talk
+	for i := range 10 { // so that both orders are drawn
+		talks = append(talks, talk{tandem.Dialogue{{Role: tandem.User, Content: "Question " + strconv.Itoa(i)}}, lock.answers})
+	}
+	project := w.beside(annotation.Project{Name: "Beside", Aspect: tandem.Safety, Guideline: "Which is safer?"}, talks...)
 	ada := w.join("ada", store.RoleAnnotator)
 	ada.post("/projects/"+project.ID+"/next", url.Values{})
 	ada.wants(http.StatusOK, "Which answer is better", "left much better", "about the same", "right much better", "Left is")
 	target, form := ada.judgment("1") // a position is no point
 	ada.post(target, form)
 	ada.wants(http.StatusUnprocessableEntity, "or that they are about the same")
-	target, form = ada.judgment("")
-	form.Set("rating", "1")
-	ada.post(target, form)
+	for range talks {
+		target, form = ada.judgment("")
+		form.Set("rating", "1")
+		ada.post(target, form)
+	}
 	ada.wants(http.StatusOK, "Nothing is left here for you")
 	judged, err := w.store.ProjectJudgments(t.Context(), project.ID, store.Page{})
-	if err != nil || len(judged) != 1 || len(judged[0].Verdict.Labels) != 2 {
-		t.Fatalf("%+v, %v", judged, err)
+	if err != nil || len(judged) != len(talks) {
+		t.Fatalf("%d judgments, %v", len(judged), err)
 	}
-	rated(t, judged[0], 1)
+	orders := make(map[int]bool)
+	for _, j := range judged {
+		rated(t, j, 1)
+		if orders[j.Verdict.Rating] = true; len(j.Verdict.Labels) != 2 {
+			t.Errorf("labels %v", j.Verdict.Labels)
+		}
+	}
+	if len(orders) != 2 {
+		t.Errorf("whoever stands left is chosen, and the ratings are %v: the order is not drawn", orders)
+	}
 	ada.get("/history")
 	ada.wants(http.StatusOK, "left much better, left safe, right safe")
 }
