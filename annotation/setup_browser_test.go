@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tandem"
 	"tandem/internal/browsertest"
 	"tandem/store"
 )
@@ -31,6 +32,7 @@ func TestSetupInABrowser(t *testing.T) {
 	ada.Click("[name=aspect][value=safety]")
 	ada.Click("summary")
 	ada.Accessible()
+	ada.Picture("setup-new")
 	ada.Click("button.main")
 	ada.See("Bring comparisons in", "House plants")
 	at := ada.At()
@@ -39,6 +41,17 @@ func TestSetupInABrowser(t *testing.T) {
 		"Content-Type", "application/x-ndjson"); status != http.StatusOK {
 		t.Fatalf("import: %d %s", status, body)
 	}
+	red, err := w.store.CreateProject(t.Context(), store.Project{Name: "Weekly attack", Aspect: tandem.Safety, Source: store.RedTeam}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada.Open(w.url + "/setup/" + red.ID)
+	ada.Accessible()
+	ada.Picture("setup-red-team")
+	ada.Look(browsertest.Phone)
+	ada.Fits()
+	ada.Picture("setup-red-team-phone")
+	ada.Look(browsertest.Desktop)
 	ada.Open(w.url + tasks)
 	ada.Click("summary")
 	ada.Accessible()
