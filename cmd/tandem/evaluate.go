@@ -18,19 +18,19 @@ import (
 type evaluateCommand struct {
 	Reward      evaluateRewardCommand      `cmd:"" help:"Accuracy of a pair of reward models on held-out comparisons, by degree."`
 	Ablations   evaluateAblationsCommand   `cmd:"" help:"What reward models owe to margins, safety labels, their start and the number of pairs: trained over seeds and compared on held-out pairs, in one table."`
+	Folds       evaluateFoldsCommand       `cmd:"" help:"Reward models by cross-validation over all comparisons, beside length and a bag of words."`
 	Policy      evaluatePolicyCommand      `cmd:"" help:"Policies side by side on the same prompts: scores, wins over the first, KL."`
 	Rejection   evaluateRejectionCommand   `cmd:"" help:"Samples of several policies side by side: reward of the best and of the median of K answers, by K and by temperature."`
-	Ghost       evaluateGhostCommand       `cmd:"" help:"How policies hold on to an instruction of the first message: answers that keep it, turn by turn."`
-	Harness     evaluateHarnessCommand     `cmd:"" help:"A policy on academic benchmarks as lm-evaluation-harness asks them: MMLU, ARC, HellaSwag, Social IQa, AQuA-RAT, TruthfulQA, and HumanEval's programs in a sandbox."`
-	SafetyData  evaluateSafetyDataCommand  `cmd:"" help:"What more safety data does to safety, helpfulness and false refusals: models tuned on growing shares of it, in one report."`
-	Time        evaluateTimeCommand        `cmd:"" help:"Whether policies answer by the date: the same questions asked before and after what they are about."`
-	Folds       evaluateFoldsCommand       `cmd:"" help:"Reward models by cross-validation over all comparisons, beside length and a bag of words."`
 	Judge       evaluateJudgeCommand       `cmd:"" help:"Two policies' answers by a model behind OpenAI's protocol: which is better, asked in both orders."`
 	SideBySide  evaluateSideBySideCommand  `cmd:"" help:"Two policies' answers by people, in the annotation site, on seven points; given again, it tells what came out so far."`
-	Temperature evaluateTemperatureCommand `cmd:"" help:"How diverse policies' answers to factual and to creative prompts are, by temperature (Self-BLEU)."`
+	Harness     evaluateHarnessCommand     `cmd:"" help:"A policy on academic benchmarks as lm-evaluation-harness asks them: MMLU, ARC, HellaSwag, Social IQa, AQuA-RAT, TruthfulQA, and HumanEval's programs in a sandbox."`
 	Safety      evaluateSafetyCommand      `cmd:"" help:"How safe policies are: sentiment by group (BOLD), toxicity (ToxiGen), violations and refusals (AdvBench, XSTest, own prompts)."`
+	SafetyData  evaluateSafetyDataCommand  `cmd:"" help:"What more safety data does to safety, helpfulness and false refusals: models tuned on growing shares of it, in one report."`
 	Redteam     evaluateRedteamCommand     `cmd:"" help:"Earlier violating attacks replayed against a policy: the share fixed, by risk category, attack vector and what was attacked."`
 	Gamma       evaluateGammaCommand       `cmd:"" help:"Violations that one person finds in an hour of red teaming, whole and by risk category, attack vector, model and day."`
+	Ghost       evaluateGhostCommand       `cmd:"" help:"How policies hold on to an instruction of the first message: answers that keep it, turn by turn."`
+	Time        evaluateTimeCommand        `cmd:"" help:"Whether policies answer by the date: the same questions asked before and after what they are about."`
+	Temperature evaluateTemperatureCommand `cmd:"" help:"How diverse policies' answers to factual and to creative prompts are, by temperature (Self-BLEU)."`
 }
 
 // measuringFlags open a studio that makes no model.
