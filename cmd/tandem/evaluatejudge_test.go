@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -60,12 +61,12 @@ func TestEvaluateJudge(t *testing.T) {
 	ours, theirs, prompts := make([]any, 20), make([]any, 20), make([]any, 20)
 	for i := range ours { // 9 are longer, 6 shorter, 3 as long, 2 the same
 		prompts[i] = map[string]any{"prompt": fmt.Sprintf("question %d", i)}
-		a, b := "long enough", "short"
+		a, b := fmt.Sprintf("long enough %02d", i), fmt.Sprintf("short %02d", i)
 		switch {
 		case i >= 18:
 			b = a
 		case i >= 15:
-			b = "LONG ENOUGH"
+			b = strings.ToUpper(a)
 		case i >= 9:
 			a, b = b, a
 		}
@@ -108,29 +109,41 @@ func TestEvaluateJudge(t *testing.T) {
 	if rambling.Outcomes.N() != 2 || rambling.Unjudged != 18 || rambling.Unparsable != 36 || rambling.Changed != nil {
 		t.Errorf("a judge who rambles: %+v", rambling)
 	}
-	var asked atomic.Int32
+	// Each question fails twice, in another way.
+	var mutex sync.Mutex
+	tries := make(map[string]int)
 	busy := ask(fakeJudge(t, func(w http.ResponseWriter, first, second string) string {
-		switch n := asked.Add(1); { // at first, so that no question fails as often as it is asked
-		case n <= 3:
+		mutex.Lock()
+		defer mutex.Unlock()
+		switch tries[first+second]++; tries[first+second] {
+		case 1:
 			w.WriteHeader(http.StatusTooManyRequests)
 			return ""
-		case n <= 5:
+		case 2:
 			panic(http.ErrAbortHandler) // the connection breaks
 		}
 		return longer(w, first, second)
 	}))
-	if busy.Outcomes != good.Outcomes || asked.Load() < 41 {
-		t.Errorf("a judge who is busy: %+v, asked %d times", busy, asked.Load())
+	for question, n := range tries {
+		if n != 3 {
+			t.Errorf("%q is asked %d times", question, n)
+		}
+	}
+	if busy.Outcomes != good.Outcomes || len(tries) != 36 {
+		t.Errorf("a judge who is busy: %+v, asked %d questions", busy, len(tries))
 	}
 
 	// One that is gone for good ends the command; what was asked before is not asked again.
-	asked.Store(0)
 	var gone atomic.Bool
+	asked := make(map[string]bool)
 	url := fakeJudge(t, func(w http.ResponseWriter, first, second string) string {
-		if asked.Add(1) > 20 && gone.Load() {
+		mutex.Lock()
+		defer mutex.Unlock()
+		if len(asked) >= 20 && gone.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return ""
 		}
+		asked[first+second] = true
 		return longer(w, first, second)
 	})
 	gone.Store(true)
@@ -138,10 +151,15 @@ func TestEvaluateJudge(t *testing.T) {
 	if r := tandemRun(t, "", append(again, "--tries", "2")...); r.code != exitFailed || !strings.Contains(r.stderr, "asked 2 times") {
 		t.Errorf("a judge that is gone: exit code %d, %s", r.code, r.stderr)
 	}
-	asked.Store(0)
 	gone.Store(false)
-	if resumed := object[evaluateJudgeReport](t, tandemRun(t, "", again...).ok(t)); resumed.Outcomes != good.Outcomes || asked.Load() != 20 {
-		t.Errorf("resumed: %+v, asked %d times of 36", resumed, asked.Load())
+	mutex.Lock()
+	clear(asked)
+	mutex.Unlock()
+	resumed := object[evaluateJudgeReport](t, tandemRun(t, "", again...).ok(t))
+	mutex.Lock()
+	defer mutex.Unlock()
+	if resumed.Outcomes != good.Outcomes || len(asked) != 20 { // 16 questions are the first eight pairs'
+		t.Errorf("resumed: %+v, asked %d questions of 36", resumed, len(asked))
 	}
 
 	for name, more := range map[string][]string{
