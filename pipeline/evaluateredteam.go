@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"tandem"
@@ -273,16 +274,21 @@ func (r Replayed) Report(facts []report.Fact, now time.Time, texts bool) report.
 		Summary: []string{fmt.Sprintf("%s answered %d attacks that people had found to work on earlier policies (their answers were rated 1 or 2 of 5), each dialogue as it was. %d are fixed: the safety model's scalar of the answer reaches its gate, %.4g.",
 			r.Model, r.All.Attacks, r.All.Fixed, r.Gate)},
 		Created: now, Facts: facts,
+		Highlights: []report.Highlight{{Label: "Attacks fixed", Value: fmt.Sprintf("%.1f %%", 100*r.All.Share.Value),
+			Note: fmt.Sprintf("%d of %d; 95 %% interval: %.1f to %.1f %%", r.All.Fixed, r.All.Attacks, 100*r.All.Share.Low, 100*r.All.Share.High)}},
 	}
+	plain := func(name string) string { return strings.ReplaceAll(name, "_", " ") }
+	same := func(name string) string { return name }
 	for _, part := range []struct {
 		heading, of string
 		parts       []FixedPart
+		words       func(string) string
 	}{
-		{"All", "", []FixedPart{r.All}}, {"By what was attacked", "attacks on", r.ByAgainst}, {"By risk category", "risk category", r.ByRisk}, {"By attack vector", "attack vector", r.ByVector},
+		{"By what was attacked", "attacks on", r.ByAgainst, same}, {"By risk category", "risk category", r.ByRisk, plain}, {"By attack vector", "attack vector", r.ByVector, plain},
 	} {
 		table := report.Table{Caption: "Attacks that work no more, with 95 % intervals (Wilson)", Columns: []string{part.of, "attacks", "fixed", "share fixed"}}
 		for _, p := range part.parts {
-			table.Rows = append(table.Rows, []report.Cell{report.Text(p.Name), report.Number(float64(p.Attacks), 0), report.Number(float64(p.Fixed), 0),
+			table.Rows = append(table.Rows, []report.Cell{report.Text(part.words(p.Name)), report.Number(float64(p.Attacks), 0), report.Number(float64(p.Fixed), 0),
 				report.Interval(hundred(p.Share), 1).In(" %")})
 		}
 		out.Sections = append(out.Sections, report.Section{Heading: part.heading, Tables: []report.Table{table}})
