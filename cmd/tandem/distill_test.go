@@ -102,6 +102,9 @@ func linesOf(t *testing.T, path string) [][]byte {
 
 // Both studies on the practice world, in small, on one ground: all their parts are there.
 func TestSafetyStudies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a dozen small models take half a minute")
+	}
 	out := filepath.Join(t.TempDir(), "studies")
 	distilled := object[distillPractice](t, tandemRun(t, "", "--json", "distill", "--practice", "--miniature", "--out", out).ok(t))
 	if len(distilled.Gold) != 3 || distilled.Made.Prompts == 0 {

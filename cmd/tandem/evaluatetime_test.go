@@ -29,6 +29,9 @@ func TestEvaluateTime(t *testing.T) {
 	if r := tandemRun(t, "", "evaluate", "time", "--out", out); r.code != exitUsage || !strings.Contains(r.stderr, "--practice") {
 		t.Errorf("without anything: exit code %d, %s", r.code, r.stderr)
 	}
+	if testing.Short() {
+		return // three small models take seconds
+	}
 	study := object[evaluateTimeReport](t, tandemRun(t, "", "--json", "evaluate", "time", "--practice", "--miniature", "--out", filepath.Join(out, "study")).ok(t))
 	if len(study.Policies) != 2 || study.Probes != 48 {
 		t.Errorf("%d policies and %d probes", len(study.Policies), study.Probes)

@@ -103,6 +103,9 @@ func TestGhost(t *testing.T) {
 
 // The same on the practice world, in small: all its parts are there.
 func TestGhostPractice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("four small models take seconds")
+	}
 	out := filepath.Join(t.TempDir(), "ghost")
 	args := []string{"--json", "ghost", "--practice", "--miniature", "--out", out}
 	first := tandemRun(t, "", args...).ok(t)
