@@ -22,11 +22,11 @@ setup-test:
 	@scripts/setup test
 
 test: setup-test ## every test, and once more under the race detector on small shapes
-	go test -timeout 10m ./...
+	go test -timeout 20m ./...
 	$(MAKE) test-race
 
 test-race: setup-test
-	CGO_ENABLED=1 go test -race -short -timeout 10m ./...
+	CGO_ENABLED=1 go test -race -short -timeout 20m ./...
 
 lint:
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }

@@ -36,6 +36,9 @@ func TestConfigIsThePreset(t *testing.T) {
 
 // Every flag of every command stands in its file, explained, and the file is one that the command takes.
 func TestConfigOfEveryCommand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one process reads every flag of every command: half a minute under the race detector, and nothing to race")
+	}
 	for _, leaf := range leaves(t) {
 		var of []string
 		for node := leaf; node.Parent != nil; node = node.Parent {

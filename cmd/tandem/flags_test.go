@@ -115,6 +115,9 @@ func held(f *kong.Flag) any {
 
 // TestEveryFlagFromEnvironmentAndFile sets all flags of each command by their variables and by a YAML file.
 func TestEveryFlagFromEnvironmentAndFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one process reads every flag of every command: half a minute under the race detector, and nothing to race")
+	}
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "TANDEM_") || name == "DATABASE_URL" {
 			t.Setenv(name, "") // to be restored
