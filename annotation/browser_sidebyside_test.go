@@ -15,22 +15,7 @@ import (
 // beside makes a project whose pairs are judged on seven points.
 func (w world) beside(p annotation.Project, talks ...talk) annotation.Project {
 	w.t.Helper()
-	p = w.project(p, 0)
-	for _, t := range talks {
-		prompts, err := w.admin.AddPrompts(w.t.Context(), []tandem.Prompt{{Messages: t.prompt, Source: "beside"}})
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		task := annotation.NewTask{Kind: store.SideBySide, Prompt: prompts[0].ID}
-		for i, answer := range t.answers {
-			task.Responses = append(task.Responses, annotation.NewResponse{Content: answer, Model: hiddenModel,
-				Sampling: &tandem.Sampling{Temperature: 1}, Sample: uint64(i), Finish: tandem.FinishStop})
-		}
-		if _, err := w.admin.CreateTasks(w.t.Context(), p.ID, []annotation.NewTask{task}); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	return p
+	return w.talksOf(store.SideBySide, p, talks...)
 }
 
 // rated is what a judgment's rating must be where a person chose a point, from left to right.

@@ -96,13 +96,19 @@ func (p person) judged() []store.Judgment {
 // talks makes a project whose texts look like what people work on.
 func (w world) talks(p annotation.Project, talks ...talk) annotation.Project {
 	w.t.Helper()
+	return w.talksOf(store.Pairwise, p, talks...)
+}
+
+// talksOf is talks with tasks of a kind.
+func (w world) talksOf(kind store.TaskKind, p annotation.Project, talks ...talk) annotation.Project {
+	w.t.Helper()
 	p = w.project(p, 0)
 	for _, t := range talks {
 		prompts, err := w.admin.AddPrompts(w.t.Context(), []tandem.Prompt{{Messages: t.prompt, Source: "talk"}})
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		task := annotation.NewTask{Kind: store.Pairwise, Prompt: prompts[0].ID}
+		task := annotation.NewTask{Kind: kind, Prompt: prompts[0].ID}
 		for i, answer := range t.answers {
 			task.Responses = append(task.Responses, annotation.NewResponse{Content: answer, Model: hiddenModel,
 				Sampling: &tandem.Sampling{Temperature: 1}, Sample: uint64(i), Finish: tandem.FinishStop})

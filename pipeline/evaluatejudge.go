@@ -3,8 +3,6 @@ package pipeline
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -62,21 +60,12 @@ func (s *Studio) JudgeByModel(ctx context.Context, j ModelJudging, do Units) (Ju
 	for i, p := range prompts {
 		pairs[i] = evaluation.AnswerPair{Prompt: p.Messages, A: answers[0][i], B: answers[1][i]}
 	}
-	var specs []any
-	for of := range slices.Chunk(pairs, 4*j.Config.AtOnce) {
-		specs = append(specs, Evaluation{Judge: &JudgeUnit{j.Endpoint, j.Judge, j.Config, of}})
-	}
-	results, err := s.Kept(filepath.Join(j.Out, unitsName))(ctx, tandem.StageEvaluate, specs...)
+	kept := s.Kept(filepath.Join(j.Out, unitsName))
+	rulings, err := sharded[evaluation.Ruling](ctx, kept, tandem.StageEvaluate, len(pairs), 4*j.Config.AtOnce, func(from, to int) any {
+		return Evaluation{Judge: &JudgeUnit{j.Endpoint, j.Judge, j.Config, pairs[from:to]}}
+	})
 	if err != nil {
 		return done, err
-	}
-	var rulings []evaluation.Ruling
-	for _, result := range results {
-		var of []evaluation.Ruling
-		if err := json.Unmarshal(result, &of); err != nil {
-			return done, fmt.Errorf("what the judge said: %w", err)
-		}
-		rulings = append(rulings, of...)
 	}
 	if done.Rulings, err = evaluation.Count(rulings); err != nil {
 		return done, err

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"os"
@@ -105,20 +104,11 @@ func (s *Studio) Replay(ctx context.Context, r Replay, attacks []store.Violating
 	if err != nil {
 		return done, err
 	}
-	var specs []any
-	for _, shard := range Shards(len(attacks), r.Shard) {
-		specs = append(specs, Evaluation{Replay: &ReplayUnit{Replay: r, PolicyID: version.ID, Attacks: path, Snapshot: snapshot, From: shard[0], To: shard[1]}})
-	}
-	results, err := do(ctx, tandem.StageEvaluate, specs...)
+	done.Answers, err = sharded[ReplayedAnswer](ctx, do, tandem.StageEvaluate, len(attacks), r.Shard, func(from, to int) any {
+		return Evaluation{Replay: &ReplayUnit{Replay: r, PolicyID: version.ID, Attacks: path, Snapshot: snapshot, From: from, To: to}}
+	})
 	if err != nil {
 		return done, err
-	}
-	for i, result := range results {
-		var of []ReplayedAnswer
-		if err := json.Unmarshal(result, &of); err != nil {
-			return done, fmt.Errorf("shard %d: %w", i, err)
-		}
-		done.Answers = append(done.Answers, of...)
 	}
 	if err := done.count(); err != nil {
 		return done, err
